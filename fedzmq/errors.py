@@ -1,0 +1,271 @@
+"""Everything that can go wrong, as one tree: each branch answers whose fault it is and whether a retry helps.
+
+FedzmqError
+├── UsageError                 the caller's: mend the call, a retry changes nothing
+│   ├── AddressError           the address cannot be understood, or no transport serves its scheme
+│   ├── InvalidName            a party or a topic cannot be called that
+│   ├── MissingExtraError      an optional package is not installed
+│   ├── DataError              a data set is missing, unreadable or of the wrong form
+│   ├── ModelError             a model or its loss cannot be used as asked
+│   ├── PlanError              a computation cannot be recorded, or a plan does not check
+│   ├── OperationRefused       the operation is not on the closed list
+│   ├── NeedsValueError        the program needs a value that lives on a worker
+│   ├── TensorsNotCollocatedException   operands live in different places
+│   ├── PointerError           a pointer cannot be used this way (fetched twice, released, pickled, ...)
+│   └── WorkerNotFoundError    no worker of that name is known here
+├── RemoteError                a command failed on the worker: the user's program, a retry repeats it
+├── GetNotPermittedError       the owner of the data does not let it leave
+├── ProtocolError              the peer sent what no fedzmq sends: a retry changes nothing
+│   └── LimitExceeded          it was well formed and too large
+├── UnavailableError           the machine's or the network's: a retry may help
+│   ├── BrokerUnreachable      nothing answers at the broker's address
+│   ├── AddressInUse           something else listens there already
+│   ├── NameTaken              a living party already has that name
+│   ├── WorkerLost             the worker died, left or was started anew; pointers into it are gone
+│   ├── RequestTimeout         no answer in the time the caller gave
+│   ├── NotEnoughWorkers       fewer workers than the job needs
+│   └── ClusterError           a process of a local cluster did not start or died
+└── TransportClosed            you closed it
+"""
+
+from __future__ import annotations
+
+
+class FedzmqError(Exception):
+    """The root of everything that fedzmq raises on purpose."""
+
+
+class UsageError(FedzmqError):
+    """The call cannot work as written; a retry changes nothing."""
+
+
+class AddressError(UsageError):
+    """An address that cannot be understood, or whose scheme no transport serves."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"cannot use the address {address!r}: {reason}")
+        self.address = address
+        self.reason = reason
+
+
+class InvalidName(UsageError):
+    """A name that no party, or no topic, can have."""
+
+    def __init__(self, what: str, name: str, reason: str) -> None:
+        super().__init__(f"{name!r} cannot be the name of a {what}: {reason}")
+        self.what = what
+        self.name = name
+        self.reason = reason
+
+
+class MissingExtraError(UsageError):
+    """An optional package that this call needs is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'fedzmq[{extra}]'")
+        self.package = package
+        self.extra = extra
+        self.purpose = purpose
+
+
+class DataError(UsageError):
+    """A data set that is missing, unreadable or of the wrong form."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"cannot use the data {source!r}: {reason}")
+        self.source = source
+        self.reason = reason
+
+
+class ModelError(UsageError):
+    """A model, or its loss, that cannot be used as asked."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"cannot use the model {source!r}: {reason}")
+        self.source = source
+        self.reason = reason
+
+
+class PlanError(UsageError):
+    """A computation that cannot be recorded as a plan, or a plan that does not check."""
+
+
+class OperationRefused(UsageError):
+    """An operation that is not on the closed list of what a worker runs."""
+
+    def __init__(self, operation: str, reason: str = "it is not on the list of operations that a worker runs") -> None:
+        super().__init__(f"{operation} cannot run on a worker: {reason}")
+        self.operation = operation
+        self.reason = reason
+
+
+class NeedsValueError(UsageError, RuntimeError):
+    """The program needs a value that lives on a worker.
+
+    A RuntimeError too, because that is what torch raises where a tensor has no value to give.
+    """
+
+    def __init__(self, what: str, where: str) -> None:
+        super().__init__(f"{what} needs the value, which lives on {where}: call .get() first")
+        self.what = what
+        self.where = where
+
+
+class TensorsNotCollocatedException(UsageError, RuntimeError):
+    """Operands of one operation live in different places and may not meet.
+
+    It has the name under which users of PySyft look for it.
+    """
+
+    def __init__(self, operation: str, places: tuple[str, ...], reason: str = "") -> None:
+        why = f" ({reason})" if reason else ""
+        super().__init__(
+            f"{operation}: the operands live in different places, {' and '.join(places)}{why}; "
+            "bring them together with .move(worker), .send(worker) or .get()"
+        )
+        self.operation = operation
+        self.places = places
+
+
+class PointerError(UsageError):
+    """A pointer used in a way that it cannot serve: fetched twice, released, pickled."""
+
+
+class WorkerNotFoundError(UsageError):
+    """No worker of that name is known here."""
+
+    def __init__(self, name: str, known: tuple[str, ...], hint: str = "") -> None:
+        here = ", ".join(known) if known else "none"
+        super().__init__(f"no worker {name!r} is here (known: {here}){'; ' + hint if hint else ''}")
+        self.name = name
+        self.known = known
+
+
+class RemoteError(FedzmqError):
+    """A command was delivered to a worker and failed there."""
+
+    def __init__(
+        self,
+        worker: str,
+        operation: str,
+        error: str,
+        reason: str,
+        *,
+        shapes: tuple[str, ...] = (),
+        origin: str = "",
+        remote_traceback: str = "",
+    ) -> None:
+        text = f"{operation} failed on worker {worker!r}: {error}: {reason}"
+        if shapes:
+            text += f"\n  operands: {', '.join(shapes)}"
+        if origin:
+            text += f"\n  issued at {origin}"
+        if remote_traceback:
+            text += "\n  traceback on the worker:\n" + "\n".join(
+                "    " + line for line in remote_traceback.splitlines()
+            )
+        super().__init__(text)
+        self.worker = worker
+        self.operation = operation
+        self.error = error
+        self.reason = reason
+        self.shapes = shapes
+        self.origin = origin
+        self.remote_traceback = remote_traceback
+
+
+class GetNotPermittedError(FedzmqError):
+    """The owner of the data does not let this value leave the worker."""
+
+
+class ProtocolError(FedzmqError):
+    """Bytes that no fedzmq sends."""
+
+
+class LimitExceeded(ProtocolError):
+    """Well formed, and larger than this side accepts."""
+
+    def __init__(self, what: str, value: int, limit: int) -> None:
+        super().__init__(f"{what} is {value}, and the limit is {limit}")
+        self.what = what
+        self.value = value
+        self.limit = limit
+
+
+class UnavailableError(FedzmqError):
+    """Something that may be there later: a retry may help."""
+
+
+class BrokerUnreachable(UnavailableError):
+    """Nothing that speaks fedzmq answers at the broker's address."""
+
+    def __init__(self, address: str, waited: float) -> None:
+        super().__init__(
+            f"no broker answered at {address} within {waited:g} s; "
+            f"is `fedzmq broker --listen {address}` running, and is the address right?"
+        )
+        self.address = address
+        self.waited = waited
+
+
+class AddressInUse(UnavailableError):
+    """Something else listens at that address already."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"cannot listen at {address}: {reason}")
+        self.address = address
+        self.reason = reason
+
+
+class NameTaken(UnavailableError):
+    """A living party already has that name."""
+
+    def __init__(self, name: str, address: str) -> None:
+        super().__init__(
+            f"the name {name!r} is taken: a living party at {address} already has it; "
+            "choose another with --id, or stop the first one"
+        )
+        self.name = name
+        self.address = address
+
+
+class WorkerLost(UnavailableError):
+    """The worker died, left, or was started anew; what was stored there is gone."""
+
+    def __init__(self, worker: str, reason: str) -> None:
+        super().__init__(f"worker {worker!r} is lost: {reason}")
+        self.worker = worker
+        self.reason = reason
+
+
+class RequestTimeout(UnavailableError):
+    """No answer in the time that the caller gave."""
+
+    def __init__(self, what: str, waited: float) -> None:
+        super().__init__(f"{what}: no answer within {waited:g} s")
+        self.what = what
+        self.waited = waited
+
+
+class NotEnoughWorkers(UnavailableError):
+    """Fewer workers answer than the job needs."""
+
+    def __init__(self, wanted: int, present: tuple[str, ...], reason: str = "") -> None:
+        here = ", ".join(present) if present else "none"
+        super().__init__(
+            f"{wanted} workers are needed, and {len(present)} can take part ({here}){'; ' + reason if reason else ''}"
+        )
+        self.wanted = wanted
+        self.present = present
+
+
+class ClusterError(UnavailableError):
+    """A process of a local cluster did not start, or died."""
+
+
+class TransportClosed(FedzmqError):
+    """The connection was closed on this side."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the connection of {name!r} was closed here")
+        self.name = name

@@ -1,0 +1,1 @@
+"""Every message takes effect once, over a transport that promises nothing."""

@@ -1,0 +1,305 @@
+"""One party's side of all its sessions, over one connection.
+
+Whoever waits does the work: the thread that calls `pump` receives, acknowledges and resends. While the program computes
+and nobody pumps, a tender thread looks in every few milliseconds, so that heartbeats and acknowledgements never wait
+behind training.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fedzmq.errors import FedzmqError, ProtocolError, TransportClosed, WorkerLost
+from fedzmq.session.outbound import Ticket
+from fedzmq.session.packet import BOOT_BYTES, Kind, Lane, Packet, parse
+from fedzmq.session.presence import Presence
+from fedzmq.session.roster import Departure, Roster
+from fedzmq.session.session import MOST_MESSAGE_BYTES, WINDOW_BYTES, Peer, Session
+from fedzmq.transports.connection import Buffer, Connection, Delivery
+
+TICK = 0.02  # seconds between two looks of the tender
+BULK_BYTES = 32 * 1024  # packets from this size on travel beside the others
+BURST = 256  # messages that are taken in before anything else has its turn
+REMEMBERED = 4096  # sessions that ended, kept so that their late packets are recognised
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A whole message, as it came out of a session."""
+
+    peer: Peer
+    lane: Lane
+    frames: list[Buffer]
+
+
+class Endpoint:
+    """Sends and receives whole messages, each exactly once, to and from any number of peers.
+
+    - `post` never waits. `settle` waits until a message no longer needs the caller's memory.
+    - `pump` receives for up to `timeout` seconds; `take` gives what came on the command lane, in order.
+    - Messages on the control lane go to `urgent` at once, in the thread that pumps.
+    - `departed` is called with every peer whose sessions ended, and the reason in words.
+    - A party that `accepts` answers sessions that others open; one that does not knows only those it opened.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        is_worker: bool,
+        roster: Roster | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        boot: bytes | None = None,
+        window: int = WINDOW_BYTES,
+        most_bytes: int = MOST_MESSAGE_BYTES,
+    ) -> None:
+        self.boot = boot if boot is not None else os.urandom(BOOT_BYTES)
+        self.connection = connection
+        self.presence = Presence(connection, self.boot, roster or Roster(), is_worker=is_worker)
+        self.urgent: Callable[[Arrival], None] = lambda arrival: None
+        self.departed: Callable[[Peer, str], None] = lambda peer, reason: None
+        self.ticked: Callable[[], None] = lambda: None
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.refused = 0  # packets that no fedzmq sends
+        self._accepts = is_worker
+        self._clock = clock
+        self._window = window
+        self._most_bytes = most_bytes
+        self._sessions: dict[tuple[Peer, Lane], Session] = {}
+        self._ended: OrderedDict[Peer, str] = OrderedDict()
+        self._epochs: dict[str, int] = {}
+        self._arrived: deque[Session] = deque()
+        self._state = threading.RLock()  # the sessions; held for moments
+        self._pumping = threading.Lock()  # the right to receive; held while waiting
+        self._closed = threading.Event()
+        self._tender: threading.Thread | None = None
+        self._was_away = True
+        self.presence.start()
+
+    def start(self) -> None:
+        """Let a thread look after heartbeats and acknowledgements while the program computes."""
+        self._tender = threading.Thread(target=self._tend, name=f"fedzmq-{self.connection.name}", daemon=True)
+        self._tender.start()
+
+    def open(self, name: str, boot: bytes) -> Peer:
+        """A new session with an incarnation of `name`; nothing is sent yet."""
+        with self._state:
+            epoch = self._epochs[name] = self._epochs.get(name, 0) + 1
+            peer = Peer(name, boot, epoch)
+            for lane in Lane:
+                self._sessions[peer, lane] = self._session(peer, lane)
+            return peer
+
+    def post(self, peer: Peer, frames: Sequence[Buffer], *, lane: Lane = Lane.COMMANDS, donate: bool = False) -> Ticket:
+        """Send one message. Without `donate`, memory that is not bytes must not change until the ticket has left.
+
+        Raises WorkerLost when the session ended.
+        """
+        with self._state:
+            session = self._sessions.get((peer, lane))
+            if session is None:
+                raise WorkerLost(peer.name, self._ended.get(peer, "the session with it was closed"))
+            ticket = session.submit(frames, donate=donate)
+            self._flow(session, self._clock())
+            return ticket
+
+    def settle(self, ticket: Ticket, peer: Peer) -> None:
+        """Receive until a message has left the caller's memory. Raises WorkerLost when it never will."""
+        while not ticket.left:
+            self.pump(0.1)
+            if not ticket.left and not self.has(peer):
+                raise WorkerLost(peer.name, self._ended.get(peer, "the session with it was closed"))
+
+    def has(self, peer: Peer) -> bool:
+        """The session with this peer goes on."""
+        return (peer, Lane.COMMANDS) in self._sessions
+
+    def take(self) -> Arrival | None:
+        """The next message of the command lane that is here."""
+        with self._state:
+            while self._arrived:
+                session = self._arrived.popleft()
+                frames = session.take()
+                if frames is not None and (session.peer, session.lane) in self._sessions:
+                    self._flow(session, self._clock())
+                    return Arrival(session.peer, session.lane, frames)
+            return None
+
+    def pump(self, timeout: float) -> None:
+        """Receive for at most `timeout` seconds; returns early when something came."""
+        with self._pumping:
+            self._pump(timeout)
+
+    def idle(self) -> bool:
+        """Everything that was posted arrived."""
+        with self._state:
+            return all(session.idle for session in self._sessions.values())
+
+    def end(self, peer: Peer, reason: str) -> None:
+        """Close the sessions with a peer; what it still sends is answered with a reset."""
+        with self._state:
+            known = False
+            for lane in Lane:
+                known = self._sessions.pop((peer, lane), None) is not None or known
+            if not known:
+                return
+            self._ended[peer] = reason
+            while len(self._ended) > REMEMBERED:
+                self._ended.popitem(last=False)
+        self.departed(peer, reason)
+
+    def close(self) -> None:
+        """Say goodbye, and close the connection. Twice is fine."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self.connection.wake()
+        if self._tender is not None and self._tender is not threading.current_thread():
+            self._tender.join()
+        with self._pumping:
+            try:
+                self.presence.leave()
+            finally:
+                self.connection.close()
+
+    def _session(self, peer: Peer, lane: Lane) -> Session:
+        return Session(peer, lane, self.boot, window=self._window, most_bytes=self._most_bytes)
+
+    def _tend(self) -> None:
+        while not self._closed.wait(TICK):
+            if self._pumping.acquire(blocking=False):  # else someone pumps already, and does all this there
+                try:
+                    self._pump(0.0)
+                except TransportClosed:
+                    return
+                except FedzmqError:  # whoever pumps next meets it again, in a thread that can raise it
+                    self._closed.wait(TICK)
+                finally:
+                    self._pumping.release()
+
+    def _pump(self, timeout: float) -> None:
+        delivery = self.connection.recv(min(timeout, self._nap()))
+        count = 0
+        while delivery is not None:
+            self._deliver(delivery)
+            count += 1
+            if count >= BURST:
+                break
+            delivery = self.connection.recv(0.0)
+        self._tick(everything_heard=delivery is None)
+
+    def _nap(self) -> float:
+        """Seconds until something is due even if nothing comes."""
+        now = self._clock()
+        with self._state:
+            due = [time for time in (session.due() for session in self._sessions.values()) if time is not None]
+        return max(0.0, min([TICK * 5, *(time - now for time in due)]))
+
+    def _tick(self, *, everything_heard: bool) -> None:
+        now = self._clock()
+        if everything_heard:
+            for departure in self.presence.tick(now):
+                self._lose(departure)
+        is_back = self._was_away and not self.presence.away
+        self._was_away = self.presence.away
+        with self._state:
+            for session in list(self._sessions.values()):
+                if is_back:
+                    session.hurry(now)
+                due = session.due()
+                if due is not None and due <= now:
+                    self._flow(session, now)
+        self.ticked()
+
+    def _deliver(self, delivery: Delivery) -> None:
+        now = self._clock()
+        try:
+            if delivery.topic is not None:
+                for departure in self.presence.hear(delivery, now):
+                    self._lose(departure)
+                return
+            self.presence.roster.heard(delivery.sender, now)
+            self._receive(delivery.sender, parse(delivery.frames), now)
+        except ProtocolError:
+            self.refused += 1
+
+    def _receive(self, sender: str, packet: Packet, now: float) -> None:
+        if packet.kind is Kind.RESET:
+            self._was_reset(sender, packet)
+            return
+        peer = Peer(sender, packet.source, packet.epoch)
+        urgent: list[Arrival] = []
+        with self._state:
+            session = self._sessions.get((peer, packet.lane))
+            if session is None or packet.target != self.boot:
+                session = self._admit(peer, packet)
+                if session is None:
+                    return
+            before = session.ready
+            self.bytes_received += sum(len(part) for part in packet.parts)
+            try:
+                session.receive(packet, now)
+            except ProtocolError as error:  # the stream cannot go on without what this packet should have held
+                self._reset(peer, packet)
+                self.end(peer, f"it broke the session protocol: {error}")
+                raise
+            if packet.lane is Lane.CONTROL:
+                while (message := session.take()) is not None:
+                    urgent.append(Arrival(peer, packet.lane, message))
+            else:
+                self._arrived.extend([session] * (session.ready - before))
+            self._flow(session, now)
+        for arrival in urgent:
+            self.urgent(arrival)
+
+    def _admit(self, peer: Peer, packet: Packet) -> Session | None:
+        """The session that an unknown peer opens; None, and a reset for it, where there is none to open."""
+        if packet.kind is not Kind.DATA:
+            return None
+        if not self._accepts or packet.target != self.boot or peer in self._ended:
+            self._reset(peer, packet)
+            return None
+        for other, _ in list(self._sessions):
+            if other.name == peer.name:
+                if other.boot == peer.boot and other.epoch > peer.epoch:
+                    return None  # late, from a session that this one replaced
+                if other != peer:
+                    self.end(other, "another session of the same name took its place")
+        for lane in Lane:
+            self._sessions[peer, lane] = self._session(peer, lane)
+        return self._sessions[peer, packet.lane]
+
+    def _reset(self, peer: Peer, packet: Packet) -> None:
+        reset = Packet(Kind.RESET, packet.lane, self.boot, packet.source, packet.epoch, 0, 0, 0, (), ())
+        self.connection.send(peer.name, reset.frames())
+
+    def _was_reset(self, sender: str, packet: Packet) -> None:
+        if packet.target != self.boot:
+            return
+        for peer, _ in list(self._sessions):
+            if peer.name == sender and peer.epoch == packet.epoch:
+                same = peer.boot == packet.source
+                self.end(
+                    peer,
+                    "it had given this client up for lost"
+                    if same
+                    else "it was started anew, and what the old process held is gone",
+                )
+
+    def _lose(self, departure: Departure) -> None:
+        for peer, _ in list(self._sessions):
+            if peer.name == departure.name and peer.boot == departure.boot:
+                self.end(peer, departure.reason)
+
+    def _flow(self, session: Session, now: float) -> None:
+        for packet in session.flow(now):
+            size = sum(len(part) for part in packet.parts)
+            self.bytes_sent += size
+            # Parts are bytes, or memory that stays as it is until it was acknowledged: the session may send them again.
+            self.connection.send(session.peer.name, packet.frames(), bulk=size >= BULK_BYTES, donate=True)

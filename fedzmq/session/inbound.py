@@ -1,0 +1,174 @@
+"""The receiving half of a session: packets are put in order, told from their duplicates, and joined into messages.
+
+What it may have to hold is bounded by the credit that it granted. Time is passed in, never read.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from fedzmq.errors import LimitExceeded, ProtocolError
+from fedzmq.session.outbound import PACKET_OVERHEAD
+from fedzmq.session.packet import Packet
+from fedzmq.transports.connection import Buffer
+
+ACK_DELAY = 0.02  # seconds that an acknowledgement may wait for a packet that carries it
+ACK_PACKETS = 16  # packets after which it waits no longer
+
+
+@dataclass(slots=True)
+class _Assembly:
+    """A message of which a part is here."""
+
+    sizes: tuple[int, ...]
+    frames: list[Buffer]
+    cost: int = 0
+    frame: int = 0
+    offset: int = 0
+
+
+class Inbound:
+    """Messages from the other side, each once and in the order in which they were sent."""
+
+    def __init__(self, window: int, most_bytes: int) -> None:
+        self._window = window
+        self._most_bytes = most_bytes
+        self._expected = 1
+        self._early: dict[int, Packet] = {}
+        self._early_bytes = 0
+        self._assembly: _Assembly | None = None
+        self._ready: deque[tuple[list[Buffer], int]] = deque()
+        self._released = 0  # bytes that no longer weigh on this side
+        self._limit = window
+        self._told_limit = window
+        self._unsaid = 0  # packets whose arrival was not yet acknowledged
+        self._unsaid_since: float | None = None
+        self._repeat = False
+
+    @property
+    def ack(self) -> int:
+        """The number up to which everything arrived."""
+        return self._expected - 1
+
+    @property
+    def limit(self) -> int:
+        """Bytes that the sender may have sent in all."""
+        return self._limit
+
+    @property
+    def ready(self) -> int:
+        """Messages that are complete and wait to be taken."""
+        return len(self._ready)
+
+    def accept(self, packet: Packet, now: float) -> None:
+        """Take a packet in, whatever its place. Raises ProtocolError when it cannot be a part of this stream."""
+        self._unsaid += 1
+        if self._unsaid_since is None:
+            self._unsaid_since = now
+        number = packet.number
+        if number < self._expected or number in self._early:
+            self._repeat = True  # the sender may have missed an acknowledgement
+            return
+        if number > self._expected:
+            cost = _cost(packet)
+            if self._early_bytes + cost <= self._window:  # beyond it the sender has no credit; it will send again
+                self._early[number] = packet
+                self._early_bytes += cost
+            return
+        self._join(packet)
+        while self._early:
+            following = self._early.pop(self._expected, None)
+            if following is None:
+                break
+            self._early_bytes -= _cost(following)
+            self._join(following)
+
+    def take(self) -> list[Buffer] | None:
+        """The next complete message; its bytes become credit again."""
+        if not self._ready:
+            return None
+        frames, cost = self._ready.popleft()
+        if self._assembly is not None and not self._ready:
+            cost += self._assembly.cost
+            self._assembly.cost = 0
+        self._release(cost)
+        return frames
+
+    def owes(self, now: float) -> bool:
+        """An acknowledgement should go out now even if no packet goes that could carry it."""
+        if self._limit - self._told_limit >= self._window // 4 or self._repeat:
+            return True
+        if self._unsaid_since is None:
+            return False
+        return self._unsaid >= ACK_PACKETS or now - self._unsaid_since >= ACK_DELAY
+
+    def due(self) -> float | None:
+        """When `owes` becomes true if nothing else happens."""
+        return None if self._unsaid_since is None else self._unsaid_since + ACK_DELAY
+
+    def said(self) -> None:
+        """A packet with the present `ack` and `limit` goes out."""
+        self._unsaid = 0
+        self._unsaid_since = None
+        self._repeat = False
+        self._told_limit = self._limit
+
+    def _join(self, packet: Packet) -> None:
+        self._expected += 1
+        assembly = self._assembly
+        if assembly is None:
+            if not packet.sizes:
+                raise ProtocolError("a packet continues a message that was not begun")
+            total = sum(packet.sizes)
+            if total > self._most_bytes:
+                raise LimitExceeded("the size of a message in bytes", total, self._most_bytes)
+            assembly = self._assembly = _Assembly(packet.sizes, [])
+        elif packet.sizes:
+            raise ProtocolError("a packet begins a message inside another")
+        for part in packet.parts:
+            self._append(assembly, part)
+        assembly.cost += _cost(packet)
+        if assembly.frame == len(assembly.sizes):
+            self._assembly = None
+            self._ready.append((assembly.frames, assembly.cost))
+        elif not self._ready:
+            # A message larger than the window could never become complete if its parts kept their credit. They give
+            # it back as they come, but only while no finished message waits to be taken: that bounds what is held.
+            self._release(assembly.cost)
+            assembly.cost = 0
+
+    def _append(self, assembly: _Assembly, part: Buffer) -> None:
+        if assembly.frame >= len(assembly.sizes):
+            raise ProtocolError("a packet holds more than its message")
+        size, offset, length = assembly.sizes[assembly.frame], assembly.offset, len(part)
+        if offset + length > size:
+            raise ProtocolError("a packet holds more than its frame")
+        if length == 0 and size:
+            raise ProtocolError("a packet holds an empty part of a frame that is not empty")
+        if length == size:
+            assembly.frames.append(part)
+        else:
+            if offset == 0:
+                assembly.frames.append(_room(size))
+            whole = assembly.frames[-1]
+            memoryview(whole)[offset : offset + length] = part
+        if offset + length == size:
+            assembly.frame, assembly.offset = assembly.frame + 1, 0
+        else:
+            assembly.offset = offset + length
+
+    def _release(self, cost: int) -> None:
+        self._released += cost
+        self._limit = self._released + self._window
+
+
+def _cost(packet: Packet) -> int:
+    return PACKET_OVERHEAD + sum(len(part) for part in packet.parts)
+
+
+def _room(size: int) -> bytearray:
+    try:
+        return bytearray(size)  # pages that nothing was written to yet cost no memory
+    except MemoryError:
+        raise LimitExceeded("the size of a frame in bytes", size, size - 1) from None

@@ -1,0 +1,91 @@
+"""This party's own sign of life, and the roster of those it listens to. Time is passed in, never read."""
+
+from __future__ import annotations
+
+from fedzmq.errors import ProtocolError
+from fedzmq.session import heartbeat
+from fedzmq.session.heartbeat import CLIENTS, DEPARTURES, ROLL_CALL, WORKERS, Heartbeat
+from fedzmq.session.roster import Departure, Roster
+from fedzmq.transports.connection import Connection, Delivery
+
+SLOWEST_BEAT = 1.0  # seconds between heartbeats, at the most
+
+
+class Presence:
+    """Publishes heartbeats on one topic and hears those of another: workers hear clients, and clients hear workers.
+
+    That keeps the traffic at workers times clients, where everybody hearing everybody would grow with the square.
+    """
+
+    def __init__(self, connection: Connection, boot: bytes, roster: Roster, *, is_worker: bool) -> None:
+        self.roster = roster
+        self.busy = ""
+        self._connection = connection
+        self._boot = boot
+        self._is_worker = is_worker
+        self._interval = min(SLOWEST_BEAT, roster.silence / 5)
+        self._patience = min(3.0, max(1.5, roster.silence / 2))
+        self._next_beat: float | None = None
+        self._away = True
+
+    @property
+    def away(self) -> bool:
+        """The medium itself does not answer."""
+        return self._away
+
+    def start(self) -> None:
+        """Subscribe; the first `tick` says that this party is here."""
+        self._connection.subscribe(CLIENTS if self._is_worker else WORKERS)
+        self._connection.subscribe(DEPARTURES)
+        if self._is_worker:
+            self._connection.subscribe(ROLL_CALL)
+
+    def tick(self, now: float) -> list[Departure]:
+        """Publish what is due, and say who is overdue.
+
+        Call it when the mailbox is empty: a sign of life that waits there would be overlooked.
+        """
+        away = self._connection.silent_for() > self._patience
+        if away:
+            self.roster.excuse(now)
+        elif self._away:
+            self._next_beat = None
+            if not self._is_worker:
+                self._connection.publish(ROLL_CALL, [])
+        self._away = away
+        if not away and (self._next_beat is None or now >= self._next_beat):
+            self._beat(now)
+        return self.roster.overdue(now)
+
+    def hear(self, delivery: Delivery, now: float) -> list[Departure]:
+        """Take in a message of a topic, and say who departed by it. Raises ProtocolError for one of no known form."""
+        if delivery.topic == DEPARTURES:
+            if not delivery.frames or len(delivery.frames[0]) > 256:
+                raise ProtocolError("a departure names a party")
+            self.roster.broken(bytes(delivery.frames[0]).decode("utf-8", "replace"), now)
+            return []
+        if delivery.topic == ROLL_CALL:
+            self._beat(now)
+            return []
+        beat = heartbeat.parse(delivery.frames)
+        if beat.leaving:
+            departure = self.roster.leave(delivery.sender, beat.boot)
+        else:
+            departure = self.roster.beat(delivery.sender, beat.boot, beat.busy, now)
+        return [] if departure is None else [departure]
+
+    def ask(self) -> None:
+        """Have all workers say now that they are here."""
+        self._connection.publish(ROLL_CALL, [])
+
+    def leave(self) -> None:
+        """Say that this party goes."""
+        self._connection.publish(self._topic, Heartbeat(self._boot, leaving=True).frames())
+
+    @property
+    def _topic(self) -> str:
+        return WORKERS if self._is_worker else CLIENTS
+
+    def _beat(self, now: float) -> None:
+        self._connection.publish(self._topic, Heartbeat(self._boot, self.busy).frames())
+        self._next_beat = now + self._interval

@@ -1,0 +1,106 @@
+"""One ordered stream of messages in each direction between two incarnations, over a transport that promises nothing.
+
+Each message is delivered exactly once and in order for as long as both processes live. Time is passed in, never read,
+and nothing is sent here: `receive` and `flow` turn packets into messages and messages into packets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fedzmq.session.inbound import Inbound
+from fedzmq.session.outbound import Outbound, Ticket
+from fedzmq.session.packet import Kind, Lane, Packet
+from fedzmq.transports.connection import Buffer
+
+WINDOW_BYTES = 8 * 1024 * 1024  # credit that each side gives the other
+MOST_MESSAGE_BYTES = 16 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other end of a session: a name, the incarnation behind it, and which session of this pair it is."""
+
+    name: str
+    boot: bytes
+    epoch: int
+
+
+class Session:
+    """The two halves of a stream on one side.
+
+    The first `window` bytes are granted to either side before anything was heard, so both sides must be given the same
+    window.
+    """
+
+    def __init__(
+        self,
+        peer: Peer,
+        lane: Lane,
+        boot: bytes,
+        *,
+        window: int = WINDOW_BYTES,
+        most_bytes: int = MOST_MESSAGE_BYTES,
+    ) -> None:
+        self.peer = peer
+        self.lane = lane
+        self._boot = boot
+        self._outbound = Outbound(window)
+        self._inbound = Inbound(window, most_bytes)
+
+    @property
+    def idle(self) -> bool:
+        """Everything that was sent arrived."""
+        return self._outbound.idle
+
+    @property
+    def ready(self) -> int:
+        """Messages that can be taken."""
+        return self._inbound.ready
+
+    def submit(self, frames: Sequence[Buffer], *, donate: bool) -> Ticket:
+        """Queue one message; see `Outbound.submit`."""
+        return self._outbound.submit(frames, donate=donate)
+
+    def receive(self, packet: Packet, now: float) -> None:
+        """Take in a packet of this session. Raises ProtocolError when it cannot belong to it."""
+        self._outbound.heard(packet.ack, packet.limit, now)
+        if packet.kind is Kind.DATA:
+            self._inbound.accept(packet, now)
+
+    def take(self) -> list[Buffer] | None:
+        """The next message, whole; None when there is none."""
+        return self._inbound.take()
+
+    def flow(self, now: float) -> Iterator[Packet]:
+        """The packets that are to be sent now. Call it after anything else here, and when `due` says so."""
+        for number, sizes, parts in self._outbound.flow(now):
+            yield self._packet(Kind.DATA, number, sizes, parts)
+        if self._inbound.owes(now):
+            yield self._packet(Kind.ACK, 0, (), ())
+
+    def hurry(self, now: float) -> None:
+        """What was under way is likely lost: the medium was away."""
+        self._outbound.hurry(now)
+
+    def due(self) -> float | None:
+        """When `flow` has something to do even if nothing is heard."""
+        times = [time for time in (self._outbound.due(), self._inbound.due()) if time is not None]
+        return min(times, default=None)
+
+    def _packet(self, kind: Kind, number: int, sizes: tuple[int, ...], parts: Sequence[Buffer]) -> Packet:
+        packet = Packet(
+            kind,
+            self.lane,
+            self._boot,
+            self.peer.boot,
+            self.peer.epoch,
+            number,
+            self._inbound.ack,
+            self._inbound.limit,
+            sizes,
+            parts,
+        )
+        self._inbound.said()
+        return packet
