@@ -43,7 +43,8 @@ class Endpoint:
     - `post` never waits. `settle` waits until a message no longer needs the caller's memory.
     - `pump` receives for up to `timeout` seconds; `take` gives what came on the command lane, in order.
     - Messages on the control lane go to `urgent` at once, in the thread that pumps.
-    - `departed` is called with every peer whose sessions ended, and the reason in words.
+    - `departed` is called with every peer whose sessions ended, and the reason in words; `ticked` by the tender thread,
+      now and then, and it may post.
     - A party that `accepts` answers sessions that others open; one that does not knows only those it opened.
     """
 
@@ -182,6 +183,7 @@ class Endpoint:
                     self._closed.wait(TICK)
                 finally:
                     self._pumping.release()
+            self.ticked()
 
     def _pump(self, timeout: float) -> None:
         delivery = self.connection.recv(min(timeout, self._nap()))
@@ -215,7 +217,6 @@ class Endpoint:
                 due = session.due()
                 if due is not None and due <= now:
                     self._flow(session, now)
-        self.ticked()
 
     def _deliver(self, delivery: Delivery) -> None:
         now = self._clock()

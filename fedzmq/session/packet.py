@@ -16,8 +16,8 @@ from fedzmq.transports.connection import Buffer
 
 VERSION = 1
 BOOT_BYTES = 8
-HEADER_BYTES = 64 * 1024
-MOST_FRAMES = 8192
+HEADER_BYTES = 512 * 1024  # room for the sizes of as many frames
+MOST_FRAMES = 70_000
 MOST_FRAME_BYTES = 1 << 40
 _FIELDS = 10
 _COUNTER = 1 << 62
@@ -78,7 +78,7 @@ class Packet:
 def parse(frames: Sequence[Buffer]) -> Packet:
     """The packet that these frames are. Raises ProtocolError for anything else, and allocates nothing by its word."""
     if not frames or len(frames[0]) > HEADER_BYTES:
-        raise ProtocolError("a packet needs a header frame of at most 64 KiB")
+        raise ProtocolError("a packet needs a header frame of at most 512 KiB")
     try:
         header = msgpack.unpackb(
             frames[0], use_list=False, max_str_len=0, max_bin_len=BOOT_BYTES, max_array_len=MOST_FRAMES, max_map_len=0
