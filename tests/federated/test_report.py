@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from fedzmq.errors import DataError
+from fedzmq.federated.report import Absence, Answer, RoundReport
+
+REPORT = RoundReport(
+    round=3,
+    loss=0.25,
+    accuracy=0.875,
+    train_loss=0.1,
+    seconds=1.5,
+    bytes_sent=1000,
+    bytes_received=2000,
+    answered=(Answer("bob", 100, 0.1, 0.5), Answer("zoë", 50, 0.2, 0.7)),
+    failed=(Absence("alice", 'worker "alice" is lost:\nno heartbeat'),),
+)
+
+
+def test_a_report_is_one_line_of_json_and_back() -> None:
+    line = REPORT.to_json()
+
+    assert "\n" not in line
+    assert RoundReport.from_json(line) == REPORT
+
+
+def test_a_regression_has_no_accuracy() -> None:
+    report = replace(REPORT, accuracy=None)
+
+    assert RoundReport.from_json(report.to_json()) == report
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_is_still_json(value: float) -> None:
+    line = replace(REPORT, loss=value, answered=(Answer("bob", 1, value, 0.5),)).to_json()
+
+    assert json.loads(line, parse_constant=pytest.fail)["loss"] is None
+    assert math.isnan(RoundReport.from_json(line).loss)
+    assert math.isnan(RoundReport.from_json(line).answered[0].loss)
+
+
+def test_the_examples_are_those_of_the_answers() -> None:
+    assert REPORT.examples == 150
+
+
+@pytest.mark.parametrize(
+    "line", ["", "{", "[]", "{}", "3", '{"round": 1}', '{"loss": 1, "train_loss": 1, "answered": [3]}']
+)
+def test_a_line_that_is_no_report_is_refused(line: str) -> None:
+    with pytest.raises(DataError, match="expected the report of a round as JSON, with round, loss, accuracy"):
+        RoundReport.from_json(line)

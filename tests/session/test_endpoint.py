@@ -1,0 +1,217 @@
+"""Parties on a faulty medium, in one thread and on a clock of the test's own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from fedzmq.errors import WorkerLost
+from fedzmq.session.endpoint import Endpoint
+from fedzmq.session.packet import Lane
+from fedzmq.session.roster import Roster
+from fedzmq.session.session import Peer
+from fedzmq.testing.faulty import FaultyMedium, run
+from tests.session.history import History
+
+
+class World:
+    """One worker that echoes, and clients that count, on a medium with faults."""
+
+    def __init__(self, seed: int = 0, clients: int = 1, silence: float = 10.0, **faults: object) -> None:
+        self.medium = FaultyMedium(seed, **faults)  # type: ignore[arg-type]
+        self.history = History()
+        self.silence = silence
+        self.worker = self.party("bob", is_worker=True)
+        self.clients = {f"client{number}": self.party(f"client{number}") for number in range(clients)}
+        self.lost: list[tuple[str, str]] = []
+        self.peers: dict[str, Peer] = {}
+        for name, client in self.clients.items():
+            client.departed = lambda peer, reason, name=name: self.lost.append((name, reason))  # type: ignore[misc]
+        self.dead: set[str] = set()
+
+    def party(self, name: str, *, is_worker: bool = False) -> Endpoint:
+        return Endpoint(
+            self.medium.connect(name),
+            is_worker=is_worker,
+            roster=Roster(self.silence),
+            clock=self.medium.clock,
+            window=1 << 20,
+        )
+
+    def open(self) -> None:
+        for name, client in self.clients.items():
+            self.peers[name] = client.open("bob", self.worker.boot)
+
+    def ask(self, client: str, command: bytes, size: int = 0) -> None:
+        self.history.note(self.history.invoked, client, command)
+        self.clients[client].post(self.peers[client], [command, bytes(size)])
+
+    def step(self) -> None:
+        if "bob" not in self.dead:
+            self.worker.pump(0.0)
+            while (arrival := self.worker.take()) is not None:
+                command = bytes(arrival.frames[0])
+                self.history.note(self.history.effects, arrival.peer.name, command)
+                self.worker.post(arrival.peer, [command])
+        for name, client in self.clients.items():
+            client.pump(0.0)
+            while (arrival := client.take()) is not None:
+                self.history.note(self.history.answered, name, bytes(arrival.frames[0]))
+
+    def run(self, until: Callable[[], bool], limit: float = 300.0) -> None:
+        run(self.medium, [self.step, self.history.check], until, limit=limit)
+
+
+FAULTS = {
+    "a good medium": {},
+    "loss": {"drop": 0.2},
+    "doubles": {"duplicate": 0.5},
+    "disorder": {"reorder": 0.5, "disorder": 3.0},
+    "delay": {"delay": (0.5, 2.0)},
+    "everything": {"drop": 0.15, "duplicate": 0.2, "reorder": 0.3, "delay": (0.0, 0.5)},
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS.keys())
+def test_every_command_takes_effect_once_and_in_order(faults: dict[str, object], seed: int) -> None:
+    world = World(seed, clients=2, silence=60.0, **faults)
+    world.open()
+    luck = random.Random(seed)
+    for number in range(30):
+        for client in world.clients:
+            world.ask(client, b"%d" % number, size=luck.choice([0, 10, 100_000]))
+    world.run(lambda: world.history.complete)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_links_that_break_and_brokers_that_die_cost_a_pause_only(seed: int) -> None:
+    world = World(seed, clients=2, silence=30.0, drop=0.05)
+    world.open()
+    luck = random.Random(seed)
+    for number in range(40):
+        for client in world.clients:
+            world.ask(client, b"%d" % number)
+        end = world.medium.clock() + 0.3
+        nemesis = luck.choice(["nothing", "crash", "bob", "client0", "client1"])
+        if nemesis == "crash":
+            world.medium.crash()
+        elif nemesis != "nothing":
+            world.medium.cut(nemesis)
+        world.run(lambda end=end: world.medium.clock() >= end)  # type: ignore[misc]
+        world.medium.mend()
+    world.run(lambda: world.history.complete)
+    assert world.lost == []
+
+
+def test_each_single_message_of_a_good_conversation_may_be_lost() -> None:
+    def converse(lose: tuple[int, ...]) -> FaultyMedium:
+        world = World(lose=lose)
+        world.open()
+        for number in range(5):
+            world.ask("client0", b"%d" % number)
+        world.run(lambda: world.history.complete)
+        return world.medium
+
+    given = converse(()).given
+    for number in range(given):
+        converse((number,))
+
+
+def test_a_worker_that_dies_is_lost_with_all_that_was_asked_of_it() -> None:
+    world = World(silence=10.0)
+    world.open()
+    world.run(lambda: len(world.clients["client0"].presence.roster) == 1)
+    world.dead.add("bob")
+    world.medium.kill("bob")
+    world.ask("client0", b"never")
+    world.run(lambda: bool(world.lost), limit=12.0)
+    with pytest.raises(WorkerLost, match="nothing was heard of it"):
+        world.ask("client0", b"too late")
+
+
+def test_a_client_that_dies_is_dropped_by_the_worker() -> None:
+    world = World(silence=10.0)
+    gone: list[str] = []
+    world.worker.departed = lambda peer, reason: gone.append(peer.name)
+    world.open()
+    world.ask("client0", b"1")
+    world.run(lambda: world.history.complete and len(world.worker.presence.roster) == 1)
+    world.medium.kill("client0")
+    world.clients.clear()
+    world.run(lambda: gone == ["client0"], limit=12.0)
+
+
+def test_another_incarnation_of_a_worker_does_not_take_the_commands_of_the_first() -> None:
+    world = World()
+    world.open()
+    world.ask("client0", b"for the first")
+    world.medium.kill("bob")
+    world.worker = world.party("bob", is_worker=True)
+    world.run(lambda: bool(world.lost))
+    assert "started anew" in world.lost[0][1]
+    assert world.history.effects == {}
+
+
+def test_a_worker_that_forgot_a_client_says_so() -> None:
+    world = World(silence=60.0)
+    world.open()
+    world.ask("client0", b"1")
+    world.run(lambda: world.history.complete)
+    for peer in [Peer("client0", world.clients["client0"].boot, 1)]:
+        world.worker.end(peer, "it was silent")
+    world.ask("client0", b"2")
+    world.run(lambda: bool(world.lost))
+    assert "given this client up" in world.lost[0][1]
+
+
+def test_a_new_session_of_the_same_two_starts_clean() -> None:
+    world = World(silence=60.0)
+    world.open()
+    world.ask("client0", b"1")
+    world.run(lambda: world.history.complete)
+    world.open()
+    world.ask("client0", b"2")
+    world.run(lambda: world.history.complete)
+
+
+def test_control_overtakes_commands_that_nobody_takes() -> None:
+    world = World()
+    world.open()
+    urgent: list[bytes] = []
+    world.worker.urgent = lambda arrival: urgent.append(bytes(arrival.frames[0]))
+    client, peer = world.clients["client0"], world.peers["client0"]
+    for _ in range(5):
+        client.post(peer, [bytes(500_000)], donate=True)
+    client.post(peer, [b"stop"], lane=Lane.CONTROL)
+
+    def step() -> None:
+        client.pump(0.0)
+        world.worker.pump(0.0)
+
+    run(world.medium, [step], lambda: urgent == [b"stop"], limit=10.0)
+
+
+def test_nobody_is_lost_while_the_medium_is_away() -> None:
+    world = World(silence=10.0)
+    world.open()
+    world.run(lambda: len(world.clients["client0"].presence.roster) == 1)
+    world.medium.cut("client0")
+    end = world.medium.clock() + 100
+    world.run(lambda: world.medium.clock() >= end)
+    assert world.clients["client0"].presence.away
+    world.medium.mend()
+    world.ask("client0", b"1")
+    world.run(lambda: world.history.complete)
+    assert world.lost == []
+
+
+def test_bytes_that_are_no_packet_are_counted_and_dropped() -> None:
+    world = World()
+    stranger = world.medium.connect("stranger")
+    stranger.send("bob", [b"\xc1", b"x"])
+    stranger.send("bob", [])
+    stranger.publish("clients", [b"\xc1"])
+    world.run(lambda: world.worker.refused == 3, limit=1.0)
