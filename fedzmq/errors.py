@@ -7,6 +7,7 @@ FedzmqError
 │   ├── MissingExtraError      an optional package is not installed
 │   ├── DataError              a data set is missing, unreadable or of the wrong form
 │   ├── ModelError             a model or its loss cannot be used as asked
+│   ├── RunFolderError         the folder of a run cannot be made or written
 │   ├── PlanError              a computation cannot be recorded, or a plan does not check
 │   ├── OperationRefused       the operation is not on the closed list
 │   ├── NeedsValueError        the program needs a value that lives on a worker
@@ -14,6 +15,7 @@ FedzmqError
 │   ├── PointerError           a pointer cannot be used this way (fetched twice, released, pickled, ...)
 │   └── WorkerNotFoundError    no worker of that name is known here
 ├── RemoteError                a command failed on the worker: the user's program, a retry repeats it
+├── UpdateRefused              a worker's update would spoil the model; it is left out, and the worker is named
 ├── GetNotPermittedError       the owner of the data does not let it leave
 ├── ProtocolError              the peer sent what no fedzmq sends: a retry changes nothing
 │   └── LimitExceeded          it was well formed and too large
@@ -83,6 +85,15 @@ class ModelError(UsageError):
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"cannot use the model {source!r}: {reason}")
         self.source = source
+        self.reason = reason
+
+
+class RunFolderError(UsageError):
+    """A folder of a run that is taken, or that cannot be made or written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"cannot use the run folder {path!r}: {reason}")
+        self.path = path
         self.reason = reason
 
 
@@ -172,6 +183,10 @@ class RemoteError(FedzmqError):
         self.shapes = shapes
         self.origin = origin
         self.remote_traceback = remote_traceback
+
+
+class UpdateRefused(FedzmqError):
+    """A worker's update differs in form from the model, or holds numbers that are none."""
 
 
 class GetNotPermittedError(FedzmqError):

@@ -1,0 +1,160 @@
+"""The model that is trained: a built-in one by name, or the coordinator's own `module:function`.
+
+Its code stays on this side. Workers get its numbers, and its training step as named operations.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from fedzmq.errors import ModelError
+from fedzmq.worker.data import Data
+from fedzmq.worker.own_code import names_a_function, one_line, own_function
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def load_model(source: str, features: Sequence[int], classes: int | None, seed: int, outputs: int = 1) -> nn.Module:
+    """A new model with parameters drawn from `seed`; the caller's own random state is left alone.
+
+    features: the shape of one example. classes: how many, or None for a regression with `outputs` numbers per example.
+    A function named by `module:function` takes nothing, or two arguments: the shape of one example, as a plain int
+    where it has one dimension, and the number of classes (of outputs in a regression). Raises ModelError.
+    """
+    shape = tuple(features)
+    width = classes if classes is not None else outputs
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed % 2**63)
+        if source in BUILT_IN:
+            return BUILT_IN[source](source, shape, width)
+        if names_a_function(source):
+            return _own_model(source, shape[0] if len(shape) == 1 else shape, width)
+    near = difflib.get_close_matches(source, BUILT_IN, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ModelError(source, f"expected a built-in model ({', '.join(BUILT_IN)}) or module:function{hint}")
+
+
+def loss_for(data: Data) -> Loss:
+    """Mean over the batch: cross-entropy where the targets are classes, squared error where they are measurements."""
+    if data.targets.is_floating_point():
+        return nn.functional.mse_loss
+    return nn.functional.cross_entropy
+
+
+def check_model(source: str, model: nn.Module, data: Data) -> None:
+    """Raises ModelError unless the model takes these examples and answers in the form that their targets ask for.
+
+    Runs it once on a few of them in evaluation mode, which changes nothing in it.
+    """
+    few = data.features[:2]
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            answer = model(few)
+    except Exception as error:
+        what = f"examples of shape {tuple(few.shape[1:])} and {few.dtype}"
+        raise ModelError(source, f"it does not take {what} of {data.name!r}: {one_line(error)}") from error
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    if not isinstance(answer, torch.Tensor):
+        raise ModelError(source, f"one tensor was expected, and it answers with {type(answer).__name__}")
+    if data.classes is None:
+        wanted, each = tuple(data.targets[:2].shape), "one number per target"
+    else:
+        wanted, each = (len(few), data.classes), "one number per class"
+    if tuple(answer.shape) != wanted:
+        found = tuple(answer.shape)
+        raise ModelError(source, f"for {len(few)} examples it answers with shape {found}, and {wanted} is due: {each}")
+
+
+def _own_model(source: str, features: int | tuple[int, ...], width: int) -> nn.Module:
+    function = own_function(source, ModelError)
+    arguments: tuple[object, ...] = (features, width)[: 2 * _takes_two(source, function)]
+    try:
+        model = function(*arguments)
+    except Exception as error:
+        raise ModelError(source, f"the function failed with {one_line(error)}") from error
+    if not isinstance(model, nn.Module):
+        raise ModelError(source, f"a torch.nn.Module was expected, and the function returned {model!r:.40}")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ModelError(source, "it has no parameters that train")
+    return model
+
+
+def _takes_two(source: str, function: Callable[..., object]) -> bool:
+    """Whether to call it with features and classes, or with nothing."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind in positional]
+    if len(needed) in (0, 2):
+        return bool(needed)
+    raise ModelError(
+        source, f"the function takes {', '.join(needed)}, and it must take nothing or two: features and classes"
+    )
+
+
+def _linear(source: str, shape: tuple[int, ...], width: int) -> nn.Module:
+    """Logistic or linear regression."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), width))
+
+
+def _mlp(source: str, shape: tuple[int, ...], width: int) -> nn.Module:
+    """Two hidden layers."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(math.prod(shape), 128),
+        nn.ReLU(),
+        nn.Linear(128, 64),
+        nn.ReLU(),
+        nn.Linear(64, width),
+    )
+
+
+def _cnn(source: str, shape: tuple[int, ...], width: int) -> nn.Module:
+    """Two convolutions with batch normalisation, for images as (channels, height, width) or square and flat."""
+    image = _image(source, shape)
+    channels, high, wide = image
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Unflatten(1, image),
+        nn.Conv2d(channels, 16, 3, padding=1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1, bias=False),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32 * (high // 4) * (wide // 4), width),
+    )
+
+
+def _image(source: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Channels, height and width of one example."""
+    side = math.isqrt(shape[0])
+    if len(shape) == 1 and side * side == shape[0]:
+        image = (1, side, side)
+    elif len(shape) == 2:
+        image = (1, shape[0], shape[1])
+    elif len(shape) == 3:
+        image = (shape[0], shape[1], shape[2])
+    else:
+        raise ModelError(source, f"it takes images, and one example has the shape {shape}; 'mlp' takes any")
+    if min(image[1:]) < 4:
+        raise ModelError(source, f"it takes images of at least 4 by 4, and these are {image[1]} by {image[2]}")
+    return image
+
+
+BUILT_IN: dict[str, Callable[[str, tuple[int, ...], int], nn.Module]] = {"linear": _linear, "mlp": _mlp, "cnn": _cnn}

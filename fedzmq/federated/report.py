@@ -1,0 +1,87 @@
+"""What happened in one round: how good the model is, what it cost, and who took part.
+
+A report is one line of JSON and back without loss; a number that is not finite becomes null, as JSON has none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from fedzmq.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A worker whose update is in the round's model; `loss` is the mean over its last epoch, on its own data."""
+
+    worker: str
+    examples: int
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A worker that was asked and whose update is not in the round's model."""
+
+    worker: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoundReport:
+    """One finished round, numbered from 1.
+
+    loss, accuracy: of the new model on the held-out examples; accuracy is None in a regression, and where nothing is
+    held out, when loss is NaN.
+    train_loss: the answers' own, weighted by their examples. seconds: from the first request to the evaluated model.
+    bytes_sent, bytes_received: between the coordinator and all workers.
+    """
+
+    round: int
+    loss: float
+    accuracy: float | None
+    train_loss: float
+    seconds: float
+    bytes_sent: int
+    bytes_received: int
+    answered: tuple[Answer, ...]
+    failed: tuple[Absence, ...] = ()
+
+    @property
+    def examples(self) -> int:
+        """How many examples the new model was trained on."""
+        return sum(answer.examples for answer in self.answered)
+
+    def to_json(self) -> str:
+        """One line, without its end."""
+        return json.dumps(_finite(asdict(self)), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> RoundReport:
+        """The report that to_json wrote. Raises DataError."""
+        try:
+            values = json.loads(line)
+            numbers = {name: _number(values[name]) for name in ("loss", "train_loss")}
+            answered = tuple(Answer(**{**answer, "loss": _number(answer["loss"])}) for answer in values["answered"])
+            failed = tuple(Absence(**absence) for absence in values["failed"])
+            return cls(**{**values, **numbers, "answered": answered, "failed": failed})
+        except (ValueError, KeyError, TypeError) as error:
+            named = ", ".join(field.name for field in fields(cls))
+            raise DataError(line[:60], f"expected the report of a round as JSON, with {named}") from error
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for every number that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,145 @@
+"""The folder that a run leaves behind: config.json, rounds.jsonl, model.safetensors and plot.png.
+
+A run gets a folder of its own, and each file is there whole or not at all, but for the rounds, which grow by the line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from fedzmq.errors import RunFolderError
+from fedzmq.federated.plot import draw
+from fedzmq.federated.report import RoundReport
+
+
+class RunFolder:
+    """Open from its creation on; close it, or use it in a `with`."""
+
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, name: str = "run", now: datetime | None = None
+    ) -> None:
+        """Makes the folder: `path`, which must be new or empty, or else runs/<time>-<name> in the current folder.
+
+        Raises RunFolderError.
+        """
+        try:
+            self.path = _new_default(name, now or datetime.now()) if path is None else _new(Path(path).expanduser())
+            self._rounds = (self.path / "rounds.jsonl").open("x", encoding="utf-8")
+        except FileExistsError as error:
+            raise RunFolderError(str(path), "another run has just begun there; name another folder") from error
+        except OSError as error:
+            raise RunFolderError(str(path or "runs"), f"it cannot be made: {error.strerror or error}") from error
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing can be added afterwards; twice is fine."""
+        self._rounds.close()
+
+    def write_config(self, config: Mapping[str, object]) -> Path:
+        """What the run was asked to do, as JSON."""
+        text = json.dumps(config, indent=2, ensure_ascii=False, default=str)
+        return self._write("config.json", lambda path: path.write_text(text + "\n", encoding="utf-8"))
+
+    def add(self, report: RoundReport) -> None:
+        """One more line of rounds.jsonl, out of this process when the call returns."""
+        try:
+            self._rounds.write(report.to_json() + "\n")
+            self._rounds.flush()
+        except OSError as error:
+            raise RunFolderError(str(self.path), f"rounds.jsonl cannot be written: {error.strerror}") from error
+
+    def write_model(self, model: nn.Module | Mapping[str, torch.Tensor]) -> Path:
+        """Parameters and buffers by name, as safetensors. Tied tensors are written once for each of their names, so
+        that `load_state_dict(safetensors.torch.load_file(path))` finds every name."""
+        tensors = _apart(model.state_dict() if isinstance(model, nn.Module) else model)
+        return self._write(
+            "model.safetensors", lambda path: safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
+        )
+
+    def write_plot(self, reports: Sequence[RoundReport], title: str) -> Path:
+        """Loss and accuracy by round. Raises MissingExtraError without matplotlib."""
+        picture = draw(reports, title)
+        return self._write("plot.png", lambda path: path.write_bytes(picture))
+
+    def _write(self, name: str, fill: Callable[[Path], object]) -> Path:
+        """A file that is whole or absent, whenever the machine stops."""
+        final = self.path / name
+        try:
+            with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=self.path) as folder:
+                fresh = Path(folder) / name
+                fill(fresh)
+                _flush_to_disk(fresh)
+                os.replace(fresh, final)
+            _flush_to_disk(self.path)
+        except OSError as error:
+            raise RunFolderError(str(self.path), f"{name} cannot be written: {error.strerror or error}") from error
+        return final
+
+
+def read_rounds(path: str | os.PathLike[str]) -> list[RoundReport]:
+    """The reports in a run folder's rounds.jsonl; a last line that a killed run left unfinished is passed over."""
+    text = (Path(path) / "rounds.jsonl").read_text(encoding="utf-8")
+    return [RoundReport.from_json(line) for line in text.split("\n")[:-1]]
+
+
+def _new(path: Path) -> Path:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        if any(path.iterdir()):
+            raise RunFolderError(str(path), "it is not empty, and a run's folder is never written over; name a new one")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _new_default(name: str, now: datetime) -> Path:
+    """Of two runs in one second, the second gets a number behind its name."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"
+    first = Path("runs") / f"{now:%Y%m%d-%H%M%S}-{plain}"
+    path, number = first, 1
+    while True:
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            number += 1
+            path = first.with_name(f"{first.name}-{number}")
+
+
+def _apart(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """On the CPU, contiguous, and no two in one storage, which safetensors refuses."""
+    tensors: dict[str, torch.Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in state.items():
+        plain = tensor.detach().cpu().contiguous()
+        if plain.untyped_storage().data_ptr() in storages:
+            plain = plain.clone()
+        storages.add(plain.untyped_storage().data_ptr())
+        tensors[name] = plain
+    return tensors
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Of a folder, its list of names: a rename is lasting only then."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
