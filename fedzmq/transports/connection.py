@@ -45,8 +45,9 @@ class Connection(ABC):
       subscriptions are kept.
     - A name belongs to one living connection. While its holder lives, a newcomer's `recv` raises `NameTaken`; when the
       holder closed or died, the next to connect takes the name over and mail goes to it from then on.
-    - A medium that can tell publishes, as MEDIUM, on the topic DEPARTURES who went: the frames are the name, a tag of the
-      connection that had it, and `left` (it closed) or `lost` (its link broke: it may come back, under the same tag).
+    - A medium that can tell publishes, as MEDIUM, on the topic DEPARTURES who went. The frames are the name, a tag of
+      the connection that had it, and `left` (it closed) or `lost` (its link broke: it may be back, with the same tag).
+    - A medium may refuse frames above a size of its own, of 16 MiB at least: `send` raises `LimitExceeded` for them.
     - After `close`, every call but `close` raises `TransportClosed`. No exception but fedzmq's own comes out.
     """
 

@@ -1,0 +1,1 @@
+"""The process in the middle: it routes frames and holds no truth."""

@@ -1,0 +1,275 @@
+"""The broker: one ROUTER socket that moves frames between connections and looks at nothing but routes.
+
+It holds soft state alone. One that is killed and started anew asks whoever speaks to it to say hello again, and knows
+everything that the old one knew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Union
+
+import zmq
+
+from fedzmq.broker.directory import Directory, Member, Seat
+from fedzmq.broker.listener import Listener
+from fedzmq.errors import InvalidName, ProtocolError, TransportClosed
+from fedzmq.transports.connection import DEPARTURES, MEDIUM
+from fedzmq.transports.names import check_name
+from fedzmq.transports.route import (
+    BOOT_BYTES,
+    VERSION,
+    Bye,
+    Channel,
+    Hello,
+    Ping,
+    Pong,
+    Publish,
+    Reason,
+    Refuse,
+    Route,
+    Subscribe,
+    Topic,
+    Verb,
+    Welcome,
+    Who,
+    decode,
+    encode,
+)
+
+SILENCE = 10.0  # seconds after which a party that says nothing has to give its name to one that asks for it
+SWEEP_INTERVAL = 0.5  # seconds between two looks whether the connections are still there
+BURST = 256  # messages that are routed before anything else has its turn
+TAG_BYTES = 8  # of an instance, that others may see: the whole of it would let them take the name
+
+# Plain ints, because an enum costs as much as the call it is given to.
+_NOW = int(zmq.DONTWAIT)
+_NOW_AND_MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
+_MAIL = int(Verb.MAIL)
+_WHO, _PING, _PONG = encode(Who()), encode(Ping()), encode(Pong())
+
+_Frames = Sequence[Union[zmq.Frame, bytes]]
+
+
+class Broker:
+    """Listens from its construction on, and routes while `serve` runs, or the thread that `start` makes.
+
+    `stop` may come from any thread and from a signal handler. `report` is called with a line of words whenever a party
+    comes or goes. Raises AddressInUse, and UsageError for an address that others than this machine reach.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        silence: float = SILENCE,
+        allow_remote: bool = False,
+        report: Callable[[str], None] = lambda line: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._listener = Listener(address, allow_remote=allow_remote)
+        self._router = self._listener.router
+        self.address = self._listener.address
+        self.routed = 0  # messages passed on
+        self.dropped = 0  # messages that nobody could receive, or of no known form
+        self.directory = Directory()
+        self._silence = silence
+        self._report = report
+        self._clock = clock
+        self._boot = os.urandom(BOOT_BYTES)
+        self._gone: deque[tuple[Member, bytes]] = deque()
+        self._serving = threading.Lock()
+        self._stopping = False
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._stop_read, self._stop_write = os.pipe()
+        os.set_blocking(self._stop_write, False)
+
+    def serve(self) -> None:
+        """Route until `stop`. Nothing that a peer sends ends it."""
+        with self._serving:
+            if self._closed:
+                raise TransportClosed(MEDIUM)
+            poller = zmq.Poller()
+            poller.register(self._router, zmq.POLLIN)
+            poller.register(self._stop_read, zmq.POLLIN)
+            sweep = self._clock()
+            while not self._stopping:
+                poller.poll(max(0, int((sweep - self._clock()) * 1000)) + 1)
+                now = self._clock()
+                for _ in range(BURST):
+                    if not self._step(now):
+                        break
+                if now >= sweep:
+                    self._sweep()
+                    sweep = now + SWEEP_INTERVAL
+                self._announce()
+
+    def start(self) -> Broker:
+        """Serve in a thread of its own, until `close`."""
+        self._thread = threading.Thread(target=self.serve, name="fedzmq-broker", daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Make `serve` return."""
+        self._stopping = True
+        if not self._closed:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._stop_write, b"\0")
+
+    def close(self) -> None:
+        """Stop, and stop listening. Twice is fine."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join()
+        with self._serving:
+            if self._closed:
+                return
+            self._closed = True
+            self._listener.close()
+            os.close(self._stop_read)
+            os.close(self._stop_write)
+
+    def __enter__(self) -> Broker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _step(self, now: float) -> bool:
+        """Route one message; False if none is here."""
+        receive = self._router.recv
+        try:
+            place = receive(_NOW)
+        except zmq.Again:
+            return False
+        frame = receive(_NOW, copy=False)
+        head = frame.bytes
+        frames: list[zmq.Frame] = []
+        while frame.more:
+            frame = receive(_NOW, copy=False)
+            frames.append(frame)
+        seat = self.directory.seat(place)
+        if seat is not None:
+            seat.member.heard = now
+            if head and head[0] == _MAIL:
+                receiver = self.directory.addressee(head)
+                if receiver is not None:
+                    self._pass_on(receiver, seat.channel, seat.member.route, frames)
+                else:
+                    self.dropped += 1
+                return True
+        try:
+            self._obey(place, seat, decode(head), frames, now)
+        except ProtocolError:
+            self.dropped += 1
+        return True
+
+    def _obey(self, place: bytes, seat: Seat | None, route: Route, frames: _Frames, now: float) -> None:
+        if isinstance(route, Hello):
+            self._hello(place, route, now)
+        elif isinstance(route, Bye):
+            if seat is not None:
+                self._depart(seat.member, b"left")
+        elif seat is None:
+            self._put(place, _WHO)
+        elif isinstance(route, Ping):
+            self._put(place, _PONG)
+        elif isinstance(route, Publish):
+            self._publish(route.topic, seat.member.name, frames, except_to=seat.member)
+        elif isinstance(route, Subscribe):
+            self.directory.subscribe(seat.member, route.topic)
+        else:
+            raise ProtocolError(f"{type(route).__name__} is nothing that a connection says")
+
+    def _hello(self, place: bytes, hello: Hello, now: float) -> None:
+        reason = self._objection(hello, now)
+        if reason is not None:
+            self._put(place, encode(Refuse(reason)))
+            return
+        is_new = self.directory.holder(hello.name) is None
+        self.directory.bind(hello.name, hello.instance, hello.channel, place, now)
+        self._put(place, encode(Welcome(self._boot)))
+        if is_new:
+            self._report(f"{hello.name} joined")
+
+    def _objection(self, hello: Hello, now: float) -> Reason | None:
+        if hello.version != VERSION:
+            return Reason.VERSION
+        try:
+            check_name(hello.name)
+        except InvalidName:
+            return Reason.BAD_NAME
+        holder = self.directory.holder(hello.name)
+        if holder is None or holder.instance == hello.instance:
+            return None
+        self._probe(holder)
+        if self.directory.holder(hello.name) is None:
+            return None
+        if holder.is_silent(now, self._silence):
+            self._depart(holder, b"lost")
+            return None
+        return Reason.NAME_TAKEN
+
+    def _pass_on(self, receiver: Member, channel: Channel, head: bytes, frames: _Frames) -> None:
+        place = receiver.places.get(channel)
+        if place is not None and self._put(place, head, frames):
+            self.routed += 1
+        else:
+            self.dropped += 1
+
+    def _publish(self, topic: str, sender: str, frames: _Frames, except_to: Member | None = None) -> None:
+        head = encode(Topic(topic, sender))
+        for member in self.directory.subscribers(topic):
+            if member is not except_to:
+                self._pass_on(member, Channel.CONTROL, head, frames)
+
+    def _put(self, place: bytes, head: bytes, frames: _Frames = ()) -> bool:
+        """Queue a message for a socket; False if it is gone, which is noted, or if its queue is full."""
+        send = self._router.send
+        try:
+            send(place, _NOW_AND_MORE)
+        except zmq.ZMQError as error:  # nothing was sent: ZeroMQ checks the first frame alone
+            if error.errno == errno.EHOSTUNREACH:
+                member = self.directory.unbind(place)
+                if member is not None:
+                    self._gone.append((member, b"lost"))
+            return False
+        if frames:
+            send(head, _NOW_AND_MORE)
+            for frame in frames[:-1]:
+                send(frame, _NOW_AND_MORE)
+            send(frames[-1], _NOW)
+        else:
+            send(head, _NOW)
+        return True
+
+    def _probe(self, member: Member) -> None:
+        """Find out whether its sockets are still there, which only sending to them tells."""
+        for place in list(member.places.values()):
+            self._put(place, _PING)
+
+    def _sweep(self) -> None:
+        for member in self.directory:
+            self._probe(member)
+
+    def _depart(self, member: Member, reason: bytes) -> None:
+        self.directory.remove(member)
+        self._gone.append((member, reason))
+
+    def _announce(self) -> None:
+        """Say who went. Afterwards and in a loop, because telling it may find that others went too."""
+        while self._gone:
+            member, reason = self._gone.popleft()
+            self._report(f"{member.name} {reason.decode()}")
+            self._publish(DEPARTURES, MEDIUM, [member.name.encode(), member.instance[:TAG_BYTES], reason])

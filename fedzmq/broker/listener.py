@@ -1,0 +1,95 @@
+"""The socket that a broker listens with, and what it may listen to."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from typing import cast
+
+import zmq
+
+from fedzmq.errors import AddressError, AddressInUse, UsageError
+from fedzmq.transports import address as addresses
+from fedzmq.transports.address import Address
+from fedzmq.transports.route import MOST_FRAME_BYTES
+
+_OPTIONS = {
+    zmq.LINGER: 0,
+    zmq.ROUTER_MANDATORY: 1,  # tell who is gone instead of dropping in silence
+    zmq.SNDHWM: 100_000,  # for each party, a backstop: credit above bounds what is on its way
+    zmq.RCVHWM: 100_000,
+    zmq.MAXMSGSIZE: MOST_FRAME_BYTES,
+    zmq.HANDSHAKE_IVL: 5_000,
+    zmq.HEARTBEAT_IVL: 5_000,
+    zmq.HEARTBEAT_TIMEOUT: 20_000,
+    zmq.HEARTBEAT_TTL: 20_000,
+    zmq.TCP_KEEPALIVE: 1,
+    zmq.TCP_KEEPALIVE_IDLE: 60,
+    zmq.TCP_KEEPALIVE_INTVL: 20,
+    zmq.TCP_KEEPALIVE_CNT: 3,
+    zmq.BACKLOG: 1024,
+}
+
+
+class Listener:
+    """A bound ROUTER. `address` is where it listens in fact, with the port that the system chose.
+
+    Raises AddressInUse, AddressError, and UsageError for an address that other machines reach, unless `allow_remote`.
+    """
+
+    def __init__(self, address: str, *, allow_remote: bool) -> None:
+        target = addresses.for_listening(address)
+        if not target.is_local and not allow_remote:
+            raise UsageError(
+                f"{address} is reached from other machines, and traffic is neither encrypted nor authenticated yet: "
+                "listen at tcp://127.0.0.1:PORT, or, on a network that you trust, allow it "
+                "(--allow-remote, or allow_remote=True)"
+            )
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.router = self._context.socket(zmq.ROUTER)
+        try:
+            self._bind(target)
+        except BaseException:
+            self._context.destroy(linger=0)
+            raise
+        self.address = cast(bytes, self.router.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
+        self._path = target.path if target.scheme == "ipc" and not target.path.startswith("@") else ""
+        self._inode = _inode(self._path)
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
+        if self._path and _inode(self._path) == self._inode:  # else it is another's by now
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
+    def _bind(self, target: Address) -> None:
+        for option, value in _OPTIONS.items():
+            self.router.setsockopt(option, value)
+        self.router.setsockopt(zmq.IPV6, int(target.is_ipv6))
+        if target.scheme == "ipc" and _is_answered(target.path):
+            raise AddressInUse(target.text, "another process listens there")  # ZeroMQ would put itself in its place
+        try:
+            self.router.bind(target.bindable)
+        except zmq.ZMQError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise AddressInUse(target.text, "another process listens there") from None
+            raise AddressError(target.text, f"nothing can listen there: {error}") from None
+
+
+def _is_answered(path: str) -> bool:
+    """A process accepts connections at this path."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect("\0" + path[1:] if path.startswith("@") else path)
+        except OSError:
+            return False
+        return True
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None

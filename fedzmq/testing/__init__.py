@@ -1,0 +1,1 @@
+"""What ships for those who test against fedzmq."""

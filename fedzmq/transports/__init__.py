@@ -1,0 +1,1 @@
+"""Media that move frames between named mailboxes and topics."""

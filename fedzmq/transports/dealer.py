@@ -1,0 +1,147 @@
+"""One ZeroMQ socket to a broker, and what is known of the other end."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Sequence
+from typing import cast
+
+import zmq
+
+from fedzmq.transports.address import Address
+from fedzmq.transports.connection import Buffer
+from fedzmq.transports.route import MOST_FRAME_BYTES
+
+_OPTIONS = {
+    zmq.LINGER: 0,
+    zmq.IMMEDIATE: 1,  # nothing queues for a broker that is away: what is sent then is dropped, as promised
+    zmq.SNDHWM: 100_000,  # a backstop: credit above bounds what is on its way
+    zmq.RCVHWM: 100_000,
+    zmq.MAXMSGSIZE: MOST_FRAME_BYTES,
+    zmq.HANDSHAKE_IVL: 5_000,
+    zmq.HEARTBEAT_IVL: 5_000,
+    zmq.HEARTBEAT_TIMEOUT: 20_000,
+    zmq.HEARTBEAT_TTL: 20_000,
+    zmq.RECONNECT_IVL: 250,
+    zmq.RECONNECT_IVL_MAX: 2_000,
+    zmq.CONNECT_TIMEOUT: 10_000,
+    zmq.TCP_KEEPALIVE: 1,
+    zmq.TCP_KEEPALIVE_IDLE: 60,
+    zmq.TCP_KEEPALIVE_INTVL: 20,
+    zmq.TCP_KEEPALIVE_CNT: 3,
+}
+# Plain ints, because an enum costs as much as the call it is given to.
+_NOW = int(zmq.DONTWAIT)
+_NOW_AND_MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
+_EVENTS, _MORE = int(zmq.EVENTS), int(zmq.RCVMORE)
+_IN, _OUT = int(zmq.POLLIN), int(zmq.POLLOUT)
+
+
+class Dealer:
+    """A channel to the broker. Whoever calls holds the connection's lock.
+
+    ZeroMQ's descriptor fires once for any number of events, and sending swallows that. So `dry` is what counts: nothing
+    can be here until the descriptor fires, or until something is sent.
+    """
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], poll: select.poll, target: Address, hello: bytes
+    ) -> None:
+        self.after_hello: list[bytes] = []
+        self.greeted_at = 0.0
+        self._context = context
+        self._poll = poll
+        self._target = target
+        self._hello = hello
+        self.descriptor = -1
+        self.greeted = False  # the hello went out, over the link that is there now
+        self.welcomed = False  # and was answered
+        self.dry = False
+        self._half_sent = self._half_received = False
+        self._open()
+
+    def look(self) -> bool:
+        """A message is here. Greets a broker that just became reachable, and notes one that went."""
+        try:
+            events = cast(int, self._socket.getsockopt(_EVENTS))
+        except zmq.ZMQError:
+            self.dry = True
+            return False
+        self.dry = not events & _IN
+        if not events & _OUT:
+            self.greeted = self.welcomed = False
+        elif not self.greeted:
+            self.greet()
+        return bool(events & _IN)
+
+    def greet(self) -> bool:
+        """Say who this is, and what it subscribes to. False while no broker is there."""
+        self.greeted = self.put(self._hello)
+        if self.greeted:
+            self.greeted_at = time.monotonic()
+            for route in self.after_hello:
+                self.put(route)
+        return self.greeted
+
+    def put(self, route: bytes, frames: Sequence[Buffer] = (), donate: bool = False) -> bool:
+        """Queue one message; False where there is no broker to queue it for."""
+        if self._half_sent:  # an interrupt came between two frames: what is sent next would be taken for the rest
+            self.close(0.0)
+            self._open()
+        send = self._socket.send
+        self.dry = False
+        self._half_sent = True
+        try:
+            if frames:
+                send(route, _NOW_AND_MORE)
+                for frame in frames[:-1]:
+                    send(frame, _NOW_AND_MORE, not (donate or type(frame) is bytes))
+                send(frames[-1], _NOW, not (donate or type(frames[-1]) is bytes))
+            else:
+                send(route, _NOW)
+        except zmq.Again:  # ZeroMQ took back the frames that it had
+            self._half_sent = self.greeted = self.welcomed = False
+            return False
+        except zmq.ZMQError:
+            self.greeted = self.welcomed = False
+            return False
+        self._half_sent = False
+        return True
+
+    def take(self) -> list[zmq.Frame] | None:
+        """The next message, if one is here."""
+        if not self.look():
+            return None
+        receive = self._socket.recv
+        try:
+            if self._half_received:  # an interrupt came between two frames, and the rest means nothing by itself
+                while self._socket.getsockopt(_MORE):
+                    receive(_NOW)
+            self._half_received = True
+            frame = receive(_NOW, copy=False)
+            frames = [frame]
+            while frame.more:
+                frame = receive(_NOW, copy=False)
+                frames.append(frame)
+        except zmq.ZMQError:
+            self._half_received = False
+            self.dry = True
+            return None
+        self._half_received = False
+        return frames
+
+    def close(self, linger: float) -> None:
+        self._poll.unregister(self.descriptor)
+        self._socket.close(int(linger * 1000))
+
+    def _open(self) -> None:
+        self._socket = self._context.socket(zmq.DEALER)
+        for option, value in _OPTIONS.items():
+            self._socket.setsockopt(option, value)
+        self._socket.setsockopt(zmq.IPV6, int(self._target.is_ipv6))
+        self._socket.connect(self._target.text)
+        self.descriptor = int(self._socket.getsockopt(zmq.FD))
+        self._poll.register(self.descriptor, select.POLLIN)
+        self.greeted = self.welcomed = self._half_sent = self._half_received = False
+        self.dry = False

@@ -1,0 +1,282 @@
+"""`tcp://` and `ipc://`: a connection to a fedzmq broker over ZeroMQ.
+
+Two DEALERs lead to the broker's one ROUTER, so that bulk never delays the rest. There is no thread of our own: greeting
+the broker, asking whether it lives and greeting it again after a break happen inside `recv` and `send`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+import time
+from collections.abc import Sequence
+
+import zmq
+
+from fedzmq.errors import FedzmqError, LimitExceeded, NameTaken, ProtocolError, TransportClosed, UnavailableError
+from fedzmq.transports import address as addresses
+from fedzmq.transports.address import Address
+from fedzmq.transports.connection import Buffer, Connection, Delivery
+from fedzmq.transports.dealer import Dealer
+from fedzmq.transports.names import check_name, check_publishable, check_topic
+from fedzmq.transports.route import (
+    INSTANCE_BYTES,
+    MOST_FRAME_BYTES,
+    VERSION,
+    Bye,
+    Channel,
+    Hello,
+    Mail,
+    Ping,
+    Publish,
+    Reason,
+    Refuse,
+    Subscribe,
+    Topic,
+    Verb,
+    Welcome,
+    Who,
+    decode,
+    encode,
+)
+
+PING_INTERVAL = 1.0  # seconds between two looks whether the broker lives
+GREET_INTERVAL = 0.25  # seconds between two hellos while it has not answered
+HUSH_INTERVAL = 0.05  # seconds in which one hello is answer enough to any number of `who`
+LINGER = 0.1  # seconds that `close` gives the goodbye
+COPIED_BYTES = 32 * 1024  # frames up to this size are copied on arrival: cheaper than keeping ZeroMQ's own
+MOST_ROUTES = 4096  # encoded routes that are kept for the next time
+ALTERNATE = 8  # messages of the control channel in a row, after which the bulk channel gets its turn
+
+_MAIL = int(Verb.MAIL)
+_PING, _BYE = encode(Ping()), encode(Bye())
+
+
+class ZeroMQConnection(Connection):
+    """A name at a broker. The lock guards both sockets; waiting happens outside it."""
+
+    def __init__(self, address: str, name: str) -> None:
+        self.address = address
+        self.name = check_name(name)
+        target = addresses.for_connecting(address)
+        instance = os.urandom(INSTANCE_BYTES)
+        self.dropped = 0  # messages of no known form
+        self._lock = threading.Lock()
+        self._left = threading.Condition(self._lock)  # notified when a receiver no longer waits
+        self._poll = select.poll()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            self._control = self._line(target, Channel.CONTROL, instance)
+            self._bulk = self._line(target, Channel.BULK, instance)
+            self._wake_read, self._wake_write = os.pipe()
+        except (zmq.ZMQError, OSError) as error:
+            self._context.destroy(linger=0)
+            raise UnavailableError(f"cannot open a socket for {address}: {error}") from None
+        self._lines = (self._control, self._bulk)
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._poll.register(self._wake_read, select.POLLIN)
+        self._mail_routes: dict[str, bytes] = {}
+        self._heard = time.monotonic()
+        self._due = 0.0  # when to ping or greet
+        self._in_a_row = 0
+        self._refusal: FedzmqError | None = None
+        self._waiting = 0
+        self._woken = False
+        self._closed = False
+
+    def send(self, to: str, frames: Sequence[Buffer], *, bulk: bool = False, donate: bool = False) -> None:
+        route = self._mail_routes.get(to)
+        if route is None:
+            if len(self._mail_routes) >= MOST_ROUTES:
+                self._mail_routes.clear()
+            route = self._mail_routes[to] = encode(Mail(check_name(to)))
+        self._put(self._bulk if bulk else self._control, route, frames, donate)
+
+    def publish(self, topic: str, frames: Sequence[Buffer]) -> None:
+        self._put(self._control, encode(Publish(check_publishable(topic))), frames, donate=False)
+
+    def subscribe(self, topic: str) -> None:
+        route = encode(Subscribe(check_topic(topic)))
+        with self._lock:
+            self._check_open()
+            if route in self._control.after_hello:
+                return
+            self._control.after_hello.append(route)
+            if self._control.greeted:
+                self._control.put(route)
+                self._look_again(self._control)
+
+    def recv(self, timeout: float | None) -> Delivery | None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        waits = False
+        try:
+            while True:
+                with self._lock:
+                    if waits:
+                        waits = False
+                        self._stop_waiting()
+                    self._check_open()
+                    delivery = self._next()
+                    if delivery is not None:
+                        return delivery
+                    now = time.monotonic()
+                    if now >= self._due:
+                        self._tend(now)
+                    if self._refusal is not None:
+                        raise self._refusal
+                    if self._woken:
+                        self._woken = False
+                        return None
+                    if not (self._control.dry and self._bulk.dry):
+                        continue  # what was just sent took in what had arrived, and no descriptor will tell
+                    is_last = deadline is not None and deadline <= self._due
+                    rest = self._due - now if deadline is None or not is_last else deadline - now
+                    waits = True
+                    self._waiting += 1
+                ready = self._poll.poll(max(0.0, rest) * 1000)
+                for descriptor, _ in ready:
+                    self._note(descriptor)
+                if is_last and not ready:
+                    return None
+        finally:
+            if waits:
+                with self._lock:
+                    self._stop_waiting()
+
+    def wake(self) -> None:
+        with self._lock:
+            self._check_open()
+            self._woken = True
+            self._rouse()
+
+    def silent_for(self) -> float:
+        self._check_open()
+        return time.monotonic() - self._heard
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            said = self._control.welcomed and self._control.put(_BYE)
+            self._rouse()
+            self._left.wait_for(lambda: not self._waiting, timeout=1.0)
+            for line in self._lines:
+                line.close(LINGER if said else 0.0)
+            os.close(self._wake_write)
+            os.close(self._wake_read)
+        # In a thread, because ZeroMQ waits there for a name server too, and that can take very long.
+        ending = threading.Thread(target=self._context.term, name="fedzmq-linger", daemon=True)
+        ending.start()
+        ending.join(2 * LINGER)
+
+    def _put(self, line: Dealer, route: bytes, frames: Sequence[Buffer], donate: bool) -> None:
+        for frame in frames:
+            if len(frame) > MOST_FRAME_BYTES:
+                raise LimitExceeded("the size of a frame", len(frame), MOST_FRAME_BYTES)
+        with self._lock:
+            self._check_open()
+            if self._refusal is None and (line.greeted or line.greet()):  # else the medium is away
+                line.put(route, frames, donate)
+            self._look_again(line)
+
+    def _look_again(self, line: Dealer) -> None:
+        """Sending takes in what has arrived, and then ZeroMQ's descriptor does not tell a receiver that waits."""
+        if self._waiting and not line.dry and line.look():
+            self._rouse()
+
+    def _next(self) -> Delivery | None:
+        lines = self._lines if self._in_a_row < ALTERNATE else self._lines[::-1]
+        for line in lines:
+            while not line.dry:
+                frames = line.take()
+                if frames is None:
+                    break
+                self._heard = time.monotonic()
+                delivery = self._interpret(line, frames)
+                if delivery is not None:
+                    self._in_a_row = self._in_a_row + 1 if line is self._control else 0
+                    return delivery
+        self._in_a_row = 0
+        return None
+
+    def _interpret(self, line: Dealer, frames: list[zmq.Frame]) -> Delivery | None:
+        """The mail that a message is; what the broker says of itself is acted on here."""
+        head = frames[0].bytes
+        try:
+            if head and head[0] == _MAIL:
+                return Delivery(head[1:].decode(), None, _contents(frames))
+            route = decode(head)
+        except (ProtocolError, UnicodeDecodeError):
+            self.dropped += 1
+            return None
+        if isinstance(route, Topic):
+            return Delivery(route.sender, route.topic, _contents(frames))
+        if isinstance(route, Welcome):
+            line.welcomed = True
+            self._refusal = None
+        elif isinstance(route, Who):
+            line.welcomed = False
+            self._due = min(self._due, line.greeted_at + HUSH_INTERVAL)
+        elif isinstance(route, Refuse):
+            line.welcomed = False
+            self._refusal = self._refused(route)
+            self._due = self._heard + PING_INTERVAL
+        return None
+
+    def _refused(self, refuse: Refuse) -> FedzmqError:
+        if refuse.reason is Reason.NAME_TAKEN:
+            return NameTaken(self.name, self.address)
+        if refuse.reason is Reason.VERSION:
+            return ProtocolError(
+                f"the broker at {self.address} speaks version {refuse.version} of the protocol, and this is version "
+                f"{VERSION}: install the same fedzmq on both sides"
+            )
+        return ProtocolError(f"the broker at {self.address} does not accept the name {self.name!r}")
+
+    def _tend(self, now: float) -> None:
+        """Ask the broker whether it lives, or greet it where it has not answered yet."""
+        for line in self._lines:
+            if line.welcomed:
+                line.put(_PING)
+            elif now - line.greeted_at >= HUSH_INTERVAL:
+                line.greet()
+        is_calm = self._refusal is not None or all(line.welcomed for line in self._lines)
+        self._due = now + (PING_INTERVAL if is_calm else GREET_INTERVAL)
+
+    def _line(self, target: Address, channel: Channel, instance: bytes) -> Dealer:
+        return Dealer(self._context, self._poll, target, encode(Hello(self.name, instance, channel)))
+
+    def _note(self, descriptor: int) -> None:
+        """Look at a socket again, because its descriptor says that something happened."""
+        if descriptor == self._wake_read:
+            with contextlib.suppress(BlockingIOError):
+                os.read(descriptor, 4096)
+        for line in self._lines:
+            if descriptor == line.descriptor:
+                line.dry = False
+
+    def _rouse(self) -> None:
+        if self._waiting:
+            with contextlib.suppress(BlockingIOError):  # then the pipe is full of reasons to look already
+                os.write(self._wake_write, b"\0")
+
+    def _stop_waiting(self) -> None:
+        self._waiting -= 1
+        self._left.notify_all()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise TransportClosed(self.name)
+
+
+def connect(address: str, name: str) -> ZeroMQConnection:
+    """A connection to the broker at `address`, whether or not it is there yet."""
+    return ZeroMQConnection(address, name)
+
+
+def _contents(frames: list[zmq.Frame]) -> list[Buffer]:
+    return [frame.bytes if len(frame) <= COPIED_BYTES else frame.buffer for frame in frames[1:]]
