@@ -1,0 +1,49 @@
+"""`fedzmq broker`."""
+
+from __future__ import annotations
+
+import click
+
+from fedzmq.broker.broker import Broker
+from fedzmq.cli.ending import on_signal, with_stdin
+from fedzmq.session.roster import SILENCE
+
+
+@click.command("broker")
+@click.option(
+    "--listen",
+    default="tcp://127.0.0.1:5555",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where to listen: tcp://HOST:PORT (port 0: any free one) or ipc://PATH.",
+)
+@click.option(
+    "--allow-remote",
+    is_flag=True,
+    help="Listen where other machines can connect. Traffic is neither encrypted nor authenticated yet.",
+)
+@click.option(
+    "--silence",
+    type=click.FloatRange(min=1),
+    default=SILENCE,
+    show_default=True,
+    metavar="SECONDS",
+    help="After so long without a sign of life, a party has to give up its name.",
+)
+@click.option("--while-stdin", is_flag=True, hidden=True)
+def command(listen: str, allow_remote: bool, silence: float, while_stdin: bool) -> None:
+    """Route messages between workers and clients.
+
+    The broker keeps nothing: killed and started again at the same address, it costs a pause.
+    """
+
+    def report(line: str) -> None:
+        click.echo(line)
+
+    with Broker(listen, silence=silence, allow_remote=allow_remote, report=report) as broker:
+        on_signal(broker.stop)
+        if while_stdin:
+            with_stdin()
+        click.echo(f"listening at {broker.address} (Ctrl-C ends it)")
+        broker.serve()
+        click.echo("stopped")

@@ -1,0 +1,63 @@
+"""A worker's process, from reading its data to its goodbye."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+
+import click
+import torch
+
+from fedzmq.cli.ending import interrupt, on_signal
+from fedzmq.errors import BrokerUnreachable, DataError
+from fedzmq.transports.connection import Connection
+from fedzmq.transports.registry import connect
+from fedzmq.worker.data import Data, load, name_of
+from fedzmq.worker.partition import part as part_of
+from fedzmq.worker.worker import Worker
+
+
+def serve_worker(
+    name: str,
+    broker: str,
+    sources: Iterable[str],
+    part: tuple[int, int] | None,
+    alpha: float,
+    split_seed: int,
+    silence: float,
+    wait: float,
+    threads: int | None,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM. Raises DataError, BrokerUnreachable, NameTaken."""
+    on_signal(interrupt)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    data = [_read(source, part, alpha, split_seed) for source in sources]
+    for each in data:
+        click.echo(f"holds {each.name}: {len(each)} examples")
+    if len({each.name for each in data}) < len(data):
+        raise DataError(", ".join(each.name for each in data), "two sets have one name; give them names: NAME=SOURCE")
+    with connect(broker, name) as connection:
+        _greet(connection, wait)
+        with Worker(connection, data=data, silence=silence, say=click.echo) as worker:
+            click.echo(f"worker {name} at {broker} (Ctrl-C ends it)")
+            worker.run()
+
+
+def _read(source: str, part: tuple[int, int] | None, alpha: float, split_seed: int) -> Data:
+    name, equals, rest = source.partition("=")
+    name, source = (name, rest) if equals and name.isidentifier() else (name_of(source), source)
+    data = load(source)
+    if part is not None:
+        data = part_of(data, *part, alpha, split_seed)
+    return Data(name, data.features, data.targets, data.classes)
+
+
+def _greet(connection: Connection, wait: float) -> None:
+    """Wait for the broker's first answer. Raises NameTaken when it refuses, and BrokerUnreachable."""
+    deadline = time.monotonic() + wait
+    while connection.silent_for() == math.inf:
+        if time.monotonic() >= deadline:
+            raise BrokerUnreachable(connection.address, wait)
+        connection.recv(0.05)

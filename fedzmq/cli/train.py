@@ -1,0 +1,103 @@
+"""`fedzmq train`."""
+
+from __future__ import annotations
+
+import click
+
+from fedzmq.cli.training_options import TrainingOptions
+from fedzmq.session.roster import SILENCE
+
+
+@click.command("train")
+@click.option(
+    "--broker",
+    metavar="ADDRESS",
+    help="Train with the workers at this broker. Without it, a broker and workers are started on this machine.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="How many workers to start here, or to wait for at the broker.",
+)
+@click.option("--rounds", type=click.IntRange(min=1), default=15, show_default=True, help="Rounds of averaging.")
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=2, show_default=True, help="Local epochs of each worker per round."
+)
+@click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Examples per step.")
+@click.option("--lr", type=click.FloatRange(min=0), default=0.1, show_default=True, help="Learning rate.")
+@click.option(
+    "--optimizer",
+    type=click.Choice(["sgd", "adam", "adamw"]),
+    default="sgd",
+    show_default=True,
+    help="The workers' optimizer.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same model.")
+@click.option(
+    "--data",
+    default="digits",
+    show_default=True,
+    metavar="SOURCE",
+    help="What to train on: a built-in name (digits), a .csv, .npz or .parquet file, or module:function. A tenth is held "
+    "out for evaluation; the workers started here split the rest. With --broker, only the held-out tenth is used.",
+)
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help="With --broker: what the workers call their data, where there is none here to evaluate on, or it has another "
+    "name than --data.",
+)
+@click.option("--no-evaluation", is_flag=True, help="With --broker and --dataset: there is no data here.")
+@click.option(
+    "--model",
+    default="mlp",
+    show_default=True,
+    metavar="NAME",
+    help="A built-in model (linear, mlp, cnn), or module:function of your own that gives a torch.nn.Module. "
+    "No code of it goes to the workers.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="How even the split is: the Dirichlet parameter. 0.1 skews much, 100 hardly at all.",
+)
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Which split: the same for all workers.")
+@click.option("--out", type=click.Path(), help="A folder for what the run leaves behind (default: a new one in runs/).")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per round in place of the display.")
+@click.option(
+    "--silence",
+    type=click.FloatRange(min=1),
+    default=SILENCE,
+    show_default=True,
+    metavar="SECONDS",
+    help="After so long without a sign of life, a worker is gone and its round goes on without it.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for workers that are missing.",
+)
+def command(**options: object) -> None:
+    """Train a model by federated averaging: each worker on its own data, no row of which leaves it.
+
+    With no options: handwritten digits, split by label skew over two workers on this machine.
+    """
+    chosen = TrainingOptions(**options)  # type: ignore[arg-type]
+    chosen.check()
+    cluster = chosen.cluster()
+    if cluster is not None:
+        cluster.start()  # before torch is imported here too, so that all import it at once
+    try:
+        from fedzmq.cli.run_training import run_training
+
+        run_training(chosen, cluster)
+    finally:
+        if cluster is not None:
+            cluster.close()

@@ -1,0 +1,59 @@
+"""What `fedzmq train` was asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fedzmq.errors import UsageError
+from fedzmq.testing.cluster import LocalCluster
+
+# The first two are the names of the tradition; more follow in the order of the alphabet.
+_NAMES = ("bob", "alice", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """The options of the command line, by their names there."""
+
+    broker: str | None
+    workers: int
+    rounds: int
+    epochs: int
+    batch_size: int
+    lr: float
+    optimizer: str
+    seed: int
+    data: str
+    dataset: str | None
+    no_evaluation: bool
+    model: str
+    alpha: float
+    split_seed: int
+    out: str | None
+    as_json: bool
+    silence: float
+    patience: float
+
+    def check(self) -> None:
+        """Raises UsageError for options that do not go together."""
+        if self.broker is None and (self.dataset is not None or self.no_evaluation):
+            raise UsageError("--dataset and --no-evaluation are for workers at a --broker; those started here get --data")
+        if self.no_evaluation and self.dataset is None:
+            raise UsageError("--no-evaluation needs --dataset NAME: what the workers call their data")
+
+    def cluster(self) -> LocalCluster | None:
+        """The workers to start on this machine; None where there is a broker to go to."""
+        if self.broker is not None:
+            return None
+        return LocalCluster(
+            worker_names(self.workers),
+            data=self.data,
+            alpha=self.alpha,
+            split_seed=self.split_seed,
+            silence=self.silence,
+        )
+
+
+def worker_names(count: int) -> tuple[str, ...]:
+    """bob, alice, and so on; numbers where the names run out."""
+    return tuple(_NAMES[index] if index < len(_NAMES) else f"worker{index + 1}" for index in range(count))

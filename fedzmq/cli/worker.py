@@ -1,0 +1,94 @@
+"""`fedzmq worker`."""
+
+from __future__ import annotations
+
+import click
+
+from fedzmq.session.roster import SILENCE
+
+
+class Part(click.ParamType):
+    """`2/3`: the second of three."""
+
+    name = "K/N"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        number, slash, of = str(value).partition("/")
+        if not (slash and number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+            self.fail(f"{value!r} is not K/N with K from 1 to N, such as 2/3", param, ctx)
+        return int(number), int(of)
+
+
+@click.command("worker")
+@click.option("--id", "name", required=True, metavar="NAME", help="The name that clients know this worker by.")
+@click.option(
+    "--broker",
+    default="tcp://127.0.0.1:5555",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where the broker listens.",
+)
+@click.option(
+    "--data",
+    "sources",
+    multiple=True,
+    metavar="[NAME=]SOURCE",
+    help="Data to train on, which never leaves: a built-in name (digits), a .csv, .npz or .parquet file, or "
+    "module:function of your own. Clients know it by NAME (default: the file's name without its ending). Repeatable.",
+)
+@click.option(
+    "--part",
+    type=Part(),
+    metavar="K/N",
+    help="Hold the K-th of N parts of the data, split by label skew, a tenth left out for evaluation. "
+    "Without it, hold all of it.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="How even the parts are: the Dirichlet parameter. 0.1 skews much, 100 hardly at all.",
+)
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Which split: the same for all workers.")
+@click.option(
+    "--silence",
+    type=click.FloatRange(min=1),
+    default=SILENCE,
+    show_default=True,
+    metavar="SECONDS",
+    help="After so long without a sign of life, a client is gone, and what it kept here is released.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the broker has to answer for the first time.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Threads for torch (default: torch's own choice).")
+@click.option("--while-stdin", is_flag=True, hidden=True)
+def command(
+    name: str,
+    broker: str,
+    sources: tuple[str, ...],
+    part: tuple[int, int] | None,
+    alpha: float,
+    split_seed: int,
+    silence: float,
+    wait: float,
+    threads: int | None,
+    while_stdin: bool,
+) -> None:
+    """Hold tensors and data, and run the commands of clients on them.
+
+    Commands are named operations of a closed list. Nothing that comes over the network is code.
+    """
+    if while_stdin:
+        from fedzmq.cli.ending import with_stdin
+
+        with_stdin()
+    from fedzmq.cli.serve_worker import serve_worker  # brings torch, which --help and a wrong option do without
+
+    serve_worker(name, broker, sources, part, alpha, split_seed, silence, wait, threads)

@@ -1,0 +1,1 @@
+"""Tensors and modules that live on workers."""

@@ -1,0 +1,192 @@
+"""A client: it finds workers, sends them commands, and waits for what they answer."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fedzmq.client.session_line import SessionLine
+from fedzmq.client.worker_handle import WorkerHandle
+from fedzmq.errors import (
+    BrokerUnreachable,
+    NotEnoughWorkers,
+    ProtocolError,
+    RequestTimeout,
+    TransportClosed,
+    WorkerNotFoundError,
+)
+from fedzmq.session.endpoint import Endpoint
+from fedzmq.session.roster import SILENCE, Roster
+from fedzmq.session.session import Peer
+from fedzmq.transports.connection import Connection
+from fedzmq.transports.registry import connect as connect_transport
+from fedzmq.wire.codec import decode
+
+SLICE = 0.1  # seconds that one look at the mailbox lasts, so that other threads have their turn
+ASK_EVERY = 1.0  # seconds between two calls of the roll while somebody is missed
+PATIENCE = 10.0  # seconds that a broker, or a worker, has to answer for the first time
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """A worker on the roster: what it is busy with (empty: it waits), and seconds since it was last heard."""
+
+    name: str
+    busy: str
+    silent_for: float
+
+
+class Client:
+    """The roster of workers and the lines to them. Any thread may use it.
+
+    A worker that is silent for `silence` seconds is lost, while the medium itself answers; while it does not, everybody
+    waits for it to come back.
+    """
+
+    def __init__(self, connection: Connection, *, silence: float = SILENCE, tended: bool = True) -> None:
+        self.endpoint = Endpoint(connection, is_worker=False, roster=Roster(silence))
+        self.endpoint.departed = self._departed
+        self.endpoint.ticked = self._flush
+        self._lines: dict[Peer, SessionLine] = {}
+        self._handles: dict[str, WorkerHandle] = {}
+        self._is_closed = False
+        if tended:
+            self.endpoint.start()
+
+    @property
+    def address(self) -> str:
+        return self.endpoint.connection.address
+
+    def workers(self) -> list[WorkerStatus]:
+        """The workers that are here now, by name."""
+        self.endpoint.pump(0.0)
+        now = time.monotonic()
+        return [
+            WorkerStatus(member.name, member.busy, max(0.0, now - member.heard))
+            for member in self.endpoint.presence.roster.members()
+        ]
+
+    def worker(self, name: str, *, timeout: float = PATIENCE) -> WorkerHandle:
+        """The handle of a worker, for `tensor.send(...)` and `module.send(...)`.
+
+        Waits up to `timeout` seconds for it to show a sign of life. Raises WorkerNotFoundError. A worker that was
+        started anew gets a new handle, and the old one keeps raising WorkerLost.
+        """
+        handle = self._handles.get(name)
+        if handle is not None and not handle.is_lost:
+            return handle
+        roster = self.endpoint.presence.roster
+        if not self._missed(lambda: roster.get(name) is not None, timeout):
+            raise WorkerNotFoundError(
+                name,
+                tuple(member.name for member in roster.members()),
+                f"start it with `fedzmq worker --id {name} --broker {self.address}`",
+            )
+        member = roster.get(name)
+        assert member is not None
+        handle = self._handles[name] = WorkerHandle(self, self.open_line(name, member.boot))
+        return handle
+
+    def open_line(self, name: str, boot: bytes) -> SessionLine:
+        """A new line to that incarnation of a worker, which need not have shown a sign of life."""
+        peer = self.endpoint.open(name, boot)
+        line = self._lines[peer] = SessionLine(self.endpoint, peer, self.wait_until)
+        return line
+
+    def wait_for_workers(self, count: int, *, timeout: float = PATIENCE) -> list[WorkerStatus]:
+        """Wait until at least `count` workers are here, and give them. Raises NotEnoughWorkers after `timeout` s."""
+        if not self._missed(lambda: len(self.endpoint.presence.roster) >= count, timeout):
+            present = tuple(worker.name for worker in self.workers())
+            raise NotEnoughWorkers(count, present, f"waited {timeout:g} s at {self.address}")
+        return self.workers()
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float = math.inf) -> bool:
+        """Receive until the condition holds, or for `timeout` seconds; says whether it holds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            self._collect()
+            if condition():
+                return True
+            rest = deadline - time.monotonic()
+            if rest <= 0:
+                return False
+            if self._is_closed:
+                raise TransportClosed(self.endpoint.connection.name)
+            self.endpoint.pump(min(rest, SLICE))
+
+    def close(self) -> None:
+        """Say goodbye: the workers release what they kept for this client. Twice is fine."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self.endpoint.close()
+        for line in self._lines.values():
+            line.lose("the client was closed here")
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _missed(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Call the roll until the condition holds."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            rest = deadline - time.monotonic()
+            if rest <= 0:
+                return False
+            self.endpoint.presence.ask()
+            self.wait_until(condition, min(rest, ASK_EVERY))
+        return True
+
+    def _collect(self) -> None:
+        """Hand what arrived to the lines that wait for it."""
+        while (arrival := self.endpoint.take()) is not None:
+            line = self._lines.get(arrival.peer)
+            if line is None:
+                continue
+            try:
+                replies = decode(arrival.frames[0], arrival.frames[1:])
+            except ProtocolError as error:
+                self.endpoint.end(arrival.peer, f"it answered what no fedzmq answers: {error}")
+                continue
+            for reply in replies:
+                line.answer(reply, arrival.frames[1:])
+
+    def _departed(self, peer: Peer, reason: str) -> None:
+        line = self._lines.pop(peer, None)
+        if line is not None:
+            line.lose(reason)
+
+    def _flush(self) -> None:
+        for handle in list(self._handles.values()):
+            if not handle.is_lost:
+                handle.stream.flush()
+
+
+def connect(
+    address: str, *, name: str | None = None, silence: float = SILENCE, timeout: float = PATIENCE
+) -> Client:
+    """A client of whatever is at `address`: `tcp://host:port` or `ipc://path` of a broker, or `memory://hub`.
+
+    `name` is what workers know the client by (default: client- and random letters). A party that shows no sign of life
+    for `silence` seconds counts as gone. Raises AddressError, and BrokerUnreachable when nothing that speaks fedzmq
+    answers within `timeout` seconds.
+    """
+    connection = connect_transport(address, name or f"client-{os.urandom(4).hex()}")
+    client = Client(connection, silence=silence)
+    try:
+        if not client.wait_until(lambda: connection.silent_for() < math.inf, timeout):
+            raise BrokerUnreachable(address, timeout)
+    except BaseException:
+        client.close()
+        raise
+    client.endpoint.presence.ask()
+    return client
+
+
+__all__ = ["Client", "RequestTimeout", "WorkerStatus", "connect"]

@@ -1,0 +1,87 @@
+"""Where operands from different places may meet, and what is said where they may not.
+
+A local operand is shipped to the worker of the others. Operands of different workers meet here, when no gradient would
+be lost and their workers let them be read; where one of them is written to, the others come to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from fedzmq.client.effects import Effect
+from fedzmq.client.metadata import CONSTANT
+from fedzmq.client.remote import Remote
+from fedzmq.client.signature import filled
+from fedzmq.client.stream import Stream
+from fedzmq.errors import GetNotPermittedError, TensorsNotCollocatedException
+
+HERE = "this process"
+
+
+def place(tensor: torch.Tensor) -> str:
+    return f"worker {tensor._ref.stream.worker!r}" if isinstance(tensor, Remote) else HERE
+
+
+def apart(operation: str, operands: Sequence[torch.Tensor], reason: str = "") -> TensorsNotCollocatedException:
+    return TensorsNotCollocatedException(operation, tuple(dict.fromkeys(map(place, operands))), reason)
+
+
+def check_local(operation: str, operands: Sequence[torch.Tensor], grad: bool, strict: bool) -> None:
+    """Raises where a local operand may not be shipped to the worker of the others."""
+    for operand in operands:
+        if isinstance(operand, Remote):
+            continue
+        if strict and operand.dim():  # a tensor without dimensions is a number, as torch sees it too
+            raise apart(operation, operands, "the hook is strict")
+        if grad and operand.requires_grad:
+            raise apart(operation, operands, "the local one requires a gradient, which would be lost")
+
+
+def check_written(operation: str, operands: Sequence[torch.Tensor], effect: Effect) -> None:
+    """Raises where a pointer's value would have to be written into a local tensor."""
+    for written in effect.written:
+        if not isinstance(operands[written.position], Remote):
+            raise apart(operation, operands, "the one that is written to is local")
+
+
+def meet(
+    operation: str,
+    func: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    operands: Sequence[torch.Tensor],
+    effect: Effect | None,
+) -> Any:
+    """Apply an operation whose operands live on two workers or more."""
+    remote = [operand for operand in operands if isinstance(operand, Remote)]
+    if any(operand._ref.stream.strict for operand in remote):
+        raise apart(operation, remote, "the hook is strict")
+    if torch.is_grad_enabled() and any(operand._ref.meta.kind != CONSTANT for operand in remote):
+        raise apart(operation, remote, "a gradient would be lost")
+    home: Stream | None = None
+    if effect is not None and effect.written:
+        check_written(operation, operands, effect)
+        homes = {operands[written.position]._ref.stream for written in effect.written}  # type: ignore[attr-defined]  # checked above
+        if len(homes) > 1:
+            raise apart(operation, remote, "more than one of them is written to")
+        (home,) = homes
+    brought = _brought(operation, [operand for operand in remote if operand._ref.stream is not home], remote)
+    replaced = iter([brought.get(id(operand), operand) for operand in operands])
+    args = tuple(filled(arg, replaced) for arg in args)
+    kwargs = {name: filled(value, replaced) for name, value in kwargs.items()}
+    return func(*args, **kwargs)
+
+
+def _brought(operation: str, away: Sequence[Remote], all_of_them: Sequence[Remote]) -> dict[int, torch.Tensor]:
+    values: dict[int, torch.Tensor] = {}
+    for stream in dict.fromkeys(operand._ref.stream for operand in away):
+        there = [operand for operand in away if operand._ref.stream is stream]
+        try:
+            fetched = stream.fetch([operand._ref.id for operand in there])
+        except GetNotPermittedError as error:
+            raise apart(operation, all_of_them, str(error)) from error
+        values.update(zip(map(id, there), fetched, strict=True))
+    return values

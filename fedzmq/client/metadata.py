@@ -1,0 +1,92 @@
+"""What a client knows of a tensor that it does not hold: shape, dtype, strides, and its place in a gradient.
+
+Equal metadata is one object, so that the effect cache can key on identity and never compares shapes.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import torch
+
+CONSTANT: Literal[0] = 0  # requires no grad
+LEAF: Literal[1] = 1  # requires grad, and is where gradients gather
+INNER: Literal[2] = 2  # requires grad because something before it does
+
+Kind = Literal[0, 1, 2]
+
+
+class Meta:
+    """Interned by `meta`, never built directly. `stride` is what a local run gives; a worker's kernel may differ."""
+
+    __slots__ = ("dtype", "kind", "shape", "stride")
+
+    def __init__(self, shape: torch.Size, dtype: torch.dtype, stride: tuple[int, ...], kind: Kind) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.stride = stride
+        self.kind = kind
+
+    def __repr__(self) -> str:
+        return f"Meta({tuple(self.shape)}, {self.dtype}, {self.stride}, kind={self.kind})"
+
+    def of_kind(self, kind: Kind) -> Meta:
+        return self if kind == self.kind else meta(self.shape, self.dtype, self.stride, kind)
+
+    def blank(self, device: torch.device) -> torch.Tensor:
+        """A tensor of exactly this metadata, of which nothing but the metadata means anything."""
+        blank = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=device)
+        if self.kind:
+            blank.requires_grad_()
+        if self.kind == INNER:
+            with torch.enable_grad():
+                blank = blank.clone()
+                if blank.stride() != self.stride:  # not dense: what a slice or an expansion looks like
+                    room = 1 + sum((extent - 1) * step for extent, step in zip(self.shape, self.stride, strict=True))
+                    room = room if self.shape.numel() else 0
+                    row = torch.empty(room, dtype=self.dtype, device=device, requires_grad=True)
+                    blank = row.clone().as_strided(self.shape, self.stride)
+        return blank
+
+    def is_contiguous(self, memory_format: torch.memory_format = torch.contiguous_format) -> bool:
+        blank = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
+        return blank.is_contiguous(memory_format=memory_format)
+
+
+class Key(NamedTuple):
+    shape: torch.Size
+    dtype: torch.dtype
+    stride: tuple[int, ...]
+    kind: Kind
+
+
+@lru_cache(maxsize=65_536)
+def _interned(key: Key) -> Meta:
+    return Meta(*key)
+
+
+def meta(shape: torch.Size, dtype: torch.dtype, stride: tuple[int, ...], kind: Kind = CONSTANT) -> Meta:
+    return _interned(Key(shape, dtype, stride, kind))
+
+
+def meta_of(tensor: torch.Tensor) -> Meta:
+    """Of a tensor with a value (or a fake one); for a pointer ask its reference."""
+    kind: Kind = CONSTANT
+    if tensor.requires_grad:
+        kind = LEAF if tensor.is_leaf else INNER
+    return meta(tensor.shape, tensor.dtype, tensor.stride(), kind)
+
+
+def sent_meta(tensor: torch.Tensor, kind: Kind) -> Meta:
+    """Of the tensor that a worker makes from this one: a copy, in C order."""
+    return meta(tensor.shape, tensor.dtype, contiguous_stride(tensor.shape), kind)
+
+
+def contiguous_stride(shape: torch.Size) -> tuple[int, ...]:
+    strides: list[int] = []
+    step = 1
+    for extent in reversed(shape):
+        strides.append(step)
+        step *= max(extent, 1)
+    return tuple(reversed(strides))

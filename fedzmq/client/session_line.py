@@ -1,0 +1,90 @@
+"""The line to one incarnation of a worker, over its session."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+
+from fedzmq.client.pending import Pending
+from fedzmq.errors import WorkerLost
+from fedzmq.session.endpoint import Endpoint
+from fedzmq.session.packet import Lane
+from fedzmq.session.session import Peer
+from fedzmq.transports.connection import Buffer
+from fedzmq.wire.codec import encode
+from fedzmq.wire.messages import Cancel, Progress, Reply
+
+
+class SessionLine:
+    """A `Line`. `wait_until` is the client's: it receives until the condition holds."""
+
+    def __init__(self, endpoint: Endpoint, peer: Peer, wait_until: Callable[[Callable[[], bool]], object]) -> None:
+        self.peer = peer
+        self._endpoint = endpoint
+        self._wait_until = wait_until
+        self._numbers = itertools.count(1)
+        self._open: dict[int, Pending] = {}  # not answered yet
+        self._unclaimed: dict[int, Pending] = {}  # nobody asked for the answer yet
+        self._lost: WorkerLost | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def worker(self) -> str:
+        return self.peer.name
+
+    @property
+    def is_lost(self) -> bool:
+        """The worker is gone, or another incarnation of it is there now."""
+        return self._lost is not None
+
+    def post(self, frames: list[Buffer]) -> None:
+        ticket = self._endpoint.post(self.peer, frames)
+        if not ticket.left:
+            self._endpoint.settle(ticket, self.peer)
+
+    def donate(self, frames: Sequence[Buffer]) -> None:
+        """As `post`, but the memory is the session's from now on and must never change: nothing is copied."""
+        self._endpoint.post(self.peer, frames, donate=True)
+
+    def request(self) -> int:
+        with self._lock:
+            number = next(self._numbers)
+            pending = self._open[number] = self._unclaimed[number] = Pending(self.worker, number)
+            pending.error = self._lost
+            return number
+
+    def claim(self, request: int) -> Pending:
+        """The answer to a request, present or to come; whoever claims it looks after it, in place of `wait`."""
+        with self._lock:
+            return self._unclaimed.pop(request)
+
+    def cancel(self, request: int) -> None:
+        """Ask the worker to stop what it does for a request; it is answered all the same."""
+        self._endpoint.post(self.peer, [encode([Cancel(request)])], lane=Lane.CONTROL)
+
+    def wait(self, request: int) -> tuple[Reply, list[Buffer]]:
+        pending = self.claim(request)
+        self._wait_until(lambda: pending.done)
+        return pending.result()
+
+    def answer(self, reply: Reply, buffers: list[Buffer]) -> None:
+        """A reply came."""
+        if isinstance(reply, Progress):
+            pending = self._open.get(reply.request)
+            if pending is not None and pending.progress is not None:
+                pending.progress(reply)
+            return
+        with self._lock:
+            pending = self._open.pop(reply.request, None)
+        if pending is not None:
+            pending.buffers = buffers
+            pending.reply = reply
+
+    def lose(self, reason: str) -> None:
+        """The session ended: nothing that is under way will be answered."""
+        with self._lock:
+            self._lost = WorkerLost(self.worker, reason)
+            lost, self._open = self._open, {}
+        for pending in lost.values():
+            pending.error = self._lost

@@ -1,0 +1,136 @@
+"""A module and its loss as a plan: the training step that travels in place of the module's code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.func import functional_call
+
+from fedzmq.client.batch_rows import generalise
+from fedzmq.client.effects import Effects
+from fedzmq.client.metadata import CONSTANT, LEAF, Meta
+from fedzmq.client.tracing import Recording, record
+from fedzmq.errors import PlanError
+from fedzmq.operations.catalog import CATALOG
+from fedzmq.plans.check import LOSS, check
+from fedzmq.plans.plan import Constant, Output, Plan, Slot
+from fedzmq.tensors.dtypes import name_of
+
+CORRECT = "accuracy"  # the second output: how many classes were guessed, of which a worker takes the mean
+ROWS = (7, 11)  # two primes: a number that is a multiple of both by chance is not to be expected
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def training_plan(module: torch.nn.Module, loss: Loss, features: torch.Tensor, targets: torch.Tensor) -> bytes:
+    """Record `loss(module(features), targets)` in the module's present mode, for batches of any size.
+
+    Of `features` and `targets`, shaped (rows, ...), only the form counts. The module is not changed. Targets that are
+    integers are classes, and then the plan also counts the examples whose class was guessed. Raises PlanError, which
+    names the user's line, for a module that does something else than operations on tensors.
+    """
+    parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
+    names = [*parameters, *buffers]
+    state = [*parameters.values(), *buffers.values()]
+    guesses = not targets.is_floating_point()
+
+    def step(*given: torch.Tensor) -> list[torch.Tensor]:
+        *held, x, y = given
+        output = functional_call(module, dict(zip(names, held, strict=True)), (x,))
+        outputs = [loss(output, y)]
+        if outputs[0].dim() != 0:
+            raise PlanError(f"the loss has the shape {tuple(outputs[0].shape)}, and a single number is needed: reduce it")
+        if guesses and output.dim() == 2:
+            outputs.append((output.argmax(1) == y).sum())
+        return outputs
+
+    effects = Effects()
+    recordings = [
+        record(step, [*(_meta(each) for each in state), _rows(features, rows), _rows(targets, rows)], effects)
+        for rows in ROWS
+    ]
+    plan = _plan(recordings, parameters, buffers, features, targets)
+    check(plan)
+    return plan.to_bytes()
+
+
+def _plan(
+    recordings: Sequence[Recording],
+    parameters: dict[str, torch.nn.Parameter],
+    buffers: dict[str, torch.Tensor],
+    features: torch.Tensor,
+    targets: torch.Tensor,
+) -> Plan:
+    first, second = recordings
+    if [bytes(each) for each in first.constants] != [bytes(each) for each in second.constants]:
+        raise PlanError("the model makes tensors of its own whose size depends on the batch; a plan holds fixed ones")
+    records = generalise(first, ROWS[0], second, ROWS[1])
+    constants: list[Constant] = []
+    renumber = _Renumber(len(first.inputs), first.constants, constants)
+    moved = [renumber.record(each) for each in records]
+    names = (LOSS, CORRECT)
+    return Plan(
+        CATALOG.digest(),
+        tuple(_slot(name, each, each.requires_grad) for name, each in parameters.items()),
+        tuple(_slot(name, each, False) for name, each in buffers.items()),
+        (_column("features", features), _column("targets", targets)),
+        tuple(constants),
+        tuple(moved),
+        tuple(Output(name, renumber.register(id)) for name, id in zip(names, first.outputs, strict=False)),
+    )
+
+
+class _Renumber:
+    """Makes room for the constants, which are registers of a plan, behind the inputs."""
+
+    def __init__(self, inputs: int, data: Sequence[Any], constants: list[Constant]) -> None:
+        self._inputs = inputs
+        self._data = data
+        self._constants = constants
+
+    def register(self, id: int) -> int:
+        return id if id <= self._inputs else id + len(self._data)
+
+    def record(self, row: list[Any]) -> list[Any]:
+        operation, result, mask, arguments, *keywords = row
+        given = [
+            self.register(each) if mask >> index & 1 else self._value(each) for index, each in enumerate(arguments)
+        ]
+        results = [self._result(each) for each in result] if isinstance(result, list) else self._result(result)
+        return [operation, results, mask, given, *(self._value(each) for each in keywords)]
+
+    def _result(self, id: int) -> int:
+        return self.register(id) if id else 0
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._value(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        if value.keys() == {"p"}:
+            return {"p": self.register(value["p"])}
+        if value.keys() == {"x"}:
+            dtype, shape, number = value["x"]
+            while len(self._constants) <= number:
+                self._constants.append(Constant(dtype, tuple(shape), bytes(self._data[len(self._constants)])))
+            return {"p": self._inputs + 1 + number}
+        return {key: self._value(each) for key, each in value.items()}
+
+
+def _meta(tensor: torch.Tensor) -> Meta:
+    return Meta(tensor.shape, tensor.dtype, tensor.contiguous().stride(), LEAF if tensor.requires_grad else CONSTANT)
+
+
+def _rows(tensor: torch.Tensor, rows: int) -> Meta:
+    shape = torch.Size((rows, *tensor.shape[1:]))
+    return Meta(shape, tensor.dtype, torch.empty(shape, device="meta").stride(), CONSTANT)
+
+
+def _slot(name: str, tensor: torch.Tensor, trained: bool) -> Slot:
+    return Slot(name, name_of(tensor.dtype), tuple(tensor.shape), trained)
+
+
+def _column(name: str, tensor: torch.Tensor) -> Slot:
+    return Slot(name, name_of(tensor.dtype), tuple(tensor.shape[1:]), False)

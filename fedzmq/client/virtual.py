@@ -1,0 +1,40 @@
+"""Workers inside this process: for trying things out, for tests, and for programs written for PySyft.
+
+They exchange the same bytes over the same sessions as workers elsewhere. They have no thread: whoever waits for them
+runs them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from fedzmq.client.worker_handle import WorkerHandle
+from fedzmq.transports.memory import MemoryConnection
+from fedzmq.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from fedzmq.client.hook import TorchHook
+
+
+class VirtualWorker(WorkerHandle):
+    """A worker called `id` in this process. Making it again gives a second handle of the same worker."""
+
+    def __init__(self, hook: TorchHook, id: str) -> None:
+        client = hook.client
+        first = hook.virtual_workers.get(id)
+        if first is not None:
+            super().__init__(client, first.line)
+            self.stream = first.stream
+            self._worker = first._worker
+            return
+        connection = MemoryConnection(client.address, id)
+        self._worker = Worker(connection, silence=math.inf)
+        connection.serve(lambda: self._worker.step(0.0))
+        super().__init__(client, client.open_line(id, self._worker.boot))
+        self.stream.strict = hook.strict
+        hook.virtual_workers[id] = self
+
+    def close(self) -> None:
+        """Stop it; what it stored is gone. Twice is fine."""
+        self._worker.close()

@@ -1,0 +1,1 @@
+"""Models trained where the data is."""

@@ -1,0 +1,37 @@
+"""How good a model is on data that no worker trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from fedzmq.federated.models import Loss
+from fedzmq.worker.data import Data
+
+BATCH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The mean loss, and the share of examples whose class was guessed (None for a regression)."""
+
+    loss: float
+    accuracy: float | None
+
+
+def evaluate(model: torch.nn.Module, loss: Loss, data: Data) -> Score:
+    """Score a model in evaluation mode, which it is taken out of again if it was not in it."""
+    was_training = model.training
+    model.eval()
+    try:
+        total, right = 0.0, 0
+        with torch.no_grad():
+            for features, targets in zip(data.features.split(BATCH), data.targets.split(BATCH), strict=True):
+                output = model(features)
+                total += float(loss(output, targets)) * len(features)
+                if data.classes is not None:
+                    right += int((output.argmax(1) == targets).sum())
+    finally:
+        model.train(was_training)
+    return Score(total / len(data), None if data.classes is None else right / len(data))

@@ -1,0 +1,33 @@
+"""What a worker gives back after a round, and whether it can be averaged at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from fedzmq.errors import UpdateRefused
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Update:
+    """The state of a worker's model, parameters and then buffers, after training on so many examples."""
+
+    state: Sequence[torch.Tensor]
+    examples: int
+
+
+def check_update(update: Update, names: Sequence[str], state: Sequence[torch.Tensor]) -> None:
+    """Raises UpdateRefused where an update differs in form from the model's state, or holds a number that is none."""
+    if update.examples < 1:
+        raise UpdateRefused(f"it counts {update.examples} examples, and at least 1 was expected")
+    if len(update.state) != len(state):
+        raise UpdateRefused(f"it has {len(update.state)} tensors, and the model has {len(state)}")
+    for name, new, old in zip(names, update.state, state, strict=True):
+        if new.shape != old.shape or new.dtype != old.dtype:
+            raise UpdateRefused(
+                f"{name!r} is {new.dtype}{list(new.shape)}, and the model has {old.dtype}{list(old.shape)}"
+            )
+        if new.is_floating_point() and not bool(new.isfinite().all()):
+            raise UpdateRefused(f"{name!r} holds NaN or infinity (is the learning rate too high?)")

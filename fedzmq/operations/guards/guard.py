@@ -1,0 +1,35 @@
+"""What a guard is: it sees an operation's arguments before the operation does, and raises to refuse them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from fedzmq.errors import LimitExceeded
+
+Arguments = Sequence[Any]
+Keywords = Mapping[str, Any]
+Guard = Callable[[int, Arguments, Keywords], None]
+"""The int is the most bytes that one result may take."""
+
+
+def pick(arguments: Arguments, keywords: Keywords, position: int, keyword: str, default: Any = None) -> Any:
+    """An argument, however it was given."""
+    return arguments[position] if len(arguments) > position else keywords.get(keyword, default)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """What lists, tuples and maps hold, however deep."""
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from leaves(item)
+    elif isinstance(value, dict):
+        yield from leaves(list(value.values()))
+    else:
+        yield value
+
+
+def check_bytes(name: str, size: int, limit: int) -> None:
+    """Raises LimitExceeded where a result of `size` bytes would be too large."""
+    if size > limit:
+        raise LimitExceeded(f"the bytes of the result of {name}", size, limit)

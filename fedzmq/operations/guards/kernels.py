@@ -1,0 +1,116 @@
+"""Arguments with which a kernel of torch ends the process, or reads or writes memory that is not the operand's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fedzmq.errors import OperationRefused
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, pick
+
+Operation = Callable[..., Any]
+
+_CTC = ("log_probs", "targets", "input_lengths", "target_lengths", "blank")
+
+
+def truncated_division(name: str, function: Operation) -> Guard:
+    """The least int divided by -1 raises a signal of the processor."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        if keywords.get("rounding_mode") != "trunc":
+            return
+        value, other = pick(arguments, keywords, 0, "input"), pick(arguments, keywords, 1, "other")
+        value, other = torch.as_tensor(value), torch.as_tensor(other)
+        if value.is_floating_point() or other.is_floating_point() or not (value.numel() and other.numel()):
+            return
+        lows = [torch.iinfo(each.dtype).min for each in (value, other) if each.dtype is not torch.bool]
+        if bool((other == -1).any()) and int(value.min()) in lows:
+            raise OperationRefused(name, "the least int divided by -1 has no value")
+
+    return guard
+
+
+def fused_step(name: str, function: Operation) -> Guard:
+    """The fused optimizers index one list by the length of another, and one tensor by the size of another."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        lists = [value for value in [*arguments, *keywords.values()] if isinstance(value, (list, tuple))]
+        first = lists[0] if lists else []
+        for each in lists:
+            if len(each) not in (0, len(first)):
+                raise OperationRefused(name, f"its lists have {len(first)} and {len(each)} tensors")
+            for model, tensor in zip(first, each):  # noqa: B905 - or the list is empty
+                if not isinstance(tensor, Tensor) or not isinstance(model, Tensor):
+                    raise OperationRefused(name, "its lists hold tensors and nothing else")
+                if tensor.numel() != 1 or model.numel() == 1:
+                    _check_alike(name, model, tensor)
+        for value in [*arguments, *keywords.values()]:
+            if isinstance(value, Tensor) and value.numel() != 1:
+                raise OperationRefused(name, "a tensor among its numbers has one element")
+
+    return guard
+
+
+def ctc(name: str, function: Operation) -> Guard:
+    """The kernel trusts lengths, targets and blank."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        log_probs, targets, inputs, lengths, blank = (
+            pick(arguments, keywords, position, keyword, 0) for position, keyword in enumerate(_CTC)
+        )
+        if not isinstance(log_probs, Tensor) or not isinstance(targets, Tensor):
+            raise OperationRefused(name, "log_probs and targets are tensors")
+        inputs, lengths = torch.as_tensor(inputs), torch.as_tensor(lengths)
+        good = (
+            log_probs.dim() in (2, 3)
+            and log_probs.numel() > 0
+            and targets.dim() in (1, 2)
+            and not targets.is_floating_point()
+            and inputs.numel() == lengths.numel() == (log_probs.shape[1] if log_probs.dim() == 3 else 1)
+            and type(blank) is int
+            and 0 <= blank < log_probs.shape[-1]
+            and _within(inputs, 0, log_probs.shape[0])
+            and _within(lengths, 0, targets.shape[-1])
+            and _within(targets, 0, log_probs.shape[-1] - 1)
+            and (targets.dim() == 2 or int(lengths.sum()) <= targets.numel())
+        )
+        if not good:
+            raise OperationRefused(name, "its lengths, targets or blank do not fit its log_probs")
+
+    return guard
+
+
+def without_out(position: int) -> Callable[[str, Operation], Guard]:
+    """For the few functions that also take `out` by position: writing there would resize memory that others share."""
+
+    def make(name: str, function: Operation) -> Guard:
+        def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+            if len(arguments) > position and arguments[position] is not None:
+                raise OperationRefused(name, "out= is not served; use .copy_()")
+
+        return guard
+
+    return make
+
+
+def without_device_names(name: str, function: Operation) -> Guard:
+    """For Tensor.to: a device comes as a device, which the worker has checked, and not as text."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        if any(isinstance(value, str) for value in arguments):
+            raise OperationRefused(name, "a device is given as torch.device(...)")
+
+    return guard
+
+
+def _check_alike(name: str, model: Tensor, tensor: Tensor) -> None:
+    dense = tensor.is_contiguous() or tensor.is_contiguous(memory_format=torch.channels_last)
+    if tensor.shape != model.shape or tensor.stride() != model.stride() or not dense:
+        raise OperationRefused(name, f"its lists pair tensors of shapes {list(model.shape)} and {list(tensor.shape)}")
+
+
+def _within(values: Tensor, low: int, high: int) -> bool:
+    return values.numel() == 0 or (int(values.min()) >= low and int(values.max()) <= high)

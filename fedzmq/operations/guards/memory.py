@@ -1,0 +1,161 @@
+"""Operations whose result can be large although their operands are small, refused before anything is allocated.
+
+A cheap bound passes nearly every call. Above it the operation runs on the meta device, which computes shapes and
+allocates nothing; where the values themselves set the size, they are looked at. A result that is large because its
+operands are is no matter of this file: the store counts those bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite, prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fedzmq.errors import LimitExceeded, OperationRefused
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick
+from fedzmq.wire.limits import MAX_OUTPUTS
+
+_WIDEST = 16  # bytes of an element
+_EVERYDAY_PADDING = 8  # of a convolution: only what is wider is looked at closer
+
+Operation = Callable[..., Any]
+
+
+def made_from_numbers(name: str, function: Operation) -> Guard:
+    """For zeros, rand, eye, arange and the like."""
+    steps_vary = name.endswith("arange")
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        if any(isinstance(value, Tensor) for value in leaves([arguments, keywords])):
+            raise OperationRefused(name, "its sizes and bounds must be plain numbers, not tensors")
+        if steps_vary or _WIDEST * _numbers(arguments, keywords) > limit:
+            check_bytes(name, _bytes(function(*arguments, **{**keywords, "device": "meta"})), limit)
+
+    return guard
+
+
+def enlarged_by_numbers(name: str, function: Operation) -> Guard:
+    """For repeat, pad, interpolate, transposed convolutions and the like."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        elements = sum(value.numel() for value in leaves([arguments, keywords]) if isinstance(value, Tensor))
+        if _WIDEST * max(1, elements) * _numbers(arguments, keywords) > limit:
+            check_bytes(name, _bytes(_on_meta(name, function, arguments, keywords)), limit)
+
+    return guard
+
+
+def multiplied_by_each_other(name: str, function: Operation) -> Guard:
+    """For outer, kron, diag and the like: the sizes of the operands, or of one and itself, multiply."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        counts = [value.numel() for value in leaves([arguments, keywords]) if isinstance(value, Tensor)]
+        counts = counts * 2 if len(counts) == 1 else counts
+        if _WIDEST * prod(max(1, count) for count in counts) * _numbers(arguments, keywords) > limit:
+            check_bytes(name, _bytes(_on_meta(name, function, arguments, keywords)), limit)
+
+    return guard
+
+
+def enlarged_by_padding(name: str, function: Operation) -> Guard:
+    """For convolutions, which are too frequent for a closer look."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        padding = pick(arguments, keywords, 4, "padding", 0)
+        if padding != 0 and any(
+            not isinstance(n, str) and _numbers(n) > 1 + _EVERYDAY_PADDING for n in leaves(padding)
+        ):
+            check_bytes(name, _bytes(_on_meta(name, function, arguments, keywords)), limit)
+
+    return guard
+
+
+def sized_by_values(name: str, function: Operation) -> Guard:
+    """For one_hot and bincount: the greatest value is the size, or a number beside it."""
+    rows_vary = name.endswith("one_hot")
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value = pick(arguments, keywords, 0, "tensor" if rows_vary else "input")
+        numbers = [number for number in leaves([arguments[1:], keywords]) if type(number) is int]
+        if isinstance(value, Tensor):
+            width = max([int(value.max()) + 1 if value.numel() else 0, *numbers])
+            check_bytes(name, 8 * width * (max(1, value.numel()) if rows_vary else 1), limit)
+
+    return guard
+
+
+def repeated(name: str, function: Operation) -> Guard:
+    """For repeat_interleave: how often each element is repeated is a number or a tensor."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value = pick(arguments, keywords, 0, "input", keywords.get("repeats"))
+        times = pick(arguments, keywords, 1, "repeats", value)
+        most = int(times.max()) if isinstance(times, Tensor) and times.numel() else times
+        if isinstance(value, Tensor) and isinstance(most, int):
+            check_bytes(name, _WIDEST * value.numel() * most, limit)
+        check_bytes(name, _WIDEST * (keywords.get("output_size") or 0), limit)
+
+    return guard
+
+
+def binned(name: str, function: Operation) -> Guard:
+    """For histc."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        check_bytes(name, _WIDEST * _numbers(pick(arguments, keywords, 1, "bins", 100)), limit)
+
+    return guard
+
+
+def divided(name: str, function: Operation) -> Guard:
+    """For split, unbind and the like: as many outputs as a dimension is long, or as a number says."""
+    sized = name.endswith(".split")
+    counted = name.endswith(("tensor_split", "hsplit", "vsplit", "dsplit"))
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value, number = pick(arguments, keywords, 0, "input"), pick(arguments, keywords, 1, "split_size_or_sections")
+        outputs = max(value.shape, default=0) if isinstance(value, Tensor) else 0
+        if counted:
+            outputs = max(_numbers(arguments[1:]), _numbers(keywords)) if type(number) is int or keywords else 0
+        elif sized and type(number) is int and number > 0:
+            outputs = -(-outputs // number)
+        if outputs > MAX_OUTPUTS:
+            raise LimitExceeded(f"the number of outputs of {name}", outputs, MAX_OUTPUTS)
+
+    return guard
+
+
+def _numbers(*values: Any) -> int:
+    """A number that no product or sum of the numbers among the values exceeds."""
+    product = 1
+    for value in leaves(list(values)):
+        if isinstance(value, Tensor) and value.dim() == 0 and not value.is_complex():
+            value = value.item()  # torch takes such a tensor for a number
+        if isinstance(value, (int, float)):
+            product *= 1 + abs(int(value)) if isfinite(value) else 1
+    return product
+
+
+def _on_meta(name: str, function: Operation, arguments: Arguments, keywords: Keywords) -> Any:
+    try:
+        return function(*_to_meta(list(arguments)), **_to_meta(dict(keywords)))
+    except NotImplementedError:
+        raise OperationRefused(name, "its result could be too large, and its size cannot be told before") from None
+
+
+def _to_meta(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        # A number in a tensor stays one: on the meta device it would have no value.
+        return value.detach() if value.dim() == 0 else value.detach().to("meta")
+    if type(value) in (list, tuple):
+        return type(value)([_to_meta(item) for item in value])
+    if isinstance(value, dict):
+        return {key: _to_meta(item) for key, item in value.items()}
+    return torch.device("meta") if isinstance(value, torch.device) else value
+
+
+def _bytes(result: Any) -> int:
+    return sum(value.numel() * value.element_size() for value in leaves(result) if isinstance(value, Tensor))

@@ -1,0 +1,54 @@
+"""Which operation has which guard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fedzmq.operations.guards import kernels, memory, recurrent
+from fedzmq.operations.guards.guard import Guard
+
+MakeGuard = Callable[[str, Callable[..., Any]], Guard]
+
+_NAMES: dict[MakeGuard, str] = {
+    memory.made_from_numbers: """
+        fft.fftfreq fft.rfftfreq torch.arange torch.eye torch.full torch.hamming_window torch.hann_window
+        torch.linspace torch.logspace torch.ones torch.rand torch.randint torch.randn torch.randperm
+        torch.scalar_tensor torch.tril_indices torch.triu_indices torch.zeros
+    """,
+    memory.enlarged_by_numbers: """
+        Tensor.istft Tensor.new_full Tensor.new_ones Tensor.new_zeros Tensor.repeat Tensor.stft Tensor.tile
+        fft.fft fft.fft2 fft.fftn fft.hfft fft.hfft2 fft.hfftn fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.ihfft2
+        fft.ihfftn fft.irfft fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn linalg.vander
+        nn.functional.adaptive_avg_pool1d nn.functional.adaptive_avg_pool2d nn.functional.adaptive_avg_pool3d
+        nn.functional.adaptive_max_pool1d nn.functional.adaptive_max_pool1d_with_indices
+        nn.functional.adaptive_max_pool2d nn.functional.adaptive_max_pool2d_with_indices
+        nn.functional.adaptive_max_pool3d nn.functional.adaptive_max_pool3d_with_indices
+        nn.functional.affine_grid nn.functional.conv_transpose1d nn.functional.conv_transpose2d
+        nn.functional.conv_transpose3d nn.functional.fold nn.functional.interpolate
+        nn.functional.local_response_norm nn.functional.pad nn.functional.unfold torch.istft torch.normal torch.stft
+        torch.tile torch.vander
+    """,
+    memory.enlarged_by_padding: "nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d",
+    memory.multiplied_by_each_other: """
+        Tensor.diag Tensor.diag_embed Tensor.diagflat Tensor.ger Tensor.kron Tensor.outer torch.block_diag
+        torch.cartesian_prod torch.cdist torch.diag torch.diag_embed torch.diagflat torch.ger torch.kron torch.outer
+    """,
+    memory.sized_by_values: "Tensor.bincount nn.functional.one_hot torch.bincount",
+    memory.repeated: "Tensor.repeat_interleave torch.repeat_interleave",
+    memory.binned: "Tensor.histc torch.histc",
+    memory.divided: """
+        Tensor.dsplit Tensor.hsplit Tensor.split Tensor.tensor_split Tensor.unbind Tensor.vsplit torch.dsplit
+        torch.hsplit torch.split torch.tensor_split torch.unbind torch.vsplit
+    """,
+    kernels.truncated_division: "Tensor.div Tensor.div_ Tensor.divide Tensor.divide_ torch.div torch.divide",
+    kernels.fused_step: "torch._fused_adagrad_ torch._fused_adam_ torch._fused_adamw_ torch._fused_sgd_",
+    kernels.ctc: "nn.functional.ctc_loss",
+    kernels.without_out(3): "torch.tensordot",
+    kernels.without_out(4): "nn.functional.normalize torch.norm",
+    kernels.without_device_names: "Tensor.to",
+    recurrent.network: "torch.gru torch.lstm torch.rnn_relu torch.rnn_tanh",
+    recurrent.cell: "torch.gru_cell torch.lstm_cell torch.rnn_relu_cell torch.rnn_tanh_cell",
+}
+
+GUARDS: dict[str, MakeGuard] = {name: make for make, names in _NAMES.items() for name in names.split()}

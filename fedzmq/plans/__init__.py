@@ -1,0 +1,1 @@
+"""Recorded computations: checked, compiled, and run without traffic."""

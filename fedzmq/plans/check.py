@@ -1,0 +1,77 @@
+"""Whether a plan may run here: known operations, registers that are filled before they are read, outputs that exist.
+
+A plan is checked whole, before its first step, because half a plan that ran is worse than none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fedzmq.errors import PlanError
+from fedzmq.operations.catalog import CATALOG
+from fedzmq.plans.plan import Plan
+from fedzmq.wire.limits import MAX_ARGUMENT_DEPTH, check_shape
+
+LOSS = "loss"
+
+
+def check(plan: Plan) -> None:
+    """Raises PlanError with the record that is wrong."""
+    if plan.catalog != CATALOG.digest():
+        raise PlanError("the plan was recorded by a fedzmq whose list of operations differs from this one's")
+    for slot in (*plan.parameters, *plan.buffers, *plan.columns):
+        check_shape(slot.dtype, slot.shape)
+    filled = set(range(1, plan.given + 1))
+    for number, record in enumerate(plan.records, 1):
+        operation, result = record[0], record[1]
+        if operation >= len(CATALOG):
+            raise PlanError(f"record {number} asks for operation {operation}, and there are {len(CATALOG)}")
+        where = f"record {number} ({CATALOG.name(operation)})"
+        for register in _read(record, where):
+            if register not in filled:
+                raise PlanError(f"{where} reads register {register}, which nothing filled before")
+        for register in [result] if type(result) is int else result:
+            if register == 0:
+                continue
+            if register in filled:
+                raise PlanError(f"{where} fills register {register} a second time")
+            filled.add(register)
+    if not plan.outputs or plan.outputs[0].name != LOSS:
+        raise PlanError(f"the first output of a plan is called {LOSS!r}")
+    for output in plan.outputs:
+        if output.register not in filled:
+            raise PlanError(f"the output {output.name!r} is register {output.register}, which nothing fills")
+
+
+def _read(record: list[Any], where: str) -> Iterator[int]:
+    """Every register that a record reads."""
+    mask, arguments = record[2], record[3]
+    for index, value in enumerate(arguments):
+        if mask >> index & 1:
+            if type(value) is not int:
+                raise PlanError(f"{where} names a register that is not a number")
+            yield value
+        else:
+            yield from _nested(value, where, 0)
+    if len(record) == 5:
+        for value in record[4].values():
+            yield from _nested(value, where, 0)
+
+
+def _nested(value: Any, where: str, depth: int) -> Iterator[int]:
+    if depth > MAX_ARGUMENT_DEPTH:
+        raise PlanError(f"{where} nests its arguments too deeply")
+    if type(value) is list:
+        for each in value:
+            yield from _nested(each, where, depth + 1)
+    elif type(value) is dict:
+        if "x" in value:
+            raise PlanError(f"{where} holds a tensor of its own; a plan keeps those among its constants")
+        if "p" in value:
+            if type(value["p"]) is not int:
+                raise PlanError(f"{where} names a register that is not a number")
+            yield value["p"]
+        elif "b" not in value:
+            for each in value.values():
+                yield from _nested(each, where, depth + 1)

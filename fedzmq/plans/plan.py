@@ -1,0 +1,105 @@
+"""A recorded computation: the very commands that pointers turn into, with registers in place of stored tensors.
+
+Registers are numbered from 1: first the parameters, then the buffers, then the columns of a batch, then the constants,
+then whatever the records name. A plan travels as bytes and is named by their hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+import msgpack
+
+from fedzmq.errors import ProtocolError
+from fedzmq.wire.kinds import AtMost, Mismatch, record
+from fedzmq.wire.limits import MAX_PLAN, MAX_TEXT, check_size, check_tensor
+from fedzmq.wire.messages import Apply, Positive, Shape
+
+MAX_RECORDS = 60_000
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A tensor that a plan is given.
+
+    The shape of a column is that of one example, without the rows. Of the parameters, those that are `trained` get a
+    gradient, and the others are frozen.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape
+    trained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A tensor that the recorded program held itself."""
+
+    dtype: str
+    shape: Shape
+    data: Annotated[bytes, AtMost(MAX_PLAN)]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A register that a plan gives back, under a name such as "loss"."""
+
+    name: str
+    register: Positive
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A list of operations over registers. `catalog` is the digest of the operation list that its numbers refer to."""
+
+    catalog: str
+    parameters: tuple[Slot, ...]
+    buffers: tuple[Slot, ...]
+    columns: tuple[Slot, ...]
+    constants: tuple[Constant, ...]
+    records: Annotated[tuple[Apply, ...], AtMost(MAX_RECORDS)]
+    outputs: tuple[Output, ...]
+
+    @property
+    def given(self) -> int:
+        """How many registers are filled before the first record runs."""
+        return len(self.parameters) + len(self.buffers) + len(self.columns) + len(self.constants)
+
+    def to_bytes(self) -> bytes:
+        """What travels. Raises ProtocolError for a plan that no worker would take."""
+        try:
+            body: bytes = msgpack.packb([_VERSION, _KIND.encode(self)])
+        except Mismatch as error:
+            raise ProtocolError(f"Plan.{error}") from None
+        check_size("the bytes of a plan", len(body), MAX_PLAN)
+        return body
+
+
+def name_of(plan: bytes) -> str:
+    """The name of a plan: the SHA-256 of its bytes, in hexadecimal."""
+    return hashlib.sha256(plan).hexdigest()
+
+
+def from_bytes(body: bytes) -> Plan:
+    """The plan that these bytes are, well formed; whether it may run is for `check`. ProtocolError for anything else."""
+    check_size("the bytes of a plan", len(body), MAX_PLAN)
+    try:
+        row = msgpack.unpackb(body, max_str_len=MAX_TEXT, max_ext_len=0, strict_map_key=True)
+    except Exception as error:  # msgpack answers hostile bytes with several unrelated exceptions
+        raise ProtocolError(f"a plan is not msgpack: {type(error).__name__}") from None
+    if type(row) is not list or len(row) != 2 or row[0] != _VERSION:
+        raise ProtocolError(f"this worker takes plans of version {_VERSION}")
+    try:
+        plan = cast(Plan, _KIND.decode(row[1]))
+    except Mismatch as error:
+        raise ProtocolError(f"Plan.{error}") from None
+    for constant in plan.constants:
+        check_tensor(constant.dtype, constant.shape, len(constant.data))
+    return plan
+
+
+_KIND = record(Plan)

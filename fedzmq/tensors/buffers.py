@@ -1,0 +1,84 @@
+"""A tensor to bytes and back: its values row-major and without gaps, in the byte order of the machine.
+
+Bytes are shared where that is safe and copied where it is not: memory that others may still write, or that must not be
+written, never becomes a tensor's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from fedzmq.errors import ProtocolError, UsageError
+from fedzmq.tensors.dtypes import dtype_of, name_of
+from fedzmq.transports.connection import Buffer
+from fedzmq.wire.limits import check_tensor
+from fedzmq.wire.messages import TensorSpec
+
+SHARE_FROM = 64 * 1024
+"""Bytes. A smaller buffer may be a slice of a large receive buffer, which a tensor on it would keep alive."""
+
+
+def export(tensor: torch.Tensor, *, copy: bool = False) -> tuple[str, tuple[int, ...], memoryview]:
+    """The dtype's name, the shape and the bytes: a read-only view of the tensor's own memory where it is contiguous.
+
+    The view keeps the memory alive. With `copy` later writes to the tensor do not reach it. Raises UsageError for a
+    tensor whose values are not one plain array: sparse, quantised, nested, or without values (meta).
+    """
+    name = name_of(tensor.dtype)
+    if tensor.layout is not torch.strided or tensor.is_nested or tensor.is_meta or tensor.is_quantized:
+        kind = "meta" if tensor.is_meta else str(tensor.layout).removeprefix("torch.")
+        raise UsageError(f"a tensor of the {kind} kind has no plain array of values and cannot travel; use .to_dense()")
+    shape = tuple(tensor.shape)
+    if tensor.numel() == 0:
+        return name, shape, memoryview(b"")
+    plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    # One dimension first: a 0-dim tensor cannot be viewed as bytes. As bytes, because numpy lacks some of the dtypes.
+    raw = plain.reshape(-1).view(torch.uint8)
+    if copy and raw.data_ptr() == tensor.data_ptr():
+        raw = raw.clone()
+    return name, shape, raw.numpy().data.toreadonly()
+
+
+def export_all(tensors: Iterable[torch.Tensor], *, copy: bool = False) -> tuple[tuple[TensorSpec, ...], list[Buffer]]:
+    """Specs for the tensors of one message, numbered from 0, and the buffers in that order."""
+    specs: list[TensorSpec] = []
+    buffers: list[Buffer] = []
+    for tensor in tensors:
+        dtype, shape, view = export(tensor, copy=copy)
+        specs.append(TensorSpec(dtype, shape, len(buffers)))
+        buffers.append(view)
+    return tuple(specs), buffers
+
+
+def restore(spec: TensorSpec, buffer: Buffer) -> torch.Tensor:
+    """The tensor, on the CPU. It takes the buffer over where that is large, writable and aligned, and copies it if not.
+
+    Raises ProtocolError where the buffer's length is not what dtype and shape say.
+    """
+    dtype = dtype_of(spec.dtype)
+    view = memoryview(buffer)
+    check_tensor(spec.dtype, spec.shape, view.nbytes)
+    if view.nbytes == 0:
+        return torch.empty(0, dtype=torch.uint8).view(dtype).reshape(spec.shape)
+    if dtype is torch.bool:
+        # Kernels count on 0 and 1, and nothing else may come in.
+        return torch.frombuffer(bytearray(view), dtype=torch.uint8).ne(0).reshape(spec.shape)
+    if not view.readonly and view.nbytes >= SHARE_FROM:
+        shared = torch.frombuffer(view, dtype=torch.uint8)
+        if shared.data_ptr() % _alignment(dtype) == 0:
+            return shared.view(dtype).reshape(spec.shape)
+    return torch.frombuffer(bytearray(view), dtype=dtype).reshape(spec.shape)
+
+
+def restore_all(specs: Sequence[TensorSpec], buffers: Sequence[Buffer]) -> list[torch.Tensor]:
+    """Raises ProtocolError where a spec names a buffer that is not there."""
+    for spec in specs:
+        if spec.buffer >= len(buffers):
+            raise ProtocolError(f"a tensor is in buffer {spec.buffer}, and there are {len(buffers)} buffers")
+    return [restore(spec, buffers[spec.buffer]) for spec in specs]
+
+
+def _alignment(dtype: torch.dtype) -> int:
+    return dtype.itemsize // 2 if dtype.is_complex else dtype.itemsize

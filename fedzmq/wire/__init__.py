@@ -1,0 +1,1 @@
+"""What crosses the wire: a closed set of messages, and their bytes."""

@@ -1,0 +1,133 @@
+"""Messages to bytes and back. Any byte string gives records or a ProtocolError, and nothing of it is ever run or named.
+
+One codec serves every message: what a field may hold follows from its type hint, and is checked in both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NoReturn
+
+import msgpack
+
+from fedzmq.errors import ProtocolError
+from fedzmq.transports.connection import Buffer
+from fedzmq.wire import limits
+from fedzmq.wire.apply import check_apply, is_plain_apply
+from fedzmq.wire.kinds import Kind, Mismatch, fields_of, record
+from fedzmq.wire.messages import TAGS, Message, TensorSpec
+
+_BAD_BYTES = (ValueError, TypeError, OverflowError, RecursionError, msgpack.exceptions.UnpackException)
+
+
+def encode(records: Iterable[Message | Sequence[Any]]) -> bytes:
+    """The body of one message. A list or tuple among the records is one operation, and is packed as it is."""
+    try:
+        rows = [each if type(each) is tuple or type(each) is list else _to_row(each) for each in records]
+        limits.check_size("the number of records", len(rows), limits.MAX_RECORDS)
+        body: bytes = msgpack.packb(rows)
+    except _BAD_BYTES as error:
+        raise ProtocolError(f"these records cannot be packed: {type(error).__name__}: {error}") from None
+    limits.check_size("the bytes of a body", len(body), limits.MAX_BODY)
+    return body
+
+
+def decode(body: Buffer, buffers: Sequence[Buffer] = ()) -> list[Any]:
+    """The records of one message: dataclasses, and a list for each operation.
+
+    The tensors of dataclasses are checked against `buffers`, and no two may share one. Those among the arguments of
+    operations are checked by whoever resolves the arguments.
+    """
+    rows = _unpack(body)
+    limits.check_size("the number of buffers", len(buffers), limits.MAX_BUFFERS)
+    messages = []
+    for index, row in enumerate(rows):
+        if type(row) is not list or not row:
+            raise ProtocolError("a record is an array that is not empty")
+        head = row[0]
+        if type(head) is not int:
+            raise ProtocolError(f"a record starts with an int, not a {type(head).__name__}")
+        if head >= 0:
+            if not is_plain_apply(row):
+                check_apply(row)
+        else:
+            message = rows[index] = _from_row(-head, row[1:])
+            messages.append(message)
+    _check_buffers(messages, buffers)
+    return rows
+
+
+def _unpack(body: Buffer) -> list[Any]:
+    size = body.nbytes if isinstance(body, memoryview) else len(body)
+    limits.check_size("the bytes of a body", size, limits.MAX_BODY)
+    try:
+        rows = msgpack.unpackb(
+            body,
+            raw=False,
+            strict_map_key=True,
+            ext_hook=_refuse_extension,
+            max_str_len=limits.MAX_TEXT,
+            max_bin_len=limits.MAX_PLAN,
+            max_array_len=limits.MAX_ARRAY,
+            max_map_len=limits.MAX_MAP,
+            max_ext_len=0,
+        )
+    except _BAD_BYTES as error:
+        raise ProtocolError(f"the body is not msgpack of the kind expected: {type(error).__name__}: {error}") from None
+    if type(rows) is not list:
+        raise ProtocolError(f"a body is an array of records, not a {type(rows).__name__}")
+    limits.check_size("the number of records", len(rows), limits.MAX_RECORDS)
+    return rows
+
+
+def _refuse_extension(code: int, data: bytes) -> NoReturn:
+    raise ValueError(f"an extension type ({code}) is not part of the protocol")
+
+
+def _to_row(message: Any) -> list[Any]:
+    cls = type(message)
+    tag = _NUMBERS.get(cls)
+    if tag is None:
+        raise ProtocolError(f"{cls.__name__} is no message of the protocol")
+    try:
+        return [-tag, *_KINDS[tag].encode(message)]
+    except Mismatch as error:
+        raise ProtocolError(f"{cls.__name__}.{error}") from None
+
+
+def _from_row(tag: int, row: list[Any]) -> Any:
+    kind = _KINDS.get(tag)
+    if kind is None:
+        raise ProtocolError(f"there is no message number {tag}")
+    try:
+        return kind.decode(row)
+    except Mismatch as error:
+        name = TAGS[tag].__name__
+        raise ProtocolError(f"{name}.{error}" if error.path else f"{name}{error}") from None
+
+
+def _check_buffers(messages: Iterable[Any], buffers: Sequence[Buffer]) -> None:
+    taken: set[int] = set()
+    for message in messages:
+        for spec in tensors_of(message):
+            if spec.buffer >= len(buffers):
+                raise ProtocolError(f"a tensor is in buffer {spec.buffer}, and there are {len(buffers)} buffers")
+            if spec.buffer in taken:
+                raise ProtocolError(f"two tensors are in buffer {spec.buffer}")
+            taken.add(spec.buffer)
+            limits.check_tensor(spec.dtype, spec.shape, memoryview(buffers[spec.buffer]).nbytes)
+
+
+def tensors_of(message: Any) -> Iterator[TensorSpec]:
+    """Every tensor that a message carries; none for an operation's record."""
+    for name in _TENSORS.get(type(message), ()):
+        value = getattr(message, name)
+        if isinstance(value, TensorSpec):
+            yield value
+        else:
+            yield from value
+
+
+_KINDS: dict[int, Kind] = {tag: record(cls) for tag, cls in TAGS.items()}
+_NUMBERS: dict[type, int] = {cls: tag for tag, cls in TAGS.items()}
+_TENSORS: dict[type, tuple[str, ...]] = {cls: fields_of(cls, TensorSpec) for cls in TAGS.values()}

@@ -1,0 +1,246 @@
+"""How a field's type hint becomes its two checks, one for each direction: once per class, never per message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from math import isfinite
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from fedzmq.wire.limits import MAX_ARRAY, MAX_INT, MAX_MAP, MAX_TEXT, MIN_INT
+
+Convert = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Annotates an int: both ends belong to it."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """Annotates bytes, a tuple or a dict: its greatest length."""
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finite:
+    """Annotates a float: neither infinite nor NaN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Annotates a hint that has its own check, which serves both directions and raises ProtocolError or Mismatch."""
+
+    convert: Convert
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The two directions of one hint. Each gives the converted value or raises Mismatch."""
+
+    encode: Convert
+    decode: Convert
+
+
+class Mismatch(Exception):
+    """A value that its field does not take; containers put the names of the fields on the way in front."""
+
+    def __init__(self, value: object, expected: str) -> None:
+        super().__init__(value, expected)
+        self.value = value
+        self.expected = expected
+        self.path: list[str] = []
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.path)} is {_brief(self.value)}: {self.expected} is expected"
+
+
+def fields_of(cls: type, wanted: type) -> tuple[str, ...]:
+    """The fields of a dataclass that hold `wanted`, or a tuple of it."""
+    return tuple(name for name, hint in get_type_hints(cls).items() if hint is wanted or wanted in get_args(hint))
+
+
+def record(cls: type) -> Kind:
+    """The kind of a dataclass: the list of its fields in order."""
+    hints = get_type_hints(cls, include_extras=True)
+    names = [field.name for field in fields(cls)]
+    kinds = [kind(hints[name]) for name in names]
+    encoders = [each.encode for each in kinds]
+    decoders = [each.decode for each in kinds]
+
+    def encode(value: Any) -> list[Any]:
+        if type(value) is not cls:
+            raise Mismatch(value, f"a {cls.__name__}")
+        return _each(names, encoders, [getattr(value, name) for name in names])
+
+    def decode(value: Any) -> Any:
+        if type(value) is not list or len(value) != len(names):
+            raise Mismatch(value, f"an array of the {len(names)} fields of {cls.__name__}")
+        return cls(*_each(names, decoders, value))
+
+    return Kind(encode, decode)
+
+
+def kind(hint: Any) -> Kind:
+    """The kind of any hint that a message may use; a hint that it cannot compile is a TypeError at import."""
+    notes: tuple[Any, ...] = ()
+    if get_origin(hint) is Annotated:
+        hint, *rest = get_args(hint)
+        notes = tuple(rest)
+    for note in notes:
+        if isinstance(note, Checked):
+            return Kind(note.convert, note.convert)
+    origin = get_origin(hint)
+    if hint in _PLAIN:
+        return _PLAIN[hint](*notes)
+    if is_dataclass(hint):
+        assert isinstance(hint, type)
+        return record(hint)
+    if origin is tuple and get_args(hint)[1:] == (Ellipsis,):
+        return _sequence(kind(get_args(hint)[0]), *notes)
+    if origin is dict and get_args(hint)[0] is str:
+        return _mapping(kind(get_args(hint)[1]), *notes)
+    if origin is Union or origin is UnionType:
+        return _either(get_args(hint))
+    raise TypeError(f"a message cannot have a field of type {hint!r}")
+
+
+def _each(names: list[str], converts: list[Convert], values: list[Any]) -> list[Any]:
+    done: list[Any] = []
+    try:
+        for convert, value in zip(converts, values):  # noqa: B905 - lengths were compared
+            done.append(convert(value))
+    except Mismatch as error:
+        error.path.insert(0, names[len(done)])
+        raise
+    return done
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, (bool, int, float, NoneType)):
+        return repr(value)
+    if isinstance(value, str):
+        return repr(value[:60])
+    size = f" of {len(value)}" if isinstance(value, (bytes, list, tuple, dict)) else ""
+    return f"a {type(value).__name__}{size}"
+
+
+def _bool(value: Any) -> bool:
+    if type(value) is not bool:
+        raise Mismatch(value, "a bool")
+    return value
+
+
+def _integer(between: Between = Between(MIN_INT, MAX_INT)) -> Kind:
+    low, high = between.low, between.high
+
+    def check(value: Any) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise Mismatch(value, f"an int from {low} to {high}")
+        return value
+
+    return Kind(check, check)
+
+
+def _real(finite: Finite | None = None) -> Kind:
+    def decode(value: Any) -> float:
+        if type(value) is not float or (finite and not isfinite(value)):
+            raise Mismatch(value, "a finite float" if finite else "a float")
+        return value
+
+    def encode(value: Any) -> float:
+        return decode(float(value) if isinstance(value, (int, float)) and type(value) is not bool else value)
+
+    return Kind(encode, decode)
+
+
+def _text() -> Kind:
+    def check(value: Any) -> str:
+        # Four bytes at most a character: only a text near the limit is encoded to be measured.
+        if type(value) is not str or (4 * len(value) > MAX_TEXT and len(value.encode(errors="replace")) > MAX_TEXT):
+            raise Mismatch(value, f"a str of at most {MAX_TEXT} bytes")
+        return value
+
+    return Kind(check, check)
+
+
+def _binary(most: AtMost) -> Kind:
+    def check(value: Any) -> bytes:
+        if type(value) is not bytes or len(value) > most.length:
+            raise Mismatch(value, f"at most {most.length} bytes")
+        return value
+
+    return Kind(check, check)
+
+
+def _sequence(item: Kind, most: AtMost = AtMost(MAX_ARRAY)) -> Kind:
+    expected = f"an array of at most {most.length}"
+
+    def encode(values: Any) -> list[Any]:
+        if type(values) not in (list, tuple) or len(values) > most.length:
+            raise Mismatch(values, expected)
+        return [item.encode(value) for value in values]
+
+    def decode(values: Any) -> tuple[Any, ...]:
+        if type(values) is not list or len(values) > most.length:
+            raise Mismatch(values, expected)
+        return tuple([item.decode(value) for value in values])
+
+    return Kind(encode, decode)
+
+
+def _mapping(item: Kind, most: AtMost = AtMost(MAX_MAP)) -> Kind:
+    text = _text().decode
+
+    def through(convert: Convert) -> Convert:
+        def check(values: Any) -> dict[str, Any]:
+            if type(values) is not dict or len(values) > most.length:
+                raise Mismatch(values, f"a map of at most {most.length}")
+            return {text(key): convert(value) for key, value in values.items()}
+
+        return check
+
+    return Kind(through(item.encode), through(item.decode))
+
+
+def _either(hints: tuple[Any, ...]) -> Kind:
+    """A union of plain types, told apart by the exact type of the value."""
+    kinds: dict[type, Kind] = {}
+    for hint in hints:
+        base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+        kinds[base] = kind(hint)
+    expected = " or ".join(sorted("None" if base is NoneType else base.__name__ for base in kinds))
+
+    def encode(value: Any) -> Any:
+        chosen = kinds.get(type(value))
+        if chosen is None:
+            raise Mismatch(value, expected)
+        return chosen.encode(value)
+
+    def decode(value: Any) -> Any:
+        chosen = kinds.get(type(value))
+        if chosen is None:
+            raise Mismatch(value, expected)
+        return chosen.decode(value)
+
+    return Kind(encode, decode)
+
+
+def _nothing(value: Any) -> Any:
+    return value
+
+
+_PLAIN: dict[Any, Callable[..., Kind]] = {
+    bool: lambda: Kind(_bool, _bool),
+    int: _integer,
+    float: _real,
+    str: _text,
+    bytes: _binary,
+    NoneType: lambda: Kind(_nothing, _nothing),
+}

@@ -1,0 +1,1 @@
+"""The process that holds tensors and data, and runs commands on them."""

@@ -1,0 +1,112 @@
+"""What one client keeps on a worker: tensors by id, and in place of some of them the failure that took it.
+
+Each client has a store of its own, so that ids of different clients never meet.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from fedzmq.errors import FedzmqError, LimitExceeded
+from fedzmq.wire.messages import Failure
+
+DEFAULT_QUOTA = 8 * 1024**3  # bytes
+MOST_UNREPORTED = 256
+
+
+class Inherited(Exception):
+    """An operand is the outcome of something that failed; never reported anew."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class TensorNotStored(FedzmqError):
+    """A command names a tensor that is not here: it was dropped, or never made."""
+
+    def __init__(self, id: int) -> None:
+        super().__init__(f"no tensor number {id} is stored here: it was dropped, or never made")
+        self.id = id
+
+
+class Store:
+    """Tensors and failures by id, and the failures that the client has not been told of.
+
+    `bytes` counts every named tensor in full, views too, until it passes the quota: then memory that several share is
+    counted once. What only a graph for backward holds is not counted.
+    """
+
+    def __init__(self, quota: int = DEFAULT_QUOTA) -> None:
+        self.quota = quota
+        self.tensors: dict[int, Tensor] = {}
+        self.failures: dict[int, Failure] = {}
+        self.bytes = 0
+        self.position = 0
+        """How many records of this client have been run."""
+        self._unreported: list[Failure] = []
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    def tensor(self, id: int) -> Tensor:
+        """Raises Inherited where a failure took its place, and TensorNotStored where nothing is."""
+        found = self.tensors.get(id)
+        if found is not None:
+            return found
+        failure = self.failures.get(id)
+        if failure is not None:
+            raise Inherited(failure)
+        raise TensorNotStored(id)
+
+    def keep(self, id: int, tensor: Tensor) -> None:
+        """Bind an id. Raises LimitExceeded, and binds nothing, where that would pass the quota."""
+        self.drop(id)
+        self.tensors[id] = tensor
+        self.bytes += tensor.nbytes
+        if self.bytes > self.quota:
+            self.enforce_quota(id)
+
+    def enforce_quota(self, id: int) -> None:
+        """Count exactly; where it still is too much, forget the tensor that was bound last and raise LimitExceeded.
+
+        A tensor that would be too large alone, were it written out, is refused even where it is a view of little.
+        """
+        wanted = self.tensors[id].nbytes
+        self.bytes = self._recounted()
+        if max(self.bytes, wanted) > self.quota:
+            size = max(self.bytes, wanted)
+            del self.tensors[id]
+            self.bytes = self._recounted()
+            raise LimitExceeded("the bytes that this client keeps on the worker", size, self.quota)
+
+    def drop(self, id: int) -> None:
+        """Forget whatever the id names."""
+        tensor = self.tensors.pop(id, None)
+        if tensor is not None:
+            self.bytes -= tensor.nbytes
+        elif self.failures:
+            self.failures.pop(id, None)
+
+    def poison(self, id: int, failure: Failure) -> None:
+        """Put a failure in a tensor's place."""
+        self.drop(id)
+        self.failures[id] = failure
+
+    def remember(self, failure: Failure) -> None:
+        """Keep a failure for the next report. Of very many the first are kept: the rest follow from them."""
+        if len(self._unreported) < MOST_UNREPORTED:
+            self._unreported.append(failure)
+
+    def told(self, failure: Failure) -> None:
+        """The client learnt of this failure another way."""
+        self._unreported = [other for other in self._unreported if other is not failure]
+
+    def report(self) -> tuple[Failure, ...]:
+        """The failures that nobody has been told of, each once."""
+        failures, self._unreported = tuple(self._unreported), []
+        return failures
+
+    def _recounted(self) -> int:
+        storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in self.tensors.values()}
+        return sum(storage.nbytes() for storage in storages.values())
