@@ -42,7 +42,10 @@ def serve_worker(
         _greet(connection, wait)
         with Worker(connection, data=data, silence=silence, say=click.echo) as worker:
             click.echo(f"worker {name} at {broker} (Ctrl-C ends it)")
-            worker.run()
+            try:
+                worker.run()
+            except KeyboardInterrupt:
+                click.echo("stopped")
 
 
 def _read(source: str, part: tuple[int, int] | None, alpha: float, split_seed: int) -> Data:

@@ -32,6 +32,10 @@ BLIND = frozenset(getattr(torch, name) for name in ("_fused_sgd_",) if hasattr(t
 
 
 def apply(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if kwargs.get("out") is not None:
+        return _into_out(func, args, kwargs)
+    # The worker computes where it computes: a device in a program is that of the pointers it read it from.
+    kwargs = {name: value for name, value in kwargs.items() if name not in ("device", "out")}
     number = CATALOG.numbers.get(func)
     if number is None:
         raise OperationRefused(name_of(func))
@@ -73,6 +77,20 @@ def name_of(func: Callable[..., Any]) -> str:
     return known or getattr(func, "__qualname__", None) or repr(func)
 
 
+def _into_out(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`out=`, as the copy that it amounts to where the shape is right."""
+    out = kwargs["out"]
+    result = func(*args, **{name: value for name, value in kwargs.items() if name != "out"})
+    if isinstance(out, torch.Tensor) != isinstance(result, torch.Tensor):
+        raise OperationRefused(name_of(func), "out= names another number of tensors than it gives")
+    pairs = [(out, result)] if isinstance(out, torch.Tensor) else list(zip(out, result, strict=True))
+    for target, source in pairs:
+        if target.shape != source.shape:
+            raise OperationRefused(name_of(func), f"out= has shape {tuple(target.shape)}, not {tuple(source.shape)}")
+        target.copy_(source)
+    return out
+
+
 def _parts(func: Callable[..., Any], signature: Signature, args: tuple[Any, ...]) -> list[Any]:
     if (func is GETITEM or func is SETITEM) and isinstance(args[0], Remote):
         parts = [signature.of(args[0]), signature.of_index(args[1], args[0]._ref.meta.shape)]
@@ -98,9 +116,10 @@ def _learn(
     ends = list(accumulate(count_operands(arg) for arg in args))
     written = [
         operand
-        for position in CATALOG.writes[number]
+        for position in CATALOG.writes_now(number, args, kwargs)
         if position < len(args)
         for operand in range(ends[position - 1] if position else 0, ends[position])
+        if isinstance(operands[operand], Remote)
     ]
     return stream.effects.learn(number, [_meta(operand) for operand in operands], call, written, func in BLIND)
 

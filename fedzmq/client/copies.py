@@ -62,13 +62,15 @@ class Copies:
         Optimizer.add_param_group = add_and_note  # type: ignore[method-assign, assignment]  # on purpose
 
     def _stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        self._optimizers.add(optimizer)  # one that was built before anyone watched
+        if self._is_twin(optimizer):
+            return
+        self._optimizers.add(optimizer)  # it may have been built before anyone watched
         for twin in self._driven(optimizer):
             twin.step()
 
     def _driven(self, optimizer: Optimizer) -> Iterator[Optimizer]:
         """The twins of this optimizer that have something to do, with its hyper-parameters of now."""
-        if not self._pairs or self._is_twin(optimizer):
+        if not self._pairs:
             return
         group_of = {
             id(parameter): index for index, group in enumerate(optimizer.param_groups) for parameter in group["params"]

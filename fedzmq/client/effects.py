@@ -7,6 +7,7 @@ what may not.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Hashable, Sequence
@@ -71,6 +72,8 @@ class Unforeseeable(Exception):
 class Effects:
     """The effects learned so far, for workers that compute on one kind of device. Any thread may ask.
 
+    On "meta" they are learned without knowing where, which cannot be told from the CPU as long as autocast is off.
+
     Two generations stand in for an order of last use, which would cost at every hit: what was not used while one
     generation filled is forgotten.
     """
@@ -132,7 +135,9 @@ class Effects:
                     raise
                 return _effect(operation, operands, before, result, frozenset(written))
 
-    def _fake_mode(self) -> FakeTensorMode:
+    def _fake_mode(self) -> contextlib.AbstractContextManager[object]:
+        if self.device.type == "meta":
+            return contextlib.nullcontext()
         if self._mode is None:
             # Imported here because it takes a second, and a program may never need it.
             from torch._subclasses.fake_tensor import FakeTensorMode

@@ -109,7 +109,12 @@ class Pointer(Remote):
                 else:
                     return apply(func, args, kwargs)
         modes = stream.modes
-        if modes.grad is not _grad_enabled() or _any_autocast() or modes.default_dtype is not _default_dtype():
+        if (
+            modes.grad is not _grad_enabled()
+            or modes.autocast is not None
+            or _any_autocast()
+            or modes.default_dtype is not _default_dtype()
+        ):
             modes = ambient(stream.device.type)
         key.append(modes)
         effect = stream.effects.get(tuple(key))

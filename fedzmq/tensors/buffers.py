@@ -29,13 +29,14 @@ def export(tensor: torch.Tensor, *, copy: bool = False) -> tuple[str, tuple[int,
     name = name_of(tensor.dtype)
     if tensor.layout is not torch.strided or tensor.is_nested or tensor.is_meta or tensor.is_quantized:
         kind = "meta" if tensor.is_meta else str(tensor.layout).removeprefix("torch.")
-        raise UsageError(f"a tensor of the {kind} kind has no plain array of values and cannot travel; use .to_dense()")
+        raise UsageError(f"a {kind} tensor has no plain array of values and cannot travel; make a dense one of it")
     shape = tuple(tensor.shape)
     if tensor.numel() == 0:
         return name, shape, memoryview(b"")
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
-    # One dimension first: a 0-dim tensor cannot be viewed as bytes. As bytes, because numpy lacks some of the dtypes.
-    raw = plain.reshape(-1).view(torch.uint8)
+    # As bytes, because numpy lacks some of the dtypes, and as one row of them: a tensor of 0 dimensions has no bytes to
+    # view, and in a dimension of 1 a contiguous tensor may have any stride.
+    raw = plain.as_strided((plain.numel(),), (1,)).view(torch.uint8)
     if copy and raw.data_ptr() == tensor.data_ptr():
         raw = raw.clone()
     return name, shape, raw.numpy().data.toreadonly()

@@ -42,15 +42,16 @@ class Modes:
 
     def enter(self) -> None:
         """Put them on; `leave` must follow."""
-        self._guards = (torch.inference_mode(False), torch._C.DisableTorchFunction())
-        for guard in self._guards:
-            guard.__enter__()
         self._before = (
             torch.is_grad_enabled(),
             torch.is_autocast_enabled(self._device),
             torch.get_autocast_dtype(self._device),
             torch.get_default_dtype(),
         )
+        # Only now: to leave inference mode turns gradients on.
+        self._guards = (torch.inference_mode(False), torch._C.DisableTorchFunction())
+        for guard in self._guards:
+            guard.__enter__()
         self._apply()
 
     def leave(self) -> None:
