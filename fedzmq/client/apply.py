@@ -62,13 +62,13 @@ def apply(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
         except Unforeseeable:
             if apart:
                 return meet(operation, func, args, kwargs, operands, None)
-            return _probe(type(first), stream, number, modes, args, kwargs, operands)
+            return _probe(stream, number, modes, args, kwargs, signature)
         stream.effects.add(key, effect)
     if apart:
         return meet(operation, func, args, kwargs, operands, effect)
     if effect.written:
         check_written(operation, operands, effect)
-    return _perform(type(first), stream, effect, modes, args, kwargs, operands)
+    return _perform(stream, effect, modes, args, kwargs, signature)
 
 
 def name_of(func: Callable[..., Any]) -> str:
@@ -131,17 +131,18 @@ def _meta(operand: torch.Tensor) -> Meta:
 
 
 def _perform(
-    cls: type[Remote],
     stream: Stream,
     effect: Effect,
     modes: Modes,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    operands: Sequence[torch.Tensor],
+    signature: Signature,
 ) -> Any:
-    shipment = Shipment()
+    operands = signature.operands
+    shipment = Shipment(signature.elements)
     arguments = _arguments(args, kwargs, shipment)  # raises, if at all, before anything is changed here
-    references = [operand._ref if isinstance(operand, Remote) else None for operand in operands]
+    references = _references(operands)
+    cls = _pointer_class(operands)
     tensors: list[torch.Tensor] = []
     ids: list[int] = []
     views: list[tuple[Reference, Reference]] = []
@@ -163,6 +164,14 @@ def _perform(
         stream.ship((effect.operation, result, *arguments), modes, origin(), shipment)
         stream.noticed(written, views)
     return effect.build(tensors)
+
+
+def _references(operands: Sequence[torch.Tensor]) -> list[Reference | None]:
+    return [operand._ref if isinstance(operand, Remote) else None for operand in operands]
+
+
+def _pointer_class(operands: Sequence[torch.Tensor]) -> type[Remote]:
+    return next(type(operand) for operand in operands if isinstance(operand, Remote))
 
 
 def _new(stream: Stream, output: Output, references: Sequence[Reference | None]) -> Reference:
@@ -208,19 +217,19 @@ def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any], shipment: Shipment
 
 
 def _probe(
-    cls: type[Remote],
     stream: Stream,
     number: int,
     modes: Modes,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    operands: Sequence[torch.Tensor],
+    signature: Signature,
 ) -> Any:
     """The one kind of operation that waits: only the values tell how many outputs there are, or of what shape."""
-    shipment = Shipment()
+    shipment = Shipment(signature.elements)
     record = (number, 0, *_arguments(args, kwargs, shipment))
     first, described = stream.probe(record, modes, origin(), shipment)
-    sources = _nodes([operand._ref if isinstance(operand, Remote) else None for operand in operands], None)
+    sources = _nodes(_references(signature.operands), None)
+    cls = _pointer_class(signature.operands)
     outputs: list[Remote] = []
     for index, tensor in enumerate(described.tensors):
         kind = INNER if tensor.requires_grad else CONSTANT

@@ -9,26 +9,35 @@ from typing import Any
 
 from fedzmq.client.tracing import Recording
 from fedzmq.errors import PlanError
+from fedzmq.operations.catalog import CATALOG
+
+_ONE_LIST = "a plan is one list of operations for any batch; use torch.where and masks instead of branches"
 
 
 def generalise(first: Recording, first_rows: int, second: Recording, second_rows: int) -> list[list[Any]]:
     """The records of both, with `{"b": k}` for k times the rows. Raises PlanError, which names the line."""
+    sizes = f"{first_rows} and {second_rows} examples"
+    for one, other, line in zip(first.records, second.records, first.origins, strict=False):
+        if one[0] != other[0]:
+            names = f"{CATALOG.name(one[0])} and {CATALOG.name(other[0])}"
+            raise PlanError(f"the model does {names}{_at(line)} for {sizes}: {_ONE_LIST}")
     if len(first.records) != len(second.records):
-        raise PlanError(
-            f"the model does {len(first.records)} operations for a batch of {first_rows} "
-            f"and {len(second.records)} for one of {second_rows}: a plan is one list of operations for any batch"
-        )
+        counts = f"{len(first.records)} and {len(second.records)}"
+        raise PlanError(f"the model does {counts} operations for {sizes}: {_ONE_LIST}")
     merged = []
     for one, other, line in zip(first.records, second.records, first.origins, strict=True):
         try:
             merged.append(_merge(list(one), list(other), first_rows, second_rows))
         except _Different as difference:
-            at = f" at {line}" if line else ""
             raise PlanError(
-                f"an operation{at} depends on the number of examples in a batch in a way that a plan cannot say: "
-                f"{difference} for {first_rows} and {second_rows} examples"
+                f"{CATALOG.name(one[0])}{_at(line)} depends on the number of examples in a batch in a way that a plan "
+                f"cannot say: {difference} for {sizes}"
             ) from None
     return merged
+
+
+def _at(line: str) -> str:
+    return f" at {line}" if line else ""
 
 
 class _Different(Exception):
@@ -46,8 +55,8 @@ def _merge(one: Any, other: Any, rows: int, other_rows: int) -> Any:
         if one.keys() != other.keys():
             raise _Different(f"{one!r:.60} and {other!r:.60}")
         return {key: _merge(one[key], other[key], rows, other_rows) for key in one}
-    if one == other or one != one and other != other:
+    if one == other or (one != one and other != other):
         return one
-    if type(one) is int and one % rows == 0 and one * other_rows == other * rows:
+    if type(one) is int and one > 0 and one % rows == 0 and one * other_rows == other * rows:
         return {"b": one // rows}
     raise _Different(f"{one!r} and {other!r}")

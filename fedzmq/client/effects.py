@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,18 +52,20 @@ class Written:
 class Effect:
     """`operation` is its number on the wire and `build` makes what the function returns out of its output tensors.
 
-    The last three fields are for the two most frequent forms. `single` is the metadata of the one new tensor that a
-    function of no other effect gives, whose gradient reaches every operand; `updates` says that the first operand is
-    written, returned and otherwise as it was; `bare` that the function gives one tensor and not a sequence of them.
+    `bare` says that the function gives one tensor and not a sequence of them. The last three fields are for the two
+    most frequent forms. `single` is the metadata of the one new tensor that a function of no other effect gives, whose
+    gradient reaches every operand, and `view` the position of the operand that it is a view of, or -1; `updates` says
+    that the first operand is written, returned and otherwise as it was.
     """
 
     operation: int
     outputs: tuple[Output, ...]
     written: tuple[Written, ...]
     build: Callable[[Sequence[torch.Tensor]], Any]
-    single: Meta | None
-    updates: bool
     bare: bool
+    single: Meta | None = None
+    view: int = -1
+    updates: bool = False
 
 
 class Unforeseeable(Exception):
@@ -117,23 +120,19 @@ class Effects:
         self.misses += 1
         if blind:
             into = tuple(Written(position, metas[position], ()) for position in written)
-            return Effect(operation, (), into, lambda tensors: None, None, False, False)
-        grad = torch.is_grad_enabled()
-        # Tensors made in inference mode count no versions, and leaving that mode would turn gradients on.
-        tracked = torch.inference_mode(False)
-        with self._lock, tracked, torch.set_grad_enabled(grad), torch._C.DisableTorchFunctionSubclass():
-            with self._fake_mode():
-                operands = [meta.blank(self.device) for meta in metas]
-                before = [_Before(operand) for operand in operands]
-                try:
-                    result = call(operands)
-                except NotImplementedError:
+            return Effect(operation, (), into, lambda tensors: None, False)
+        with self._lock, _tracked(), self._fake_mode():
+            operands = [meta.blank(self.device) for meta in metas]
+            before = [_Before(operand) for operand in operands]
+            try:
+                result = call(operands)
+            except NotImplementedError:
+                raise Unforeseeable from None
+            except RuntimeError as error:
+                if _depends_on_values(error):
                     raise Unforeseeable from None
-                except RuntimeError as error:
-                    if _depends_on_values(error):
-                        raise Unforeseeable from None
-                    raise
-                return _effect(operation, operands, before, result, frozenset(written))
+                raise
+            return _effect(operation, operands, before, result, frozenset(written))
 
     def _fake_mode(self) -> contextlib.AbstractContextManager[object]:
         if self.device.type == "meta":
@@ -146,6 +145,17 @@ class Effects:
             logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.CRITICAL)
             self._mode = FakeTensorMode()
         return self._mode
+
+
+@contextmanager
+def _tracked() -> Iterator[None]:
+    """Where fakes behave as tensors do, under the grad mode of now.
+
+    Tensors that are made in inference mode count no versions, and to leave that mode turns gradients on.
+    """
+    grad = torch.is_grad_enabled()
+    with torch.inference_mode(False), torch.set_grad_enabled(grad), torch._C.DisableTorchFunctionSubclass():
+        yield
 
 
 class _Before:
@@ -183,13 +193,14 @@ def _effect(
     bare = isinstance(result, torch.Tensor)
     only = outputs[0] if bare and len(outputs) == 1 else None
     single = None
-    if only is not None and not written and only.alias < 0 and only.view < 0:
+    if only is not None and not written and only.alias < 0:
         plain = only.meta.kind == CONSTANT or (only.meta.kind == INNER and only.sources is None)
         single = only.meta if plain else None
     updates = (
         only is not None and only.alias == 0 and [each.position for each in written] == [0] and only.meta.kind != INNER
     )
-    return Effect(operation, tuple(outputs), written, build, single, updates, bare)
+    view = -1 if only is None else only.view
+    return Effect(operation, tuple(outputs), written, build, bare, single, view, updates)
 
 
 def _collect(

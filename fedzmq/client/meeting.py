@@ -16,7 +16,7 @@ from fedzmq.client.metadata import CONSTANT
 from fedzmq.client.remote import Remote
 from fedzmq.client.signature import filled
 from fedzmq.client.stream import Stream
-from fedzmq.errors import GetNotPermittedError, TensorsNotCollocatedException
+from fedzmq.errors import GetNotPermittedError, OperationRefused, TensorsNotCollocatedException
 
 HERE = "this process"
 
@@ -34,6 +34,9 @@ def check_local(operation: str, operands: Sequence[torch.Tensor], grad: bool, st
     for operand in operands:
         if isinstance(operand, Remote):
             continue
+        if operand.is_meta or operand.layout is not torch.strided or operand.is_quantized:
+            kind = "meta" if operand.is_meta else str(operand.layout).removeprefix("torch.")
+            raise OperationRefused(operation, f"a local operand is a {kind} tensor, and only dense ones can travel")
         if strict and operand.dim():  # a tensor without dimensions is a number, as torch sees it too
             raise apart(operation, operands, "the hook is strict")
         if grad and operand.requires_grad:
@@ -57,8 +60,12 @@ def meet(
 ) -> Any:
     """Apply an operation whose operands live on two workers or more."""
     remote = [operand for operand in operands if isinstance(operand, Remote)]
-    if any(operand._ref.stream.strict for operand in remote):
-        raise apart(operation, remote, "the hook is strict")
+    for stream in dict.fromkeys(operand._ref.stream for operand in remote):
+        refused = stream.meets_nothing()
+        if refused is not None:
+            raise refused
+        if stream.strict:
+            raise apart(operation, remote, "the hook is strict")
     if torch.is_grad_enabled() and any(operand._ref.meta.kind != CONSTANT for operand in remote):
         raise apart(operation, remote, "a gradient would be lost")
     home: Stream | None = None

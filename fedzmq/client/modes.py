@@ -10,9 +10,6 @@ from functools import lru_cache
 
 import torch
 
-# Cheaper than asking for one device, and nearly always False.
-any_autocast: object = torch._C._is_any_autocast_enabled
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Modes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from types import CodeType, FrameType
 
 import torch
@@ -43,13 +43,9 @@ class Origins:
         self._recent: deque[Origin | None] = deque(maxlen=depth)
         self.count = 0
 
-    def add(self, origin: Origin | None) -> None:
-        self.count += 1
-        self._recent.append(origin)
-
-    def extend(self, origins: Iterable[Origin | None]) -> None:
-        for origin in origins:
-            self.add(origin)
+    def extend(self, origins: Sequence[Origin | None]) -> None:
+        self.count += len(origins)
+        self._recent.extend(origins)
 
     def forget(self) -> None:
         """All commands so far are acknowledged: none of them will be asked for again."""

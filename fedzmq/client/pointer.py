@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
 from fedzmq.client.apply import apply
 from fedzmq.client.autograd import AUTOGRAD
+from fedzmq.client.backward import BACKWARD
+from fedzmq.client.conversions import CONVERSIONS, set_data
 from fedzmq.client.destination import Destination
 from fedzmq.client.graph import Node
 from fedzmq.client.metadata import CONSTANT, LEAF
 from fedzmq.client.modes import ambient
 from fedzmq.client.origins import LIBRARY, origin, shown
-from fedzmq.client.properties import PROPERTIES, Handler
+from fedzmq.client.properties import PROPERTIES
 from fedzmq.client.reference import Reference
-from fedzmq.client.remote import META, ORDINARY, Remote
-from fedzmq.client.signature import FALSE, LOOSE_INTS, TRUE
+from fedzmq.client.refusals import REFUSALS
+from fedzmq.client.remote import META, ORDINARY, Handler, Remote
+from fedzmq.client.signature import FALSE, LOOSE_INTS, TRUE, short_form
 from fedzmq.client.stream import Stream
 from fedzmq.errors import PointerError
 from fedzmq.wire.limits import MAX_INT, MIN_INT
 
-SPECIAL: dict[Any, Handler] = {**PROPERTIES, **AUTOGRAD}
+SPECIAL: dict[Any, Handler] = {**PROPERTIES, **CONVERSIONS, **AUTOGRAD, **BACKWARD, **REFUSALS}
 
 # Bound once: each is looked up at every operation.
 _grad_enabled = torch.is_grad_enabled
@@ -35,6 +38,7 @@ _any_autocast = torch._C._is_any_autocast_enabled
 _default_dtype = torch.get_default_dtype
 _wrapper = torch.Tensor._make_wrapper_subclass
 _frame = sys._getframe
+_SET = torch.ops.aten.set_.source_Tensor
 
 
 class Pointer(Remote):
@@ -61,7 +65,7 @@ class Pointer(Remote):
         stream: Stream | None = None
         key: list[Any] = [func]
         values: list[Any] = []
-        nodes: list[Node] = []
+        references: list[Reference] = []
         mask = 0
         bit = 1
         for arg in args:
@@ -74,11 +78,10 @@ class Pointer(Remote):
                     stream = reference.stream
                 if reference.storage is not None:
                     reference.catch_up()
+                references.append(reference)
                 key.append(reference.meta)
                 values.append(reference.id)
                 mask |= bit
-                if reference.node is not None:
-                    nodes.append(reference.node)
             elif kind is float:
                 key.append(float)
                 values.append(arg)
@@ -92,10 +95,15 @@ class Pointer(Remote):
                 key.append(arg)
                 values.append(arg)
             else:
-                return apply(func, args, kwargs or {})
+                both = short_form(arg)
+                if both is None:
+                    return apply(func, args, kwargs or {})
+                key.append(both[0])
+                values.append(both[1])
             bit <<= 1
         if stream is None:
             return apply(func, args, kwargs or {})
+        keywords = kwargs
         if kwargs:
             for name, value in kwargs.items():
                 kind = type(value)
@@ -107,7 +115,11 @@ class Pointer(Remote):
                 elif value is None or kind is str or (kind is int and func not in LOOSE_INTS):
                     key.append(value)
                 else:
-                    return apply(func, args, kwargs)
+                    both = short_form(value)
+                    if both is None:
+                        return apply(func, args, kwargs)
+                    key.append(both[0])
+                    keywords = {**keywords, name: both[1]} if keywords else {name: both[1]}
         modes = stream.modes
         if (
             modes.grad is not _grad_enabled()
@@ -123,10 +135,15 @@ class Pointer(Remote):
         meta = effect.single
         if meta is not None:
             id = stream.new_id()
-            made = Reference(stream, id, meta, Node(tuple(nodes)) if meta.kind else None)
+            made = Reference(stream, id, meta)
+            if meta.kind:
+                made.node = Node(tuple([each.node for each in references if each.node is not None]))
             result = _wrapper(cls, meta.shape, strides=meta.stride, dtype=meta.dtype, device=META)
             result._ref = made
-        elif effect.updates and mask & 1 and effect.written[0].meta is args[0]._ref.meta:
+            if effect.view >= 0:
+                made.is_view_of(references[effect.view])
+                stream.noticed((), ((made, references[effect.view]),))
+        elif effect.updates and mask & 1 and effect.written[0].meta is references[0].meta:
             id = 0
             result = args[0]
         else:
@@ -136,9 +153,22 @@ class Pointer(Remote):
             frame = frame.f_back  # type: ignore[assignment]  # None at the bottom of the stack
         issued = None if frame is None else (frame.f_code, frame.f_lineno)
         operation = effect.operation
-        record = (operation, id, mask, values, kwargs) if kwargs else (operation, id, mask, values)
+        record = (operation, id, mask, values, keywords) if keywords else (operation, id, mask, values)
         stream.append(record, modes, issued)
         return result
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]  # torch declares it without the function
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func is _SET:  # `p.set_(source)`, which goes past __torch_function__
+            if torch.is_grad_enabled() and args[0].requires_grad:
+                raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+            return set_data(*args)
+        return super().__torch_dispatch__(func, types, args, kwargs)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        raise self._ref.stream.needs_value("numpy's array()")
 
     @property
     def location(self) -> object:

@@ -86,7 +86,7 @@ class Reference:
         self.seen = base.storage.version
 
     def written(self, meta: Meta, node: Node | None) -> None:
-        """An operation wrote into this tensor, which now has this metadata; `node` is the write, if it has a gradient."""
+        """An operation wrote into this tensor, which is like this now; `node` is the write, if it has a gradient."""
         self.meta = meta
         if node is None:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar
 
 import torch
@@ -12,6 +13,7 @@ from fedzmq.errors import OperationRefused
 META: Final = torch.device("meta")
 ORDINARY: Final = object()  # what a handler of special functions returns for "an operation like any other after all"
 
+Handler = Callable[..., Any]  # takes the arguments of the torch function that it stands for
 Self = TypeVar("Self", bound="Remote")
 
 

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from fedzmq.client.metadata import CONSTANT, meta_of
 from fedzmq.client.remote import Remote
 from fedzmq.errors import OperationRefused
-from fedzmq.wire.limits import MAX_ARRAY
+from fedzmq.tensors.dtypes import NAMES
+from fedzmq.wire.limits import MAX_ARRAY, MAX_RANK
 
 # True equals 1 and hashes as 1, and an effect may depend on which it is.
 TRUE, FALSE = object(), object()
@@ -105,6 +106,21 @@ class Signature:
         """Of a subscript. Where it is plain, all that take as many elements in the same steps are one."""
         plain = _plain_index(index, shape)
         return self.of(index) if plain is None else plain
+
+
+def short_form(value: Any) -> tuple[Hashable, Any] | None:
+    """What `Signature.of` and `pack` give for a short sequence of ints or a dtype; None for everything else."""
+    kind = type(value)
+    if kind is tuple or kind is list or kind is torch.Size:
+        if len(value) > MAX_RANK:
+            return None
+        for each in value:
+            if type(each) is not int:
+                return None
+        return (kind, *value), (list(value) if kind is list else {"t": list(value)})
+    if kind is torch.dtype and value in NAMES:
+        return value, {"d": NAMES[value]}
+    return None
 
 
 def filled(value: Any, operands: Iterator[torch.Tensor]) -> Any:

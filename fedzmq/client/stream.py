@@ -197,6 +197,10 @@ class Stream:
         """The error for a program that asks for a value without fetching it."""
         return NeedsValueError(what, f"worker {self.worker!r}")
 
+    def meets_nothing(self) -> Exception | None:
+        """The error for an operand that lives elsewhere, where none may ever meet the tensors of this stream."""
+        return None
+
     def noticed(self, written: Sequence[Reference], views: Sequence[tuple[Reference, Reference]]) -> None:
         """An operation wrote into these, and made the first of each pair a view of the second. For what records."""
 

@@ -162,6 +162,9 @@ class Tape(Stream):
     def needs_value(self, what: str) -> Exception:
         return _refused(f"{what}, which needs a value,")
 
+    def meets_nothing(self) -> Exception | None:
+        return _refused("a tensor that lives on a worker")
+
     def _check(self, modes: Modes, origin: Origin | None) -> None:
         if modes.autocast is not None:
             raise _refused("autocast", origin)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch.func import functional_call
@@ -11,11 +10,12 @@ from torch.func import functional_call
 from fedzmq.client.batch_rows import generalise
 from fedzmq.client.effects import Effects
 from fedzmq.client.metadata import CONSTANT, LEAF, Meta
+from fedzmq.client.registers import Registers
 from fedzmq.client.tracing import Recording, record
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.plans.check import LOSS, check
-from fedzmq.plans.plan import Constant, Output, Plan, Slot
+from fedzmq.plans.plan import Output, Plan, Slot
 from fedzmq.tensors.dtypes import name_of
 
 CORRECT = "accuracy"  # the second output: how many classes were guessed, of which a worker takes the mean
@@ -28,23 +28,22 @@ def training_plan(module: torch.nn.Module, loss: Loss, features: torch.Tensor, t
     """Record `loss(module(features), targets)` in the module's present mode, for batches of any size.
 
     Of `features` and `targets`, shaped (rows, ...), only the form counts. The module is not changed. Targets that are
-    integers are classes, and then the plan also counts the examples whose class was guessed. Raises PlanError, which
+    one integer each are classes, and then the plan also counts the examples whose class was guessed. Raises PlanError, which
     names the user's line, for a module that does something else than operations on tensors.
     """
     parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
     names = [*parameters, *buffers]
     state = [*parameters.values(), *buffers.values()]
-    guesses = not targets.is_floating_point()
+    guesses = targets.dim() == 1 and not targets.is_floating_point()
 
     def step(*given: torch.Tensor) -> list[torch.Tensor]:
         *held, x, y = given
-        output = functional_call(module, dict(zip(names, held, strict=True)), (x,))
-        outputs = [loss(output, y)]
-        if outputs[0].dim() != 0:
-            raise PlanError(f"the loss has the shape {tuple(outputs[0].shape)}, and a single number is needed: reduce it")
-        if guesses and output.dim() == 2:
-            outputs.append((output.argmax(1) == y).sum())
-        return outputs
+        with torch.enable_grad():  # whatever the caller is in: a plan is there to be trained
+            output = functional_call(module, dict(zip(names, held, strict=True)), (x,))
+            outputs = [_one_number(loss(output, y))]
+            if guesses and output.dim() == 2:
+                outputs.append((output.argmax(1) == y).sum())
+            return outputs
 
     effects = Effects("meta")  # where no import of torch's compiler makes the first round wait
     recordings = [
@@ -64,59 +63,26 @@ def _plan(
     targets: torch.Tensor,
 ) -> Plan:
     first, second = recordings
-    if [bytes(each) for each in first.constants] != [bytes(each) for each in second.constants]:
-        raise PlanError("the model makes tensors of its own whose size depends on the batch; a plan holds fixed ones")
-    records = generalise(first, ROWS[0], second, ROWS[1])
-    constants: list[Constant] = []
-    renumber = _Renumber(len(first.inputs), first.constants, constants)
-    moved = [renumber.record(each) for each in records]
+    registers = Registers(first, second)
+    records = tuple(registers.records(generalise(first, ROWS[0], second, ROWS[1]), first.origins))
     names = (LOSS, CORRECT)
     return Plan(
         CATALOG.digest(),
         tuple(_slot(name, each, each.requires_grad) for name, each in parameters.items()),
         tuple(_slot(name, each, False) for name, each in buffers.items()),
         (_column("features", features), _column("targets", targets)),
-        tuple(constants),
-        tuple(moved),
-        tuple(Output(name, renumber.register(id)) for name, id in zip(names, first.outputs, strict=False)),
+        tuple(registers.constants),
+        records,
+        tuple(Output(name, registers.register(id)) for name, id in zip(names, first.outputs, strict=False)),
     )
 
 
-class _Renumber:
-    """Makes room for the constants, which are registers of a plan, behind the inputs."""
-
-    def __init__(self, inputs: int, data: Sequence[Any], constants: list[Constant]) -> None:
-        self._inputs = inputs
-        self._data = data
-        self._constants = constants
-
-    def register(self, id: int) -> int:
-        return id if id <= self._inputs else id + len(self._data)
-
-    def record(self, row: list[Any]) -> list[Any]:
-        operation, result, mask, arguments, *keywords = row
-        given = [
-            self.register(each) if mask >> index & 1 else self._value(each) for index, each in enumerate(arguments)
-        ]
-        results = [self._result(each) for each in result] if isinstance(result, list) else self._result(result)
-        return [operation, results, mask, given, *(self._value(each) for each in keywords)]
-
-    def _result(self, id: int) -> int:
-        return self.register(id) if id else 0
-
-    def _value(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self._value(each) for each in value]
-        if not isinstance(value, dict):
-            return value
-        if value.keys() == {"p"}:
-            return {"p": self.register(value["p"])}
-        if value.keys() == {"x"}:
-            dtype, shape, number = value["x"]
-            while len(self._constants) <= number:
-                self._constants.append(Constant(dtype, tuple(shape), bytes(self._data[len(self._constants)])))
-            return {"p": self._inputs + 1 + number}
-        return {key: self._value(each) for key, each in value.items()}
+def _one_number(loss: object) -> torch.Tensor:
+    if not isinstance(loss, torch.Tensor):
+        raise PlanError(f"the loss is of type {type(loss).__name__}, and a tensor was expected")
+    if loss.dim() != 0:
+        raise PlanError(f"the loss has the shape {tuple(loss.shape)}, and one number is needed: take its mean")
+    return loss
 
 
 def _meta(tensor: torch.Tensor) -> Meta:

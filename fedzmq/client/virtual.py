@@ -29,7 +29,7 @@ class VirtualWorker(WorkerHandle):
             self._worker = first._worker
             return
         connection = MemoryConnection(client.address, id)
-        self._worker = Worker(connection, silence=math.inf)
+        self._worker: Worker = Worker(connection, silence=math.inf)
         connection.serve(lambda: self._worker.step(0.0))
         super().__init__(client, client.open_line(id, self._worker.boot))
         self.stream.strict = hook.strict

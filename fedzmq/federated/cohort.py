@@ -1,4 +1,7 @@
-"""The workers that can take part in a round: those that are here and have the data set."""
+"""The workers that can take part in a round: those that are here and have the data set.
+
+Every incarnation of a worker is asked once what data it has, and nobody waits for the one that is busy.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +9,47 @@ import time
 from collections.abc import Callable
 
 from fedzmq.client.client import Client
+from fedzmq.client.pending import Pending
 from fedzmq.client.worker_handle import WorkerHandle
-from fedzmq.errors import NotEnoughWorkers, UnavailableError
+from fedzmq.errors import NotEnoughWorkers, UnavailableError, WorkerNotFoundError
 from fedzmq.wire.messages import DataDescribed, DatasetInfo
 
 TELL_EVERY = 5.0  # seconds between two words about what is waited for
+LOOK = 0.2  # seconds between two calls of the roll
 
 
 class Cohort:
-    """Asks every incarnation of a worker once what data it has."""
+    """`say` is given a line where a worker does not take part, and while workers are waited for."""
 
     def __init__(self, client: Client, dataset: str, say: Callable[[str], None]) -> None:
         self._client = client
         self._dataset = dataset
         self._say = say
+        self._asked: dict[WorkerHandle, Pending] = {}
         self._known: dict[WorkerHandle, DatasetInfo | None] = {}
 
     def gather(self, least: int, patience: float) -> dict[str, WorkerHandle]:
-        """The workers with the data set, by name, once they are at least `least`. Raises NotEnoughWorkers."""
-        deadline = time.monotonic() + patience
-        told = time.monotonic()
+        """The workers with the data set, by name, once they are at least `least`.
+
+        Raises NotEnoughWorkers after `patience` seconds.
+        """
+        began = told = time.monotonic()
         while True:
+            seen = self._seen()
             present = self._present()
             if len(present) >= least:
                 return present
             now = time.monotonic()
-            if now >= deadline:
-                raise NotEnoughWorkers(least, tuple(present), f"waited {patience:g} s{self._others(present)}")
+            if now >= began + patience:
+                raise NotEnoughWorkers(least, tuple(present), f"waited {patience:g} s{self._others()}")
             if now - told >= TELL_EVERY:
                 told = now
                 self._say(
                     f"waiting for workers with the data {self._dataset!r}: {len(present)} of {least} are here"
-                    f"{self._others(present)}; {deadline - now:.0f} s left"
+                    f"{self._others()}; {began + patience - now:.0f} s left"
                 )
             self._client.endpoint.presence.ask()
-            self._client.wait_until(lambda: len(self._client.endpoint.presence.roster) > len(present), 0.2)
+            self._client.wait_until(lambda: self._seen() != seen, min(LOOK, began + patience - now))  # noqa: B023
 
     def info(self, name: str) -> DatasetInfo:
         """What a gathered worker says of its data set."""
@@ -49,31 +58,42 @@ class Cohort:
                 return info
         raise KeyError(name)
 
+    def _seen(self) -> tuple[object, ...]:
+        """Whatever a new look at who takes part depends on."""
+        members = self._client.endpoint.presence.roster.members()
+        answered = sum(pending.done for pending in self._asked.values())
+        return (*((member.name, member.boot) for member in members), answered)
+
     def _present(self) -> dict[str, WorkerHandle]:
         present = {}
         for worker in self._client.workers():
             try:
-                handle = self._client.worker(worker.name)
-                if handle not in self._known:
-                    self._known[handle] = self._ask(handle)
-            except UnavailableError:
-                continue
-            if self._known[handle] is not None:
+                handle = self._client.worker(worker.name, timeout=0.0)
+                if handle not in self._known and handle not in self._asked:
+                    self._asked[handle] = handle.ask_data()
+            except (UnavailableError, WorkerNotFoundError):
+                continue  # it went this very moment
+            if handle in self._asked and self._asked[handle].done:
+                self._known[handle] = self._answer(handle, self._asked.pop(handle))
+            if self._known.get(handle) is not None:
                 present[worker.name] = handle
         return present
 
-    def _ask(self, handle: WorkerHandle) -> DatasetInfo | None:
-        pending = handle.ask_data()
-        self._client.wait_until(lambda: pending.done)
-        reply, _ = pending.result()
-        assert isinstance(reply, DataDescribed)
-        for info in reply.datasets:
+    def _answer(self, handle: WorkerHandle, pending: Pending) -> DatasetInfo | None:
+        try:
+            reply, _ = pending.result()
+        except UnavailableError:
+            return None
+        datasets = reply.datasets if isinstance(reply, DataDescribed) else ()
+        for info in datasets:
             if info.name == self._dataset:
                 return info
-        have = ", ".join(info.name for info in reply.datasets) or "none"
+        have = ", ".join(info.name for info in datasets) or "none"
         self._say(f"{handle.name} does not take part: it has no data {self._dataset!r} (it has: {have})")
         return None
 
-    def _others(self, present: dict[str, WorkerHandle]) -> str:
-        others = [handle.name for handle, info in self._known.items() if info is None and not handle.is_lost]
-        return f"; without that data: {', '.join(sorted(others))}" if others else ""
+    def _others(self) -> str:
+        without = [handle.name for handle, info in self._known.items() if info is None and not handle.is_lost]
+        silent = [handle.name for handle in self._asked if not handle.is_lost]
+        text = f"; without the data {self._dataset!r}: {', '.join(sorted(without))}" if without else ""
+        return text + (f"; busy and not yet asked for it: {', '.join(sorted(silent))}" if silent else "")

@@ -21,17 +21,19 @@ class Score:
 
 
 def evaluate(model: torch.nn.Module, loss: Loss, data: Data) -> Score:
-    """Score a model in evaluation mode, which it is taken out of again if it was not in it."""
-    was_training = model.training
+    """Score a model in evaluation mode; afterwards each of its modules is in the mode that it was in."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         total, right = 0.0, 0
         with torch.no_grad():
-            for features, targets in zip(data.features.split(BATCH), data.targets.split(BATCH), strict=True):
+            for start in range(0, len(data), BATCH):
+                features, targets = data.features[start : start + BATCH], data.targets[start : start + BATCH]
                 output = model(features)
                 total += float(loss(output, targets)) * len(features)
                 if data.classes is not None:
                     right += int((output.argmax(1) == targets).sum())
     finally:
-        model.train(was_training)
+        for module, was_training in modes:
+            module.training = was_training
     return Score(total / len(data), None if data.classes is None else right / len(data))

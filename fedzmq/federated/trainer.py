@@ -39,6 +39,12 @@ class _Round:
     aggregator: Aggregator
     answered: list[Answer] = field(default_factory=list)
     failed: dict[str, FedzmqError] = field(default_factory=dict)
+    sent_again: set[str] = field(default_factory=set)
+
+    def cancel(self) -> None:
+        """Nobody will take the answers that are still to come."""
+        for name, pending in self.waiting.items():
+            self.handles[name].cancel(pending)
 
 
 class Trainer:
@@ -84,11 +90,17 @@ class Trainer:
 
     def _round(self, number: int) -> RoundReport:
         endpoint = self._client.endpoint
+        failed: dict[str, FedzmqError] = {}
         while True:
             handles = self._cohort.gather(self._job.least, self._job.patience)
             began, sent, received = time.monotonic(), endpoint.bytes_sent, endpoint.bytes_received
             running = self._ask(number, handles)
-            self._finish(running)
+            try:
+                self._finish(running)
+            except BaseException:
+                running.cancel()
+                raise
+            failed |= running.failed
             if running.answered:
                 break
             self._give_up_on(running)
@@ -99,6 +111,7 @@ class Trainer:
         score = self._evaluate(self._model) if self._evaluate is not None else Score(float("nan"), None)
         answered = sorted(running.answered, key=lambda answer: answer.worker)
         examples = sum(answer.examples for answer in answered)
+        present = {answer.worker for answer in answered}
         return RoundReport(
             number,
             score.loss,
@@ -108,7 +121,7 @@ class Trainer:
             endpoint.bytes_sent - sent,
             endpoint.bytes_received - received,
             tuple(answered),
-            tuple(Absence(name, str(error)) for name, error in sorted(running.failed.items())),
+            tuple(Absence(name, str(error)) for name, error in sorted(failed.items()) if name not in present),
         )
 
     def _ask(self, number: int, handles: dict[str, WorkerHandle]) -> _Round:
@@ -156,11 +169,14 @@ class Trainer:
         try:
             reply, buffers = pending.result()
             if isinstance(reply, PlanMissing):
+                if name in running.sent_again:
+                    raise ProtocolError("it says that it has no plan, and was given it twice")
+                running.sent_again.add(name)
                 running.handles[name].forget_plan(self._plan)
                 self._send(running, name, running.handles[name])
                 return
             if isinstance(reply, Failed):
-                raise RemoteError(name, "training", reply.failure.error, reply.failure.message)
+                raise RemoteError(name, reply.failure.operation, reply.failure.error, reply.failure.message)
             if not isinstance(reply, Trained):
                 raise ProtocolError(f"it answered a training with {type(reply).__name__}")
             update = Update(restore_all(reply.state, buffers), reply.examples)

@@ -109,6 +109,16 @@ def unpack(value: Any, scope: Scope, depth: int = 0) -> Any:
     return unpacker(content, scope, depth + 1)
 
 
+def unpack_keywords(packed: dict[str, Any], scope: Scope) -> dict[str, Any]:
+    """Keyword arguments as Python values. Raises as `unpack` does, and OperationRefused for those never served."""
+    keywords = {key: unpack(value, scope) for key, value in packed.items()}
+    if "out" in keywords:
+        raise OperationRefused("an operation with out=", "it would resize memory that others share; use .copy_()")
+    if isinstance(keywords.get("device"), str):
+        raise OperationRefused("a device as text", "it is given as torch.device(...)")
+    return keywords
+
+
 def _short(text: str) -> str:
     if len(text) > MAX_ARGUMENT_TEXT:
         raise ProtocolError(f"a str among the arguments has {len(text)} characters; {MAX_ARGUMENT_TEXT} are allowed")

@@ -74,7 +74,7 @@ class Plan:
         try:
             body: bytes = msgpack.packb([_VERSION, _KIND.encode(self)])
         except Mismatch as error:
-            raise ProtocolError(f"Plan.{error}") from None
+            raise ProtocolError(f"the field {error}") from None
         check_size("the bytes of a plan", len(body), MAX_PLAN)
         return body
 
@@ -85,18 +85,18 @@ def name_of(plan: bytes) -> str:
 
 
 def from_bytes(body: bytes) -> Plan:
-    """The plan that these bytes are, well formed; whether it may run is for `check`. ProtocolError for anything else."""
+    """The plan that these bytes are; whether it may run is for `check`. Raises ProtocolError for anything else."""
     check_size("the bytes of a plan", len(body), MAX_PLAN)
     try:
         row = msgpack.unpackb(body, max_str_len=MAX_TEXT, max_ext_len=0, strict_map_key=True)
     except Exception as error:  # msgpack answers hostile bytes with several unrelated exceptions
         raise ProtocolError(f"a plan is not msgpack: {type(error).__name__}") from None
-    if type(row) is not list or len(row) != 2 or row[0] != _VERSION:
-        raise ProtocolError(f"this worker takes plans of version {_VERSION}")
+    if type(row) is not list or len(row) != 2 or type(row[0]) is not int or row[0] != _VERSION:
+        raise ProtocolError(f"a plan is [{_VERSION}, fields] in this version, and something else came")
     try:
         plan = cast(Plan, _KIND.decode(row[1]))
     except Mismatch as error:
-        raise ProtocolError(f"Plan.{error}") from None
+        raise ProtocolError(f"the field {error}" if error.path else f"a plan{error}") from None
     for constant in plan.constants:
         check_tensor(constant.dtype, constant.shape, len(constant.data))
     return plan

@@ -81,6 +81,7 @@ class Endpoint:
         self._closed = threading.Event()
         self._tender: threading.Thread | None = None
         self._was_away = True
+        self._next_tick = 0.0
         self.presence.start()
 
     def start(self) -> None:
@@ -186,15 +187,19 @@ class Endpoint:
             self.ticked()
 
     def _pump(self, timeout: float) -> None:
-        delivery = self.connection.recv(min(timeout, self._nap()))
-        count = 0
-        while delivery is not None:
+        delivery = self.connection.recv(0.0)
+        if delivery is None:
+            self._tick(everything_heard=True)
+            delivery = self.connection.recv(min(timeout, self._nap()))
+        elif self._clock() >= self._next_tick:
+            self._tick(everything_heard=False)
+        for _ in range(BURST):
+            if delivery is None:
+                return
             self._deliver(delivery)
-            count += 1
-            if count >= BURST:
-                break
+            if self._arrived:
+                return  # somebody waits for this: what else there is to do can be done while they work
             delivery = self.connection.recv(0.0)
-        self._tick(everything_heard=delivery is None)
 
     def _nap(self) -> float:
         """Seconds until something is due even if nothing comes."""
@@ -205,6 +210,7 @@ class Endpoint:
 
     def _tick(self, *, everything_heard: bool) -> None:
         now = self._clock()
+        self._next_tick = now + TICK
         if everything_heard:
             for departure in self.presence.tick(now):
                 self._lose(departure)

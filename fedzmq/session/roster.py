@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 SILENCE = 10.0  # seconds without a sign of life after which a party is gone
 GRACE = 2.0  # seconds that a party whose connection broke has to come back
@@ -10,13 +10,15 @@ GRACE = 2.0  # seconds that a party whose connection broke has to come back
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A party that is here: its name, the incarnation of its process, and what it says of itself."""
+    """A party that is here: its name, the incarnation of its process, and when it was last heard.
+
+    `busy` is what it is doing, in words; empty when it waits.
+    """
 
     name: str
     boot: bytes
-    busy: str  # what it is doing, in words; empty when it waits
+    busy: str
     heard: float
-    deadline: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,9 @@ class Roster:
     def __init__(self, silence: float = SILENCE, grace: float = GRACE) -> None:
         self.silence = silence
         self._grace = min(grace, silence)
-        self._members: dict[str, Member] = {}
+        self._members: dict[str, tuple[bytes, str]] = {}  # boot and business
+        self._heard: dict[str, float] = {}
+        self._deadlines: dict[str, float] = {}
         self._broken: set[str] = set()
 
     def __len__(self) -> int:
@@ -42,59 +46,60 @@ class Roster:
 
     def members(self) -> list[Member]:
         """All that are here, by name."""
-        return [self._members[name] for name in sorted(self._members)]
+        return [Member(name, boot, busy, self._heard[name]) for name, (boot, busy) in sorted(self._members.items())]
 
     def get(self, name: str) -> Member | None:
-        return self._members.get(name)
+        found = self._members.get(name)
+        return None if found is None else Member(name, *found, self._heard[name])
 
     def beat(self, name: str, boot: bytes, busy: str, now: float) -> Departure | None:
         """A heartbeat came; says who departed by it, when another incarnation takes over the name."""
         before = self._members.get(name)
-        self._members[name] = Member(name, boot, busy, now, now + self.silence)
-        self._broken.discard(name)
-        if before is not None and before.boot != boot:
-            return Departure(name, before.boot, "it was started anew, and what the old process held is gone")
+        self._members[name] = boot, busy
+        self.heard(name, now)
+        if before is not None and before[0] != boot:
+            return Departure(name, before[0], "it was started anew, and what the old process held is gone")
         return None
 
     def heard(self, name: str, now: float) -> None:
-        """Anything else came from a party; that is as good as a heartbeat."""
-        member = self._members.get(name)
-        if member is not None:
-            self._members[name] = replace(member, heard=now, deadline=now + self.silence)
+        """Anything at all came from a party; that is as good as a heartbeat."""
+        if name in self._members:
+            self._heard[name] = now
+            self._deadlines[name] = now + self.silence
             self._broken.discard(name)
 
     def broken(self, name: str, now: float) -> None:
         """The medium lost its connection to a party; it may come back at once, or be dead."""
-        member = self._members.get(name)
-        if member is not None:
-            self._members[name] = replace(member, deadline=min(member.deadline, now + self._grace))
+        if name in self._members:
+            self._deadlines[name] = min(self._deadlines[name], now + self._grace)
             self._broken.add(name)
 
     def excuse(self, now: float) -> None:
         """The medium itself is silent: nobody can be called silent for it."""
-        for name, member in self._members.items():
-            self._members[name] = replace(member, deadline=now + self.silence)
+        for name in self._members:
+            self._deadlines[name] = now + self.silence
         self._broken.clear()
 
     def leave(self, name: str, boot: bytes) -> Departure | None:
         """A party said that it goes."""
         member = self._members.get(name)
-        if member is None or member.boot != boot:
+        if member is None or member[0] != boot:
             return None
-        del self._members[name]
-        self._broken.discard(name)
+        self._forget(name)
         return Departure(name, boot, "it left")
 
     def overdue(self, now: float) -> list[Departure]:
         """Those whose time is over; they are here no longer."""
-        late = [member for member in self._members.values() if now > member.deadline]
         departures = []
-        for member in late:
-            del self._members[member.name]
-            if member.name in self._broken:
-                self._broken.discard(member.name)
+        for name in [name for name, deadline in self._deadlines.items() if now > deadline]:
+            boot, _ = self._members[name]
+            reason = f"nothing was heard of it for {now - self._heard[name]:.0f} s"
+            if name in self._broken:
                 reason = "its connection broke and it did not come back (was the process killed?)"
-            else:
-                reason = f"nothing was heard of it for {now - member.heard:.0f} s"
-            departures.append(Departure(member.name, member.boot, reason))
+            departures.append(Departure(name, boot, reason))
+            self._forget(name)
         return departures
+
+    def _forget(self, name: str) -> None:
+        del self._members[name], self._heard[name], self._deadlines[name]
+        self._broken.discard(name)

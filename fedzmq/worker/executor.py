@@ -6,14 +6,14 @@ written; whatever uses one of those inherits the same failure, and the client is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from fedzmq.errors import LimitExceeded, OperationRefused, ProtocolError
-from fedzmq.operations.arguments import Scope, unpack
+from fedzmq.operations.arguments import Scope, unpack, unpack_keywords
 from fedzmq.operations.catalog import CATALOG, Catalog, Operation
 from fedzmq.tensors.buffers import export, restore
 from fedzmq.tensors.dtypes import name_of
@@ -44,6 +44,7 @@ from fedzmq.wire.messages import (
 from fedzmq.worker.failure import failure_of
 from fedzmq.worker.modes import Modes
 from fedzmq.worker.randomness import Randomness
+from fedzmq.worker.record import only, operands, tensors, written
 from fedzmq.worker.store import Inherited, Store
 
 
@@ -132,14 +133,20 @@ class Executor:
         return replies
 
     def _apply(self, record: list[Any]) -> None:
+        store = self.store
         try:
-            output = self._compute(record)
-            result = record[1]
+            result, packed = record[1], record[3]
+            if len(record) == 4 and record[2] + 1 == 1 << len(packed):
+                # The commonest record: every argument is a stored tensor.
+                stored = store.tensors
+                output = self._functions[record[0]](*[stored[id] for id in packed])
+            else:
+                output = self._compute(record)
             if type(result) is int:
                 if result:
                     if type(output) is not Tensor:
-                        output = _only(output)
-                    store = self.store
+                        output = only(output)
+                    # As `store.keep` does, without the call.
                     store.tensors[result] = output
                     store.bytes += output.nbytes
                     if store.bytes > store.quota:
@@ -150,27 +157,15 @@ class Executor:
             self._apply_failed(record, error)
 
     def _compute(self, record: list[Any]) -> Any:
-        function, mask, packed = self._functions[record[0]], record[2], record[3]
-        tensors = self.store.tensors
-        if mask + 1 == 1 << len(packed):
-            values = [tensors[id] for id in packed]
-        else:
-            values = [
-                tensors[value] if mask >> i & 1 else value if type(value) in _PLAIN else unpack(value, self._scope)
-                for i, value in enumerate(packed)
-            ]
-        return function(*values) if len(record) == 4 else function(*values, **self._keywords(record[4]))
-
-    def _keywords(self, packed: dict[str, Any]) -> dict[str, Any]:
-        keywords = {key: unpack(value, self._scope) for key, value in packed.items()}
-        if "out" in keywords:
-            raise OperationRefused("an operation with out=", "it would resize memory that others share; use .copy_()")
-        if isinstance(keywords.get("device"), str):
-            raise OperationRefused("a device as text", "it is given as torch.device(...)")
-        return keywords
+        function, mask, stored = self._functions[record[0]], record[2], self.store.tensors
+        values = [
+            stored[value] if mask >> i & 1 else value if type(value) in _PLAIN else unpack(value, self._scope)
+            for i, value in enumerate(record[3])
+        ]
+        return function(*values) if len(record) == 4 else function(*values, **unpack_keywords(record[4], self._scope))
 
     def _keep_all(self, results: Sequence[int], output: Any) -> None:
-        outputs = list(_tensors(output))
+        outputs = list(tensors(output))
         if len(outputs) != len(results):
             raise ProtocolError(f"the operation gave {len(outputs)} tensors, and {len(results)} ids came for them")
         for result, tensor in zip(results, outputs):  # noqa: B905 - just compared
@@ -182,18 +177,18 @@ class Executor:
         if is_new:
             self.store.remember(failure)
         results = [record[1]] if type(record[1]) is int else record[1]
-        for id in (*results, *self._written(record)):
+        for id in (*results, *written(record, self._catalog)):
             if id:
                 self.store.poison(id, failure)
 
     def _failure_of_record(self, record: list[Any], error: Exception) -> tuple[Failure, bool]:
         """The failure, and whether it is this record's own: where an operand has failed, it is that one's."""
-        store, operands = self.store, []
-        for id in _operands(record):
-            if id in store.failures:
-                return store.failures[id], False
+        store, found = self.store, []
+        for id in operands(record):
             if id in store.tensors:
-                operands.append(store.tensors[id])
+                found.append(store.tensors[id])
+            elif id in store.failures:
+                return store.failures[id], False
             elif isinstance(error, KeyError):
                 try:
                     store.tensor(id)
@@ -204,21 +199,7 @@ class Executor:
             name, error = f"operation number {number}", OperationRefused(f"operation number {number}")
         else:
             name = self._catalog.name(number)
-        return failure_of(error, store.position, name, operands), True
-
-    def _written(self, record: list[Any]) -> Iterator[int]:
-        number, result, mask, arguments = record[:4]
-        keywords = record[4] if len(record) == 5 else {}
-        if number >= len(self._catalog):
-            return
-        positions = self._catalog.writes_now(number, arguments, keywords)
-        if not positions and result == 0:
-            positions = (0,)
-        for position in positions:
-            if position < len(arguments):
-                yield from _references(arguments[position], bool(mask >> position & 1))
-            else:
-                yield from _references(list(keywords.values()), False)
+        return failure_of(error, store.position, name, found), True
 
     def _command(self, message: Any, buffers: Sequence[Buffer]) -> list[Answer]:
         request = getattr(message, "request", 0)
@@ -323,18 +304,18 @@ class Executor:
     def _probe(self, command: Probe) -> list[Answer]:
         try:
             output = self._compute(command.record)
-            tensors = list(_tensors(output))
-            check_size("the number of outputs", len(tensors), command.room)
-            for offset, tensor in enumerate(tensors):
+            outputs = list(tensors(output))
+            check_size("the number of outputs", len(outputs), command.room)
+            for offset, tensor in enumerate(outputs):
                 self.store.keep(command.first + offset, tensor)
         except Exception as error:
             failure, _ = self._failure_of_record(command.record, error)
-            for id in self._written(command.record):
+            for id in written(command.record, self._catalog):
                 self.store.poison(id, failure)
             raise Inherited(failure) from None
         described = tuple(
             Description(name_of(tensor.dtype), tuple(tensor.shape), tensor.stride(), tensor.requires_grad)
-            for tensor in tensors
+            for tensor in outputs
         )
         return [Answer(Described(command.request, described, isinstance(output, Tensor)), [])]
 
@@ -384,39 +365,3 @@ class Executor:
 
 def _no_targets(message: object) -> tuple[int, ...]:
     return ()
-
-
-def _only(output: Any) -> Tensor:
-    tensors = list(_tensors(output))
-    if len(tensors) != 1:
-        raise ProtocolError(f"the operation gave {len(tensors)} tensors, and one id came for them")
-    return tensors[0]
-
-
-def _tensors(output: Any) -> Iterator[Tensor]:
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, (list, tuple)):
-        for item in output:
-            yield from _tensors(item)
-
-
-def _operands(record: list[Any]) -> Iterator[int]:
-    mask = record[2]
-    for i, value in enumerate(record[3]):
-        yield from _references(value, bool(mask >> i & 1))
-    if len(record) == 5:
-        yield from _references(list(record[4].values()), False)
-
-
-def _references(value: Any, is_id: bool) -> Iterator[int]:
-    """The ids in a wire value."""
-    if is_id:
-        if type(value) is int:
-            yield value
-    elif type(value) is list:
-        for item in value:
-            yield from _references(item, False)
-    elif type(value) is dict:
-        for key, item in value.items():
-            yield from _references(item, key == "p")

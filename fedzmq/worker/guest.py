@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fedzmq.errors import FedzmqError
+from fedzmq.errors import DataError
 from fedzmq.tensors.buffers import export_all, restore_all
+from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import (
     DataDescribed,
@@ -16,7 +16,6 @@ from fedzmq.wire.messages import (
     DefinePlan,
     DescribeData,
     Failed,
-    Failure,
     PlanMissing,
     Progress,
     Reply,
@@ -25,9 +24,10 @@ from fedzmq.wire.messages import (
 )
 from fedzmq.worker.data import Data
 from fedzmq.worker.executor import Answer, Executor
+from fedzmq.worker.failure import failure_of
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.store import Store
-from fedzmq.worker.training import Cancelled, train
+from fedzmq.worker.training import train
 
 Post = Callable[[Reply, Sequence[Buffer]], None]
 
@@ -40,8 +40,12 @@ class Guest:
         self._plans = plans
         self._post = post
         self._cancelled: set[int] = set()
+        self._finished = 0  # the last task that is over; a client numbers its requests upwards
         self._is_gone = False
-        self._executor = Executor(Store(), {DescribeData: self._describe, DefinePlan: self._define, Train: self._train})
+        self._store = Store()
+        self._executor = Executor(
+            self._store, {DescribeData: self._describe, DefinePlan: self._define, Train: self._train}
+        )
 
     def run(self, records: list[Any], buffers: Sequence[Buffer]) -> list[Answer]:
         """The replies to a message's records."""
@@ -49,7 +53,8 @@ class Guest:
 
     def cancel(self, request: int) -> None:
         """Stop a task; may come from another thread, and before the task began."""
-        self._cancelled.add(request)
+        if request > self._finished:
+            self._cancelled.add(request)
 
     def leave(self) -> None:
         """The client is gone: whatever runs for it stops."""
@@ -63,30 +68,28 @@ class Guest:
         return []
 
     def _train(self, message: Train, buffers: Sequence[Buffer]) -> list[Answer]:
+        try:
+            return self._trained(message, buffers)
+        except Exception as error:
+            return [Answer(Failed(message.request, failure_of(error, self._store.position, "training")), [])]
+        finally:
+            self._finished = max(self._finished, message.request)
+            self._cancelled.discard(message.request)
+
+    def _trained(self, message: Train, buffers: Sequence[Buffer]) -> list[Answer]:
         found = self._plans.get(message.plan)
         if found is None:
             return [Answer(PlanMissing(message.request, message.plan), [])]
-        plan, step = found
         began = time.monotonic()
-
-        def report(epoch: int, number: int, steps: int, loss: float) -> None:
-            self._post(Progress(message.request, epoch, number, steps, loss), ())
-
-        try:
-            data = self._choose(message.dataset)
-            outcome = train(
-                message,
-                plan,
-                step,
-                restore_all(message.state, buffers),
-                data,
-                report=report,
-                is_cancelled=lambda: self._is_gone or message.request in self._cancelled,
-            )
-        except Exception as error:
-            return [Answer(Failed(message.request, _failure(error)), [])]
-        finally:
-            self._cancelled.discard(message.request)
+        data = self._choose(message.dataset)
+        outcome = train(
+            message,
+            *found,
+            restore_all(message.state, buffers),
+            data,
+            report=lambda *progress: self._post(Progress(message.request, *progress), ()),
+            is_cancelled=lambda: self._is_gone or message.request in self._cancelled,
+        )
         state, exported = export_all(outcome.state)
         seconds = time.monotonic() - began
         trained = Trained(message.request, state, len(data), outcome.loss, seconds, outcome.metrics)
@@ -95,8 +98,7 @@ class Guest:
     def _choose(self, name: str) -> Data:
         if name in self._data:
             return self._data[name]
-        known = ", ".join(self._data) or "none"
-        raise FedzmqError(f"this worker has no data set {name!r} (it has: {known}); start it with --data")
+        raise DataError(name, f"this worker has {', '.join(self._data) or 'none'}; start it with --data")
 
 
 def _info(data: Data) -> DatasetInfo:
@@ -105,13 +107,6 @@ def _info(data: Data) -> DatasetInfo:
         data.name,
         len(data),
         tuple(tuple(column.shape[1:]) for column in columns),
-        tuple(str(column.dtype).removeprefix("torch.") for column in columns),
+        tuple(name_of(column.dtype) for column in columns),
         data.classes,
     )
-
-
-def _failure(error: Exception) -> Failure:
-    if isinstance(error, Cancelled):
-        return Failure(0, "train", "Cancelled", "the task was taken back", "", ())
-    trace = "" if isinstance(error, FedzmqError) else "".join(traceback.format_tb(error.__traceback__, limit=-4))
-    return Failure(0, "train", type(error).__name__, str(error).split("\n")[0], trace[-4000:], ())

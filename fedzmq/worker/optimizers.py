@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 import torch
+from torch import Tensor
 
 from fedzmq.errors import UsageError
 
@@ -18,17 +19,33 @@ Options = Mapping[str, float | int | bool]
 
 
 class Optimizer(ABC):
-    """Steps parameters in place. Its state begins anew with each training task."""
+    """Steps parameters in place. Its state begins anew with each training task.
+
+    Parameters are contiguous. Gradients are in the order of the parameters; one that is None leaves its parameter as it
+    is, and the same are None in every step.
+    """
 
     DEFAULTS: Options
 
-    def __init__(self, parameters: Sequence[torch.Tensor], options: Options) -> None:
+    def __init__(self, parameters: Sequence[Tensor], options: Options) -> None:
         self._parameters = list(parameters)
         self._options = {**self.DEFAULTS, **options}
 
+    def step(self, gradients: Sequence[Tensor | None]) -> None:
+        """Change the parameters by one step along these gradients."""
+        # The kernels read memory from end to end, whatever the strides: an expanded gradient has less than they read.
+        dense = [None if each is None else each.contiguous() for each in gradients]
+        used = [index for index, gradient in enumerate(dense) if gradient is not None]
+        if used:
+            with torch.no_grad():
+                self._step(used, [gradient for gradient in dense if gradient is not None])
+
     @abstractmethod
-    def step(self, gradients: Sequence[torch.Tensor]) -> None:
-        """Change the parameters by one step along these gradients, which are in the order of the parameters."""
+    def _step(self, used: Sequence[int], gradients: list[Tensor]) -> None:
+        """One step of the parameters with these numbers, along as many gradients."""
+
+    def _zeros(self) -> list[Tensor]:
+        return [torch.zeros_like(each) for each in self._parameters]
 
 
 class SGD(Optimizer):
@@ -36,20 +53,18 @@ class SGD(Optimizer):
 
     DEFAULTS = {"lr": 0.01, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}
 
-    def __init__(self, parameters: Sequence[torch.Tensor], options: Options) -> None:
+    def __init__(self, parameters: Sequence[Tensor], options: Options) -> None:
         super().__init__(parameters, options)
-        heavy = self._options["momentum"] != 0
-        self._momenta = [torch.zeros_like(each) for each in self._parameters] if heavy else []
+        if self._options["nesterov"] and (not self._options["momentum"] or self._options["dampening"]):
+            raise UsageError("'nesterov' needs a 'momentum' above 0, and no 'dampening'")
+        self._momenta = self._zeros() if self._options["momentum"] else []
         self._is_first = True
 
-    @torch.no_grad()
-    def step(self, gradients: Sequence[torch.Tensor]) -> None:
-        if not self._parameters:
-            return
+    def _step(self, used: Sequence[int], gradients: list[Tensor]) -> None:
         torch._fused_sgd_(
-            self._parameters,
-            list(gradients),
-            self._momenta,
+            _chosen(self._parameters, used),
+            gradients,
+            _chosen(self._momenta, used),
             weight_decay=float(self._options["weight_decay"]),
             momentum=float(self._options["momentum"]),
             lr=float(self._options["lr"]),
@@ -67,27 +82,24 @@ class Adam(Optimizer):
     DEFAULTS = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}
     DECOUPLED = False
 
-    def __init__(self, parameters: Sequence[torch.Tensor], options: Options) -> None:
+    def __init__(self, parameters: Sequence[Tensor], options: Options) -> None:
         super().__init__(parameters, options)
-        self._means = [torch.zeros_like(each) for each in self._parameters]
-        self._squares = [torch.zeros_like(each) for each in self._parameters]
-        amsgrad = bool(self._options["amsgrad"])
-        self._largest = [torch.zeros_like(each) for each in self._parameters] if amsgrad else []
+        self._means = self._zeros()
+        self._squares = self._zeros()
+        self._largest = self._zeros() if self._options["amsgrad"] else []
         self._steps = [torch.zeros((), dtype=torch.float32, device=each.device) for each in self._parameters]
 
-    @torch.no_grad()
-    def step(self, gradients: Sequence[torch.Tensor]) -> None:
-        if not self._parameters:
-            return
-        torch._foreach_add_(self._steps, 1)
+    def _step(self, used: Sequence[int], gradients: list[Tensor]) -> None:
+        steps = _chosen(self._steps, used)
+        torch._foreach_add_(steps, 1)
         fused = torch._fused_adamw_ if self.DECOUPLED else torch._fused_adam_
         fused(
-            self._parameters,
-            list(gradients),
-            self._means,
-            self._squares,
-            self._largest,
-            self._steps,
+            _chosen(self._parameters, used),
+            gradients,
+            _chosen(self._means, used),
+            _chosen(self._squares, used),
+            _chosen(self._largest, used),
+            steps,
             lr=float(self._options["lr"]),
             beta1=float(self._options["beta1"]),
             beta2=float(self._options["beta2"]),
@@ -108,18 +120,26 @@ class AdamW(Adam):
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
 
 
-def make_optimizer(name: str, parameters: Sequence[torch.Tensor], options: Options) -> Optimizer:
+def make_optimizer(name: str, parameters: Sequence[Tensor], options: Options) -> Optimizer:
     """The optimizer of that name over these parameters. UsageError names the known names and options."""
     known = OPTIMIZERS.get(name)
     if known is None:
         raise UsageError(f"no optimizer {name!r} (known: {', '.join(sorted(OPTIMIZERS))}){_nearest(name, OPTIMIZERS)}")
-    for option in options:
+    for option, value in options.items():
         if option not in known.DEFAULTS:
             raise UsageError(
                 f"the optimizer {name!r} has no option {option!r} (known: {', '.join(sorted(known.DEFAULTS))})"
                 f"{_nearest(option, known.DEFAULTS)}"
             )
+        if value < 0:
+            raise UsageError(f"the option {option!r} of an optimizer is {value:g}, and it cannot be negative")
+        if option.startswith("beta") and value >= 1:
+            raise UsageError(f"the option {option!r} of an optimizer is {value:g}, and it must be below 1")
     return known(parameters, options)
+
+
+def _chosen(tensors: Sequence[Tensor], used: Sequence[int]) -> list[Tensor]:
+    return [tensors[index] for index in used] if tensors else []
 
 
 def _nearest(word: str, known: Mapping[str, object]) -> str:

@@ -1,9 +1,13 @@
-"""The plans that a worker was given, checked and compiled, by the hash of their bytes."""
+"""The plans that a worker was given, checked and compiled, by the hash of their bytes.
+
+A plan that cannot run here has its error in its place, so that whoever asks for it learns why.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
+from fedzmq.errors import FedzmqError
 from fedzmq.plans.check import check
 from fedzmq.plans.compiled import Step, compile_plan
 from fedzmq.plans.plan import Plan, from_bytes, name_of
@@ -16,21 +20,35 @@ class PlanShelf:
 
     def __init__(self, most: int = MOST_PLANS) -> None:
         self._most = most
-        self._plans: OrderedDict[str, tuple[Plan, Step]] = OrderedDict()
+        self._plans: OrderedDict[str, tuple[Plan, Step] | FedzmqError] = OrderedDict()
 
     def add(self, body: bytes) -> str:
-        """Take a plan in, and give its name. Raises ProtocolError or PlanError, and then keeps nothing."""
+        """Take a plan in, good or not, and give its name."""
         name = name_of(body)
         if name not in self._plans:
-            plan = from_bytes(body)
-            check(plan)
-            self._plans[name] = plan, compile_plan(plan)
+            self._plans[name] = _prepared(body)
             while len(self._plans) > self._most:
                 self._plans.popitem(last=False)
         return name
 
     def get(self, name: str) -> tuple[Plan, Step] | None:
-        """The plan of that name; None where it was never given, or has made room for others."""
-        if name in self._plans:
-            self._plans.move_to_end(name)
-        return self._plans.get(name)
+        """The plan of that name; None where it was never given, or has made room for others.
+
+        Raises ProtocolError, PlanError or OperationRefused where it was given and cannot run here.
+        """
+        found = self._plans.get(name)
+        if found is None:
+            return None
+        self._plans.move_to_end(name)
+        if isinstance(found, FedzmqError):
+            raise found.with_traceback(None)
+        return found
+
+
+def _prepared(body: bytes) -> tuple[Plan, Step] | FedzmqError:
+    try:
+        plan = from_bytes(body)
+        check(plan)
+        return plan, compile_plan(plan)
+    except FedzmqError as error:
+        return error

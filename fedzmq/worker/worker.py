@@ -83,21 +83,30 @@ class Worker:
 
     def _serve(self, arrival: Arrival) -> None:
         peer = arrival.peer
-        guest = self._guests.get(peer)
-        if guest is None:
-            guest = self._guests[peer] = Guest(
-                self._data, self._plans, lambda reply, buffers: self._post(peer, reply, buffers)
-            )
-            self._say(f"{peer.name} is served")
+        guest = self._guest(peer)
         self._endpoint.presence.busy = f"running commands of {peer.name}"
         try:
-            records = decode(arrival.frames[0], arrival.frames[1:])
-            for answer in guest.run(records, arrival.frames[1:]):
+            body, *buffers = arrival.frames or [b""]
+            records = decode(body, buffers)
+            for answer in guest.run(records, buffers):
                 self._post(peer, answer.reply, answer.buffers)
         except ProtocolError as error:
             self._endpoint.end(peer, f"it sent what no fedzmq sends: {error}")
         finally:
             self._endpoint.presence.busy = ""
+
+    def _guest(self, peer: Peer) -> Guest:
+        """May come from the thread that pumps as well as from the one that serves."""
+        guest = self._guests.get(peer)
+        if guest is not None:
+            return guest
+        guest = Guest(self._data, self._plans, lambda reply, buffers: self._post(peer, reply, buffers))
+        kept = self._guests.setdefault(peer, guest)
+        if kept is guest:
+            self._say(f"{peer.name} is served")
+            if not self._endpoint.has(peer):  # it left meanwhile, and nobody will say so again
+                self._departed(peer, "it left")
+        return kept
 
     def _post(self, peer: Peer, reply: Reply, buffers: Sequence[Buffer]) -> None:
         try:
@@ -106,10 +115,9 @@ class Worker:
             return  # the client went away while its commands ran
 
     def _urgent(self, arrival: Arrival) -> None:
-        guest = self._guests.get(arrival.peer)
         for message in decode(arrival.frames[0]) if arrival.frames else ():
-            if guest is not None and isinstance(message, Cancel):
-                guest.cancel(message.request)
+            if isinstance(message, Cancel):
+                self._guest(arrival.peer).cancel(message.request)
 
     def _departed(self, peer: Peer, reason: str) -> None:
         guest = self._guests.pop(peer, None)

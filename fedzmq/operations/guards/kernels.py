@@ -13,6 +13,7 @@ from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, pick
 
 Operation = Callable[..., Any]
 
+_STEP_COUNTS = {"torch._fused_adagrad_": 3, "torch._fused_adam_": 5, "torch._fused_adamw_": 5}
 _CTC = ("log_probs", "targets", "input_lengths", "target_lengths", "blank")
 
 
@@ -35,21 +36,21 @@ def truncated_division(name: str, function: Operation) -> Guard:
 
 def fused_step(name: str, function: Operation) -> Guard:
     """The fused optimizers index one list by the length of another, and one tensor by the size of another."""
+    counts_at = _STEP_COUNTS.get(name)
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        lists = [value for value in [*arguments, *keywords.values()] if isinstance(value, (list, tuple))]
-        first = lists[0] if lists else []
-        for each in lists:
-            if len(each) not in (0, len(first)):
-                raise OperationRefused(name, f"its lists have {len(first)} and {len(each)} tensors")
-            for model, tensor in zip(first, each):  # noqa: B905 - or the list is empty
-                if not isinstance(tensor, Tensor) or not isinstance(model, Tensor):
-                    raise OperationRefused(name, "its lists hold tensors and nothing else")
-                if tensor.numel() != 1 or model.numel() == 1:
+        lists = [value for value in arguments if isinstance(value, (list, tuple))]
+        if not lists or any(isinstance(value, (list, tuple)) for value in keywords.values()):
+            raise OperationRefused(name, "its lists are given by position")
+        for position, each in enumerate(lists):
+            if len(each) not in (0, len(lists[0])) or not all(isinstance(tensor, Tensor) for tensor in each):
+                raise OperationRefused(name, f"its lists hold {len(lists[0])} tensors each, or none")
+            if position == counts_at:
+                _check_numbers(name, each)
+            else:
+                for model, tensor in zip(lists[0], each):  # noqa: B905 - or the list is empty
                     _check_alike(name, model, tensor)
-        for value in [*arguments, *keywords.values()]:
-            if isinstance(value, Tensor) and value.numel() != 1:
-                raise OperationRefused(name, "a tensor among its numbers has one element")
+        _check_numbers(name, [value for value in [*arguments, *keywords.values()] if isinstance(value, Tensor)])
 
     return guard
 
@@ -110,6 +111,11 @@ def _check_alike(name: str, model: Tensor, tensor: Tensor) -> None:
     dense = tensor.is_contiguous() or tensor.is_contiguous(memory_format=torch.channels_last)
     if tensor.shape != model.shape or tensor.stride() != model.stride() or not dense:
         raise OperationRefused(name, f"its lists pair tensors of shapes {list(model.shape)} and {list(tensor.shape)}")
+
+
+def _check_numbers(name: str, tensors: Arguments) -> None:
+    if any(tensor.numel() != 1 for tensor in tensors):
+        raise OperationRefused(name, "a tensor that stands for a number has one element")
 
 
 def _within(values: Tensor, low: int, high: int) -> bool:

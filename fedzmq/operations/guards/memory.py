@@ -19,6 +19,7 @@ from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_byt
 from fedzmq.wire.limits import MAX_OUTPUTS
 
 _WIDEST = 16  # bytes of an element
+_MOST_DIMENSIONS = 3  # that one number may enlarge: the rows, columns and slices of an image
 _EVERYDAY_PADDING = 8  # of a convolution: only what is wider is looked at closer
 
 Operation = Callable[..., Any]
@@ -27,11 +28,12 @@ Operation = Callable[..., Any]
 def made_from_numbers(name: str, function: Operation) -> Guard:
     """For zeros, rand, eye, arange and the like."""
     steps_vary = name.endswith("arange")
+    times = 2 if name.endswith("eye") else 1
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         if any(isinstance(value, Tensor) for value in leaves([arguments, keywords])):
             raise OperationRefused(name, "its sizes and bounds must be plain numbers, not tensors")
-        if steps_vary or _WIDEST * _numbers(arguments, keywords) > limit:
+        if steps_vary or _WIDEST * _numbers(arguments, keywords) ** times > limit:
             check_bytes(name, _bytes(function(*arguments, **{**keywords, "device": "meta"})), limit)
 
     return guard
@@ -42,7 +44,7 @@ def enlarged_by_numbers(name: str, function: Operation) -> Guard:
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         elements = sum(value.numel() for value in leaves([arguments, keywords]) if isinstance(value, Tensor))
-        if _WIDEST * max(1, elements) * _numbers(arguments, keywords) > limit:
+        if _WIDEST * max(1, elements) * _numbers(arguments, keywords) ** _MOST_DIMENSIONS > limit:
             check_bytes(name, _bytes(_on_meta(name, function, arguments, keywords)), limit)
 
     return guard

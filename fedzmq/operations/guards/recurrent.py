@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -27,13 +27,13 @@ def network(name: str, function: Callable[..., Any]) -> Guard:
         value, hidden, weights, biases, layers, dropout, train, two_ways, batch_first = arguments
         hidden = [hidden] if isinstance(hidden, Tensor) else hidden
         flags = (biases, train, two_ways, batch_first)
-        if not isinstance(value, Tensor) or value.dim() not in (2, 3) or not _tensors(hidden, states):
-            raise OperationRefused(name, "input and states must be tensors; packed sequences are not served")
+        if not _tensors([value], 1) or value.dim() not in (2, 3) or not _tensors(hidden, states):
+            raise OperationRefused(name, "input and states must be tensors of 2 or 3 dimensions, and not packed")
         if any(type(flag) is not bool for flag in flags) or type(layers) is not int or not 0 < layers <= 1024:
             raise OperationRefused(name, "its flags must be bools and its number of layers an int from 1 to 1024")
         if type(dropout) is not float or not 0 <= dropout <= 1:
             raise OperationRefused(name, f"its dropout must be a float from 0 to 1, not {dropout!r:.20}")
-        width = hidden[-1].shape[-1] if hidden[-1].dim() else 0
+        width = hidden[-1].shape[-1]
         wanted = _weight_shapes(gates, width, hidden[0].shape[-1], value.shape[-1], layers, two_ways, biases)
         if not isinstance(weights, (list, tuple)) or [_shape(weight) for weight in weights] != wanted:
             raise OperationRefused(name, f"its weights must have the shapes {wanted[:4]}...")
@@ -57,7 +57,7 @@ def cell(name: str, function: Callable[..., Any]) -> Guard:
         if not _tensors([value], 1) or value.dim() != 2 or not _tensors(hidden, 2 if gates == 4 else 1):
             raise OperationRefused(name, "input and states must be tensors of two dimensions")
         batch, size = value.shape
-        width = hidden[0].shape[-1] if hidden[0].dim() else 0
+        width = hidden[0].shape[-1]
         shapes = [_shape(first), _shape(second), *(_shape(bias) for bias in biases if bias is not None)]
         wanted = [(gates * width, size), (gates * width, width), (gates * width,), (gates * width,)]
         if shapes != wanted[: len(shapes)] or any(_shape(state) != (batch, width) for state in hidden):
@@ -81,7 +81,9 @@ def _weight_shapes(
 
 
 def _tensors(values: Any, count: int) -> bool:
-    return isinstance(values, Sequence) and len(values) == count and all(isinstance(value, Tensor) for value in values)
+    if not isinstance(values, (list, tuple)) or len(values) != count:
+        return False
+    return all(isinstance(value, Tensor) and value.dim() in (2, 3) for value in values)
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from fedzmq.client.hook import TorchHook, install
+
+
+def test_installing_twice_is_installing_once() -> None:
+    install()
+    before = vars(nn.Module)["send"], torch.optim.Optimizer.zero_grad
+    install()
+    assert (vars(nn.Module)["send"], torch.optim.Optimizer.zero_grad) == before
+
+
+def test_what_is_here_is_its_own_get_and_copies_here() -> None:
+    install()
+    x = torch.ones(2, requires_grad=True)
+    assert x.get() is x
+    assert x.location is None
+    y = x.copy()
+    assert y is not x
+    assert y.requires_grad
+    assert y.is_leaf
+
+
+def test_a_hook_owns_the_client_of_its_virtual_workers() -> None:
+    hook = TorchHook(torch, strict=True)
+    with hook.client as client:
+        assert client.address.startswith("memory://")
+        assert hook.strict
+        assert hook.virtual_workers == {}

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from fedzmq.errors import LimitExceeded, OperationRefused
+from fedzmq.operations.catalog import CATALOG
+
+LIMIT = 1 << 30
+BIG = 1 << 40
+ONES = torch.ones(2, 3)
+INDEX = torch.tensor([1, 2])
+IMAGE = torch.ones(1, 1, 4, 4)
+KERNEL = torch.ones(1, 1, 3, 3)
+WIDE = torch.ones(1).expand(1 << 20)  # a view of four bytes
+
+
+def ask(name: str, *arguments: Any, **keywords: Any) -> None:
+    guard = CATALOG.guard(CATALOG.number_of(name))
+    assert guard is not None, f"{name} has no guard"
+    guard(LIMIT, arguments, keywords)
+
+
+def run(name: str, *arguments: Any, **keywords: Any) -> None:
+    ask(name, *arguments, **keywords)
+    CATALOG.functions[CATALOG.number_of(name)](*arguments, **keywords)
+
+
+TOO_LARGE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("torch.zeros", (BIG,), {}),
+    ("torch.zeros", ([BIG, 0, 1][:1],), {}),
+    ("torch.ones", (1 << 20, 1 << 20), {"dtype": torch.bool}),
+    ("torch.full", ((BIG,), 1.0), {}),
+    ("torch.rand", (), {"size": (BIG,)}),
+    ("torch.randint", (5, (BIG,)), {}),
+    ("torch.randperm", (BIG,), {}),
+    ("torch.eye", (1 << 20,), {}),
+    ("torch.arange", (BIG,), {}),
+    ("torch.arange", (0, 1, 1e-12), {}),
+    ("torch.linspace", (0, 1, BIG), {}),
+    ("torch.hann_window", (BIG,), {}),
+    ("torch.tril_indices", (1 << 20, 1 << 20), {}),
+    ("fft.fftfreq", (BIG,), {}),
+    ("Tensor.new_zeros", (ONES, (BIG,)), {}),
+    ("Tensor.new_full", (ONES, (BIG,), 1.0), {}),
+    ("Tensor.repeat", (ONES, BIG, 1), {}),
+    ("Tensor.repeat", (ONES, torch.tensor(BIG), 1), {}),
+    ("torch.tile", (ONES, (BIG,)), {}),
+    ("Tensor.repeat_interleave", (INDEX, BIG), {}),
+    ("torch.repeat_interleave", (torch.tensor([BIG]),), {}),
+    ("torch.repeat_interleave", (INDEX, torch.tensor([BIG, 1])), {}),
+    ("nn.functional.one_hot", (INDEX, BIG), {}),
+    ("nn.functional.one_hot", (torch.tensor([BIG]),), {}),
+    ("torch.bincount", (torch.tensor([BIG]),), {}),
+    ("Tensor.bincount", (INDEX,), {"minlength": BIG}),
+    ("torch.histc", (ONES, BIG), {}),
+    ("nn.functional.pad", (ONES, (0, BIG)), {}),
+    ("nn.functional.interpolate", (IMAGE,), {"size": (1 << 20, 1 << 20)}),
+    ("nn.functional.interpolate", (IMAGE,), {"scale_factor": 1e6}),
+    ("nn.functional.adaptive_avg_pool2d", (IMAGE, 1 << 20), {}),
+    ("nn.functional.conv_transpose2d", (IMAGE, IMAGE), {"stride": 1 << 20}),
+    ("nn.functional.conv2d", (IMAGE, IMAGE), {"padding": 1 << 20}),
+    ("nn.functional.conv2d", (IMAGE, IMAGE, None, 1, (1 << 20, 1 << 20)), {}),
+    ("nn.functional.affine_grid", (torch.ones(1, 2, 3), (1, 1, 1 << 20, 1 << 20), False), {}),
+    ("fft.fft", (ONES, BIG), {}),
+    ("torch.vander", (ONES[0], BIG), {}),
+    ("torch.outer", (WIDE, WIDE), {}),
+    ("torch.kron", (WIDE, WIDE), {}),
+    ("torch.diag", (WIDE,), {}),
+    ("torch.diag_embed", (WIDE,), {}),
+    ("torch.diag", (ONES[0], BIG), {}),
+    ("torch.cdist", (WIDE[:, None], WIDE[:, None]), {}),
+    ("torch.cartesian_prod", (WIDE, WIDE), {}),
+    ("torch.tensor_split", (ONES, BIG), {}),
+    ("Tensor.unbind", (WIDE,), {}),
+    ("Tensor.split", (WIDE, 1), {}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "keywords"), TOO_LARGE, ids=lambda value: str(value)[:30])
+def test_a_result_that_is_too_large_is_refused_before_it_is_made(
+    name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> None:
+    with pytest.raises((LimitExceeded, OperationRefused, RuntimeError)):  # torch's own says that a size overflows
+        ask(name, *arguments, **keywords)
+
+
+EVERYDAY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("torch.zeros", (2, 3), {"dtype": torch.float64}),
+    ("torch.full", ((2,), 1e30), {}),
+    ("torch.arange", (10**9, 10**9 + 5), {}),
+    ("torch.randint", (0, 1 << 40, (4,)), {}),
+    ("torch.normal", (ONES, 1.0), {}),
+    ("Tensor.repeat", (ONES, 2, 2), {}),
+    ("Tensor.repeat_interleave", (INDEX, 2), {}),
+    ("torch.repeat_interleave", (INDEX, INDEX), {"dim": 0}),
+    ("nn.functional.one_hot", (INDEX,), {}),
+    ("nn.functional.one_hot", (INDEX, 5), {}),
+    ("torch.bincount", (INDEX,), {}),
+    ("nn.functional.pad", (ONES, (1, 1)), {"value": 1e30}),
+    ("nn.functional.interpolate", (IMAGE,), {"scale_factor": 2.0}),
+    ("nn.functional.adaptive_avg_pool2d", (IMAGE, (1, 1)), {}),
+    ("nn.functional.conv_transpose2d", (IMAGE, IMAGE, None, 2, 1), {}),
+    ("nn.functional.conv2d", (IMAGE, KERNEL), {"padding": "same"}),
+    ("nn.functional.conv2d", (IMAGE, IMAGE, None, 1, (2, 2)), {}),
+    ("fft.rfft", (torch.ones(1 << 10), 1 << 10), {}),
+    ("torch.outer", (ONES[0], ONES[0]), {}),
+    ("torch.diag", (torch.ones(300, 300),), {}),
+    ("Tensor.split", (WIDE, 1 << 10), {}),
+    ("torch.tensor_split", (ONES, 2), {}),
+    ("torch.tensor_split", (ONES, (1,)), {}),
+    ("Tensor.unbind", (ONES,), {}),
+    ("Tensor.to", (ONES, torch.float64), {}),
+    ("torch.norm", (ONES,), {}),
+    ("torch.div", (INDEX, 2), {"rounding_mode": "trunc"}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "keywords"), EVERYDAY, ids=lambda value: str(value)[:30])
+def test_everyday_arguments_pass(name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    run(name, *arguments, **keywords)
+
+
+def lstm(**changes: Any) -> list[Any]:
+    network = torch.nn.LSTM(4, 3, 2, bidirectional=True)
+    state = torch.zeros(4, 2, 3)
+    call = {
+        "input": torch.ones(5, 2, 4),
+        "hx": (state, state),
+        "params": list(network._flat_weights),
+        "has_biases": True,
+        "num_layers": 2,
+        "dropout": 0.0,
+        "train": False,
+        "bidirectional": True,
+        "batch_first": False,
+    }
+    return list({**call, **changes}.values())
+
+
+def test_a_good_lstm_passes() -> None:
+    run("torch.lstm", *lstm())
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+def test_what_a_recurrent_module_calls_passes(name: str, batch_first: bool) -> None:
+    calls: list[Any] = []
+
+    class Recorded(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if function in (torch.lstm, torch.gru, torch.rnn_tanh):
+                calls.append((function, args))
+            return super().__torch_function__(function, types, args, kwargs or {})
+
+    for extra in ({}, {"proj_size": 2}) if name == "LSTM" else ({},):
+        module = getattr(torch.nn, name)(4, 3, 2, batch_first=batch_first, bidirectional=True, **extra)
+        module(torch.ones(5, 2, 4).as_subclass(Recorded))
+        module(torch.ones(5, 4).as_subclass(Recorded))
+    for function, arguments in list(calls):
+        run(CATALOG.name(CATALOG.number(function)), *arguments)
+    assert calls
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"params": []},
+        {"params": [torch.ones(1)] * 16},
+        {"params": "weights"},
+        {"num_layers": 3},
+        {"num_layers": -1},
+        {"num_layers": True},
+        {"num_layers": 1 << 40},
+        {"has_biases": False},
+        {"bidirectional": 1},
+        {"dropout": float("nan")},
+        {"hx": (torch.zeros(4, 2, 3),)},
+        {"hx": (torch.zeros(4, 9, 3),) * 2},
+        {"hx": (torch.tensor(0.0),) * 2},
+        {"input": torch.ones(5, 2, 9)},
+        {"input": torch.ones(0, 2, 4)},
+        {"input": torch.ones(5)},
+    ],
+    ids=str,
+)
+def test_a_hostile_lstm_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(OperationRefused):
+        run("torch.lstm", *lstm(**changes))
+
+
+def test_a_packed_sequence_is_refused() -> None:
+    data, weights = torch.ones(3, 4), list(torch.nn.LSTM(4, 3)._flat_weights)
+    with pytest.raises(OperationRefused):
+        run("torch.lstm", data, torch.tensor([9, 9]), (data, data), weights, True, 1, 0.0, False, False)
+
+
+def test_a_cell_with_weights_that_do_not_fit_is_refused() -> None:
+    cell = torch.nn.GRUCell(4, 3)
+    x, h = torch.ones(2, 4), torch.ones(2, 3)
+    run("torch.gru_cell", x, h, cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
+    for weights in ((cell.weight_hh, cell.weight_ih), (cell.weight_ih, cell.weight_hh[:1])):
+        with pytest.raises(OperationRefused):
+            run("torch.gru_cell", x, h, *weights, cell.bias_ih, cell.bias_hh)
+
+
+SGD = {"weight_decay": 0.0, "momentum": 0.0, "lr": 0.1, "dampening": 0.0, "nesterov": False, "maximize": False}
+SGD["is_first_step"] = False
+
+
+@pytest.mark.parametrize(
+    ("weights", "gradients"),
+    [
+        ([torch.ones(999)], [torch.ones(1)]),
+        ([torch.ones(2), torch.ones(2)], [torch.ones(2)]),
+        ([torch.ones(4, 4)], [torch.ones(4, 4).mT]),
+        ([torch.ones(1).expand(99)], [torch.ones(1).expand(99)]),
+        ([torch.ones(2)], [3.0]),
+    ],
+    ids=["short", "missing", "strides", "expanded", "number"],
+)
+def test_a_fused_step_over_lists_that_do_not_fit_is_refused(weights: list[Any], gradients: list[Any]) -> None:
+    with pytest.raises(OperationRefused):
+        run("torch._fused_sgd_", weights, gradients, [], **SGD)
+
+
+def test_a_fused_step_over_lists_that_fit_passes() -> None:
+    weights = torch.ones(3, 2)
+    run("torch._fused_sgd_", [weights], [torch.ones(3, 2)], [], **SGD)
+    assert weights.flatten().tolist() == pytest.approx([0.9] * 6)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_a_division_that_ends_the_process_is_refused(dtype: torch.dtype) -> None:
+    with pytest.raises(OperationRefused):
+        run("torch.div", torch.tensor([torch.iinfo(dtype).min], dtype=dtype), -1, rounding_mode="trunc")
+
+
+LOG_PROBS = torch.zeros(5, 2, 4).log_softmax(2)
+
+
+def test_a_good_ctc_loss_passes() -> None:
+    run("nn.functional.ctc_loss", LOG_PROBS, torch.tensor([[1, 2], [3, 1]]), (5, 5), (2, 2))
+
+
+@pytest.mark.parametrize(
+    ("targets", "inputs", "lengths", "blank"),
+    [
+        (torch.tensor([[1, 9], [1, 1]]), (5, 5), (2, 2), 0),
+        (torch.tensor([[1, 2], [1, 1]]), (9, 5), (2, 2), 0),
+        (torch.tensor([[1, 2], [1, 1]]), (5, 5), (2, 7), 0),
+        (torch.tensor([[1, 2], [1, 1]]), (5, 5), (-1, 2), 0),
+        (torch.tensor([[1, 2], [1, 1]]), (5,), (2, 2), 0),
+        (torch.tensor([[1, 2], [1, 1]]), (5, 5), (2, 2), 4),
+        (torch.tensor([1, 2, 3]), (5, 5), (2, 2), 0),
+    ],
+)
+def test_a_hostile_ctc_loss_is_refused(targets: torch.Tensor, inputs: Any, lengths: Any, blank: int) -> None:
+    with pytest.raises(OperationRefused):
+        run("nn.functional.ctc_loss", LOG_PROBS, targets, inputs, lengths, blank)
+
+
+def test_out_by_position_is_refused() -> None:
+    with pytest.raises(OperationRefused):
+        run("nn.functional.normalize", ONES, 2.0, 1, 1e-12, torch.empty(1))
+    with pytest.raises(OperationRefused):
+        run("torch.tensordot", ONES, ONES, 2, torch.empty(1))
+
+
+def test_a_device_as_text_is_refused() -> None:
+    with pytest.raises(OperationRefused):
+        run("Tensor.to", ONES, "meta")

@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn, optim
+
+from fedzmq.errors import DataError, FedzmqError, PlanError, UsageError
+from fedzmq.plans.compiled import compile_plan
+from fedzmq.plans.plan import Constant
+from fedzmq.worker.data import Data
+from fedzmq.worker.training import Cancelled, batches
+from tests.client.recorded import MODULES, Recorded
+from tests.plans.listing import X, op, plan
+from tests.worker.training import data_of, plainly_trained, run, state_of, trained
+
+OPTIMIZERS: dict[str, tuple[str, dict[str, Any], Callable[[Any], optim.Optimizer]]] = {
+    "sgd": ("sgd", {"lr": 0.1}, lambda p: optim.SGD(p, 0.1)),
+    "weight decay": ("sgd", {"lr": 0.1, "weight_decay": 0.1}, lambda p: optim.SGD(p, 0.1, weight_decay=0.1)),
+    "momentum": (
+        "sgd",
+        {"lr": 0.1, "momentum": 0.9, "dampening": 0.2},
+        lambda p: optim.SGD(p, 0.1, momentum=0.9, dampening=0.2),
+    ),
+    "nesterov": (
+        "sgd",
+        {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, "nesterov": True},
+        lambda p: optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.01, nesterov=True),
+    ),
+    "adam": ("adam", {"lr": 0.01, "beta1": 0.8}, lambda p: optim.Adam(p, 0.01, betas=(0.8, 0.999))),
+    "amsgrad": (
+        "adam",
+        {"amsgrad": True, "weight_decay": 0.1},
+        lambda p: optim.Adam(p, amsgrad=True, weight_decay=0.1),
+    ),
+    "adamw": ("adamw", {"lr": 0.01}, lambda p: optim.AdamW(p, 0.01)),
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def close(actual: list[Tensor], expected: list[Tensor]) -> None:
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_plan_trains_as_a_plain_loop_does(name: str) -> None:
+    made = MODULES[name]()
+    expected = plainly_trained(made, lambda p: optim.SGD(p, 0.1), data_of(made))
+
+    close(trained(made).state, state_of(expected))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("module", ["cnn", "idle"])
+def test_an_optimizer_steps_as_torchs_own_does(name: str, module: str) -> None:
+    optimizer, options, make = OPTIMIZERS[name]
+    made = MODULES[module]()
+    expected = plainly_trained(made, make, data_of(made))
+
+    close(trained(made, optimizer=optimizer, options=options).state, state_of(expected))
+
+
+@pytest.mark.parametrize("rows", [4, 8, 12])
+def test_every_single_step_is_that_of_the_plain_loop(rows: int) -> None:
+    made = MODULES["cnn"]()
+    data = data_of(made).rows(torch.arange(rows))
+    expected = plainly_trained(made, lambda p: optim.SGD(p, 0.1), data, epochs=1)
+
+    close(run(Recorded(made), data, epochs=1).state, state_of(expected))
+
+
+def test_a_counter_of_batches_stays_an_integer() -> None:
+    counters = [each for each in trained(MODULES["cnn"]()).state if each.dtype is torch.int64]
+
+    assert [int(each) for each in counters] == [10, 10]  # 18 rows, by 4, twice
+
+
+def test_a_frozen_parameter_stays_as_it_was() -> None:
+    made = MODULES["frozen"]()
+
+    assert torch.equal(trained(made).state[0], next(made.module.parameters()))
+
+
+def test_a_model_with_nothing_to_train_still_has_its_statistics_updated() -> None:
+    made = MODULES["cnn"]()
+    made.module.requires_grad_(False)
+    state = trained(made).state
+
+    assert [torch.equal(new, old) for new, old in zip(state, state_of(made.module), strict=True)].count(False) == 6
+
+
+def test_the_state_that_was_given_is_not_changed() -> None:
+    recorded = Recorded(MODULES["cnn"]())
+    before = [each.clone() for each in (*recorded.parameters, *recorded.buffers)]
+
+    run(recorded, data_of(recorded.made))
+
+    assert all(map(torch.equal, before, (*recorded.parameters, *recorded.buffers)))
+
+
+def test_a_state_in_another_memory_order_trains_alike() -> None:
+    recorded = Recorded(MODULES["mlp"]())
+    turned = [each.detach().t().contiguous().t() for each in recorded.parameters]
+
+    close(run(recorded, data_of(recorded.made), state=turned).state, trained(recorded.made).state)
+
+
+def test_the_loss_is_the_mean_over_the_examples_of_the_last_epoch() -> None:
+    made = MODULES["linear"]()
+    outcome = trained(made, options={"lr": 0.0})
+    data = data_of(made)
+
+    assert outcome.loss == pytest.approx(float(made.loss(made.module(data.features), data.targets).detach()))
+
+
+def test_the_accuracy_is_the_share_of_the_right_guesses_of_the_last_epoch() -> None:
+    made = MODULES["linear"]()
+    outcome = trained(made, options={"lr": 0.0})
+    data = data_of(made)
+
+    right = (made.module(data.features).argmax(1) == data.targets).float().mean()
+    assert outcome.metrics == {"accuracy": pytest.approx(float(right))}
+
+
+def test_without_an_epoch_the_state_is_the_same_and_the_loss_is_nan() -> None:
+    made = MODULES["mlp"]()
+    outcome = trained(made, epochs=0)
+
+    close(outcome.state, state_of(made.module))
+    assert outcome.loss != outcome.loss
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    one, other = (trained(MODULES["dropout"](), seed=3).state for _ in range(2))
+
+    assert all(map(torch.equal, one, other))
+
+
+def test_another_seed_gives_another_model() -> None:
+    one, other = (trained(MODULES["dropout"](), seed=seed).state for seed in (3, -4))
+
+    assert not torch.equal(one[0], other[0])
+
+
+def test_the_random_state_of_the_process_is_left_as_it_was() -> None:
+    before = torch.get_rng_state()
+
+    trained(MODULES["dropout"]())
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_random_state_of_the_process_survives_a_failure() -> None:
+    before = torch.get_rng_state()
+
+    with pytest.raises(Cancelled):
+        run(Recorded(MODULES["dropout"]()), data_of(MODULES["dropout"]()), is_cancelled=lambda: True)
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_modes_of_the_caller_do_not_reach_the_training() -> None:
+    made = MODULES["lstm"]()
+    expected = trained(made).state
+
+    recorded = Recorded(made)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        state = run(recorded, data_of(made)).state
+
+    assert all(map(torch.equal, state, expected))
+
+
+def test_a_task_does_not_see_what_another_wrote_into_a_constant() -> None:
+    recorded = Recorded(MODULES["linear"]())
+    recorded.plan = plan(
+        op("Tensor.add_", 0, 0b1, 4, 1.0),
+        op("torch.mul", 5, 0b11, 4, 1),
+        op("torch.sum", 6, 0b1, 5),
+        columns=(X, X),
+        constants=(Constant("float32", (2,), torch.ones(2).numpy().tobytes()),),
+    )
+    recorded.step = compile_plan(recorded.plan)
+    data = Data("data", torch.ones(2, 2), torch.ones(2, 2), None)
+
+    one, other = (run(recorded, data, state=[torch.ones(2)]).loss for _ in range(2))
+
+    assert one == other
+
+
+def test_a_task_that_is_taken_back_in_the_middle_stops() -> None:
+    looks: list[None] = []
+
+    def is_cancelled() -> bool:
+        looks.append(None)
+        return len(looks) > 3
+
+    recorded = Recorded(MODULES["linear"]())
+    with pytest.raises(Cancelled, match="took the task back"):
+        run(recorded, data_of(recorded.made), is_cancelled=is_cancelled)
+
+    assert len(looks) == 4
+
+
+def test_progress_tells_epoch_step_steps_and_loss() -> None:
+    heard: list[tuple[int, int, int, float]] = []
+    recorded = Recorded(MODULES["linear"]())
+
+    run(recorded, data_of(recorded.made), report=lambda *progress: heard.append(progress), report_every=0.0)
+
+    assert [progress[:3] for progress in heard] == [(epoch, step, 5) for epoch in range(2) for step in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "reason"),
+    [
+        ({"state": []}, PlanError, "the plan takes 2 tensors of state, and 0 came"),
+        (
+            {"state": [torch.ones(3, 5), torch.ones(3)]},
+            PlanError,
+            r"'weight' is float32\[3, 6\] in the plan, and float32\[3, 5\] came",
+        ),
+        (
+            {"state": [torch.ones(3, 6), torch.ones(3, dtype=torch.float64)]},
+            PlanError,
+            r"'bias' is float32\[3\] in the plan, and float64\[3\] came",
+        ),
+        (
+            {"data": Data("wine", torch.ones(4, 5), torch.ones(4).long(), 3)},
+            DataError,
+            r"'wine': the features of an example are float32\[5\], and the model takes float32\[6\]",
+        ),
+        (
+            {"data": Data("wine", torch.ones(4, 6), torch.ones(4, 1), None)},
+            DataError,
+            r"the targets of an example are float32\[1\], and the model takes int64\[\]",
+        ),
+        ({"data": Data("wine", torch.ones(0, 6), torch.ones(0).long(), 3)}, DataError, "it has no examples here"),
+        ({"optimizer": "adm"}, UsageError, r"no optimizer 'adm' \(known: adam, adamw, sgd\); did you mean 'adam'\?"),
+        ({"optimizer": "zeus"}, UsageError, r"no optimizer 'zeus' \(known: adam, adamw, sgd\)$"),
+        (
+            {"options": {"momentun": 0.9}},
+            UsageError,
+            r"'sgd' has no option 'momentun' \(known: dampening, lr, .*\); did you mean 'momentum'\?",
+        ),
+        ({"options": {"lr": -0.1}}, UsageError, "'lr' of an optimizer is -0.1, and it cannot be negative"),
+        (
+            {"optimizer": "adam", "options": {"beta2": 1.0}},
+            UsageError,
+            "'beta2' of an optimizer is 1, and it must be below 1",
+        ),
+        ({"options": {"nesterov": True}}, UsageError, "'nesterov' needs a 'momentum' above 0"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_in_a_sentence(
+    change: dict[str, Any], error: type[FedzmqError], reason: str
+) -> None:
+    recorded = Recorded(MODULES["linear"]())
+    task = {"data": data_of(recorded.made), **change}
+
+    with pytest.raises(error, match=reason):
+        run(recorded, **task)
+
+
+def test_a_plan_of_other_columns_is_refused() -> None:
+    recorded = Recorded(MODULES["linear"]())
+    recorded.plan = plan(op("torch.sum", 3, 0b1, 1))
+
+    with pytest.raises(PlanError, match="the plan takes 1 columns of data, and an example has features and targets"):
+        run(recorded, data_of(recorded.made), state=[torch.ones(2)])
+
+
+@given(st.integers(1, 200), st.integers(1, 50), st.integers(0, 5), st.integers(-(1 << 63), (1 << 63) - 1))
+def test_the_batches_of_an_epoch_hold_every_row_once(rows: int, size: int, epoch: int, seed: int) -> None:
+    order = torch.cat(list(batches(rows, size, epoch, seed)))
+
+    assert sorted(order.tolist()) == list(range(rows))
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "sizes"),
+    [(8, 4, [4, 4]), (9, 4, [4, 5]), (10, 4, [4, 4, 2]), (3, 4, [3]), (1, 4, [1]), (3, 1, [1, 1, 1]), (5, 5, [5])],
+)
+def test_a_single_row_that_is_left_over_joins_the_last_batch(rows: int, size: int, sizes: list[int]) -> None:
+    assert [len(batch) for batch in batches(rows, size, 0, 0)] == sizes
+
+
+def test_every_epoch_has_an_order_of_its_own() -> None:
+    first, second = (torch.cat(list(batches(50, 8, epoch, 1))) for epoch in (0, 1))
+
+    assert not torch.equal(first, second)
+
+
+def test_a_parameter_without_a_gradient_is_not_decayed() -> None:
+    made = MODULES["idle"]()
+    state = trained(made, options={"lr": 0.1, "weight_decay": 0.5, "momentum": 0.5}).state
+
+    assert torch.equal(state[0], torch.ones(3))
+
+
+def test_batch_norm_takes_a_single_row_that_is_left_over() -> None:
+    made = MODULES["batch norm"]()
+    assert any(isinstance(each, nn.BatchNorm1d) for each in made.module.modules())
+
+    trained(made, batch_size=17)

@@ -1,0 +1,66 @@
+"""A training task of a worker, and the same as a plain loop of torch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from fedzmq.wire.messages import Train
+from fedzmq.worker.data import Data
+from fedzmq.worker.training import Outcome, batches, train
+from tests.client.recorded import Made, Recorded
+
+TASK = Train(
+    1, "plan", "data", (), epochs=2, batch_size=4, optimizer="sgd", options={"lr": 0.1}, seed=5, report_every=60.0
+)
+
+
+def data_of(made: Made) -> Data:
+    """The examples, a few times over, as those of a data set."""
+    features, targets = torch.cat([made.features] * 3), torch.cat([made.targets] * 3)
+    return Data("data", features + 0, targets, None if targets.is_floating_point() else 3)
+
+
+def trained(made: Made, **task: Any) -> Outcome:
+    """What a worker answers that trains the module's state as it is now. Nothing is done to the module."""
+    return run(Recorded(made), data_of(made), **task)
+
+
+def run(
+    recorded: Recorded,
+    data: Data,
+    *,
+    report: Callable[[int, int, int, float], None] = lambda *progress: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+    state: list[Tensor] | None = None,
+    **task: Any,
+) -> Outcome:
+    state = [*recorded.parameters, *recorded.buffers] if state is None else state
+    return train(
+        replace(TASK, **task), recorded.plan, recorded.step, state, data, report=report, is_cancelled=is_cancelled
+    )
+
+
+def plainly_trained(made: Made, optimizer: Callable[[Any], Optimizer], data: Data, **task: Any) -> nn.Module:
+    """A copy of the module, trained by a plain loop over the same batches."""
+    wanted = replace(TASK, **task)
+    module = copy.deepcopy(made.module)
+    stepper = optimizer(module.parameters())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(wanted.seed)
+        for epoch in range(wanted.epochs):
+            for index in batches(len(data), wanted.batch_size, epoch, wanted.seed):
+                stepper.zero_grad()
+                made.loss(module(data.features[index]), data.targets[index]).backward()
+                stepper.step()
+    return module
+
+
+def state_of(module: nn.Module) -> list[Tensor]:
+    return [each.detach() for each in (*module.parameters(), *module.buffers())]
