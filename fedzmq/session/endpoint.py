@@ -80,7 +80,6 @@ class Endpoint:
         self._pumping = threading.Lock()  # the right to receive; held while waiting
         self._closed = threading.Event()
         self._tender: threading.Thread | None = None
-        self._was_away = True
         self._next_tick = 0.0
         self.presence.start()
 
@@ -211,11 +210,10 @@ class Endpoint:
     def _tick(self, *, everything_heard: bool) -> None:
         now = self._clock()
         self._next_tick = now + TICK
+        is_back = self.presence.found_again(now)
         if everything_heard:
             for departure in self.presence.tick(now):
                 self._lose(departure)
-        is_back = self._was_away and not self.presence.away
-        self._was_away = self.presence.away
         with self._state:
             for session in list(self._sessions.values()):
                 if is_back:
@@ -280,6 +278,8 @@ class Endpoint:
                     self.end(other, "another session of the same name took its place")
         for lane in Lane:
             self._sessions[peer, lane] = self._session(peer, lane)
+        # Whoever opens a session is here, though no heartbeat came yet: it may die before it sends one.
+        self.presence.roster.beat(peer.name, peer.boot, "", self._clock())
         return self._sessions[peer, packet.lane]
 
     def _reset(self, peer: Peer, packet: Packet) -> None:

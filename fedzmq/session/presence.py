@@ -25,8 +25,9 @@ class Presence:
         self._is_worker = is_worker
         self._interval = min(SLOWEST_BEAT, roster.silence / 5)
         self._patience = min(3.0, max(1.5, roster.silence / 2))
-        self._next_beat: float | None = None
+        self._next_beat = 0.0
         self._away = True
+        self._found = 0
 
     @property
     def away(self) -> bool:
@@ -45,17 +46,24 @@ class Presence:
 
         Call it when the mailbox is empty: a sign of life that waits there would be overlooked.
         """
-        away = self._connection.silent_for() > self._patience
-        if away:
+        self._away = self._connection.silent_for() > self._patience
+        if self._away:
             self.roster.excuse(now)
-        elif self._away:
-            self._next_beat = None
-            if not self._is_worker:
-                self._connection.publish(ROLL_CALL, [])
-        self._away = away
-        if not away and (self._next_beat is None or now >= self._next_beat):
+        elif now >= self._next_beat:
             self._beat(now)
         return self.roster.overdue(now)
+
+    def found_again(self, now: float) -> bool:
+        """Whether the medium was found since this was last asked; then all hear anew that this party is here."""
+        found = self._connection.found()
+        if found == self._found:
+            return False
+        self._found = found
+        self.roster.excuse(now)
+        self._beat(now)
+        if not self._is_worker:
+            self.ask()
+        return True
 
     def hear(self, delivery: Delivery, now: float) -> list[Departure]:
         """Take in a message of a topic, and say who departed by it. Raises ProtocolError for one of no known form."""

@@ -11,6 +11,7 @@ A transport whose medium can be away overrides `outage` as well.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import uuid
@@ -282,6 +283,13 @@ class TransportContract:
             alice.send("alice", [b"lost"])
         with alice:
             settle(alice)
+
+    def test_a_medium_that_was_never_there_has_been_silent_for_ever(self, address: str, outage: Outage | None) -> None:
+        if outage is None:
+            pytest.skip("this medium is never away")
+        with outage(), connect(address, "alice") as alice:
+            assert alice.recv(0.1) is None
+            assert alice.silent_for() == math.inf
 
     def test_a_medium_that_comes_back_is_found_again(self, join: Join, outage: Outage | None) -> None:
         if outage is None:

@@ -95,12 +95,15 @@ class FaultyMedium:
     def mend(self, *names: str) -> None:
         """Let mail through again; without names, to everybody."""
         for name in names or tuple(self._cut):
-            self._cut.pop(name, None)
+            if self._cut.pop(name, None) is not None and name in self._members:
+                self._members[name].times_found += 1
 
     def crash(self) -> None:
-        """Lose everything that is on its way, as a broker does that is killed."""
+        """Lose everything that is on its way, as a broker does that is killed and started again."""
         for name in self._flights:
             self._drop_flights(name)
+        for member in self._members.values():
+            member.times_found += 1
 
     def kill(self, name: str) -> None:
         """The party dies: its connection is closed without a word, and what is on its way to it is lost."""
@@ -160,6 +163,7 @@ class FaultyConnection(Connection):
         self.address = "faulty://"
         self.name = check_name(name)
         self._medium = medium
+        self.times_found = 1
         self._topics: list[str] = []
         self._closed = False
         self._holds_name()
@@ -200,6 +204,10 @@ class FaultyConnection(Connection):
         self._check_open()
         now = self._medium.clock()
         return now - self._medium._cut.get(self.name, now)
+
+    def found(self) -> int:
+        self._check_open()
+        return self.times_found
 
     def close(self) -> None:
         if self._closed:

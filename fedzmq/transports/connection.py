@@ -83,6 +83,10 @@ class Connection(ABC):
         """
 
     @abstractmethod
+    def found(self) -> int:
+        """How many times the medium was found, the first time or again: once it has grown, mail may have been lost."""
+
+    @abstractmethod
     def close(self) -> None:
         """Give the name back. Twice is fine."""
 

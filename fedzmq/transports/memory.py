@@ -162,6 +162,10 @@ class MemoryConnection(Connection):
         self._check_open()
         return 0.0
 
+    def found(self) -> int:
+        self._check_open()
+        return 1
+
     def close(self) -> None:
         with self._hub.lock:
             if self._closed:

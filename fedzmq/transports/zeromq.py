@@ -7,6 +7,7 @@ the broker, asking whether it lives and greeting it again after a break happen i
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import threading
@@ -79,7 +80,8 @@ class ZeroMQConnection(Connection):
         os.set_blocking(self._wake_write, False)
         self._poll.register(self._wake_read, select.POLLIN)
         self._mail_routes: dict[str, bytes] = {}
-        self._heard = time.monotonic()
+        self._heard = -math.inf
+        self._found = 0
         self._due = 0.0  # when to ping or greet
         self._in_a_row = 0
         self._refusal: FedzmqError | None = None
@@ -156,6 +158,10 @@ class ZeroMQConnection(Connection):
         self._check_open()
         return time.monotonic() - self._heard
 
+    def found(self) -> int:
+        self._check_open()
+        return self._found
+
     def close(self) -> None:
         with self._lock:
             if self._closed:
@@ -218,6 +224,7 @@ class ZeroMQConnection(Connection):
         if isinstance(route, Welcome):
             line.welcomed = True
             self._refusal = None
+            self._found += 1
         elif isinstance(route, Who):
             line.welcomed = False
             self._due = min(self._due, line.greeted_at + HUSH_INTERVAL)
