@@ -6,6 +6,7 @@ import click
 
 from fedzmq.broker.broker import Broker
 from fedzmq.cli.ending import on_signal, with_stdin
+from fedzmq.cli.values import Number
 from fedzmq.session.roster import SILENCE
 
 
@@ -24,7 +25,7 @@ from fedzmq.session.roster import SILENCE
 )
 @click.option(
     "--silence",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     default=SILENCE,
     show_default=True,
     metavar="SECONDS",
@@ -36,11 +37,7 @@ def command(listen: str, allow_remote: bool, silence: float, while_stdin: bool) 
 
     The broker keeps nothing: killed and started again at the same address, it costs a pause.
     """
-
-    def report(line: str) -> None:
-        click.echo(line)
-
-    with Broker(listen, silence=silence, allow_remote=allow_remote, report=report) as broker:
+    with Broker(listen, silence=silence, allow_remote=allow_remote, report=click.echo) as broker:
         on_signal(broker.stop)
         if while_stdin:
             with_stdin()

@@ -1,4 +1,4 @@
-"""How a command is told to end: Ctrl-C, a polite kill, or the end of the process that owns it."""
+"""How a command is told to end: Ctrl-C, SIGTERM, or the end of the process that owns it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,35 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
+from typing import NoReturn
+
+from fedzmq.cli.main import STOPPED
+
+FORCED = 1.0  # seconds after the first signal from which on another one ends the process without tidying up
 
 
 def on_signal(stop: Callable[[], None]) -> None:
-    """Have SIGINT and SIGTERM call `stop`, from the main thread, wherever it is. A second one changes nothing."""
+    """Have SIGINT and SIGTERM call `stop`, from the main thread, wherever it is.
+
+    It is called once: one who presses twice in a hurry gets the same clean end, and one who is still there a second
+    later gets out at once.
+    """
+    first: list[float] = []
 
     def handle(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        stop()
+        if not first:
+            first.append(time.monotonic())
+            stop()
+        elif time.monotonic() - first[0] > FORCED:
+            os._exit(STOPPED)
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
 
 
-def interrupt() -> None:
+def interrupt() -> NoReturn:
     """A `stop` for commands that tidy up on their way out of whatever they do."""
     raise KeyboardInterrupt
 

@@ -1,74 +1,48 @@
-"""`fedzmq`: the command, and how it ends. A failure is one sentence and an exit code, never a trace of Python.
+"""The process of `fedzmq`, from its first moment to its exit code. A failure is one sentence, never a trace of Python.
 
-Exit codes: 0 done, 1 it failed, 2 the call has to be mended, 3 something was not there and a retry may help, 130 Ctrl-C.
+Exit codes: 0 done, 1 it failed, 2 the call has to be mended, 3 something was not there and a retry may help, 130 it was
+stopped (Ctrl-C, SIGTERM) before its work was done. To be stopped is the end of a broker's and a worker's work: 0.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
-from importlib import import_module
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import click
-
-from fedzmq.errors import FedzmqError, UnavailableError, UsageError
-
-FAILED, MEND, RETRY, INTERRUPTED = 1, 2, 3, 130
-
-_COMMANDS = {
-    "broker": "fedzmq.cli.broker",
-    "train": "fedzmq.cli.train",
-    "worker": "fedzmq.cli.worker",
-}
-
-
-class _Commands(click.Group):
-    """Imports a command when it is called: the broker starts without torch."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = import_module(_COMMANDS[cmd_name]).command
-        return command
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="fedzmq")
-def fedzmq() -> None:
-    """PyTorch tensors that live somewhere else, and models trained where the data is."""
+FAILED, MEND, RETRY, STOPPED = 1, 2, 3, 130
 
 
 def main() -> NoReturn:
     """Run the command line, and end the process with the exit code that fits."""
-    # Until a command has something to tidy up, Ctrl-C ends the process on the spot: importing torch takes a second.
-    signal.signal(signal.SIGINT, _interrupted_early)
-    code = FAILED
-    try:
-        code = _run()
-    except FedzmqError as error:
-        click.echo(f"fedzmq: {error}", err=True)
-        code = MEND if isinstance(error, UsageError) else RETRY if isinstance(error, UnavailableError) else FAILED
-    except (KeyboardInterrupt, click.Abort):
-        code = INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = FAILED
+    # Until a command has something to tidy up, a signal ends the process on the spot: importing torch takes a second,
+    # and does not take an exception well. So this comes before any import that takes long.
+    signal.signal(signal.SIGINT, _stopped_early)
+    signal.signal(signal.SIGTERM, _stopped_early)
+    code = _run()
+    gc.freeze()  # else the interpreter's last collections walk over all of torch: a third of a second
     sys.exit(code)
 
 
 def _run() -> int:
+    import click
+
+    from fedzmq.cli.commands import run
+    from fedzmq.errors import FedzmqError, UnavailableError, UsageError
+
     try:
-        result: Any = fedzmq.main(prog_name="fedzmq", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    return result if isinstance(result, int) else 0
+        return run()
+    except FedzmqError as error:
+        click.echo(f"fedzmq: {error}", err=True)
+        return MEND if isinstance(error, UsageError) else RETRY if isinstance(error, UnavailableError) else FAILED
+    except (KeyboardInterrupt, click.Abort):
+        return STOPPED
+    except BrokenPipeError:  # whoever read our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
 
 
-def _interrupted_early(number: int, frame: object) -> NoReturn:
-    os._exit(INTERRUPTED)
+def _stopped_early(number: int, frame: object) -> NoReturn:
+    os._exit(STOPPED)

@@ -16,17 +16,17 @@ from fedzmq.session.roster import SILENCE
 )
 @click.option(
     "--workers",
-    type=click.IntRange(min=1),
+    type=Count(),
     default=2,
     show_default=True,
     help="How many workers to start here, or to wait for at the broker.",
 )
-@click.option("--rounds", type=click.IntRange(min=1), default=15, show_default=True, help="Rounds of averaging.")
+@click.option("--rounds", type=Count(), default=15, show_default=True, help="Rounds of averaging.")
 @click.option(
-    "--epochs", type=click.IntRange(min=1), default=2, show_default=True, help="Local epochs of each worker per round."
+    "--epochs", type=Count(), default=2, show_default=True, help="Local epochs of each worker per round."
 )
-@click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Examples per step.")
-@click.option("--lr", type=click.FloatRange(min=0), default=0.1, show_default=True, help="Learning rate.")
+@click.option("--batch-size", type=Count(), default=16, show_default=True, help="Examples per step.")
+@click.option("--lr", type=Number(min=0), default=0.1, show_default=True, help="Learning rate.")
 @click.option(
     "--optimizer",
     type=click.Choice(["sgd", "adam", "adamw"]),
@@ -60,7 +60,7 @@ from fedzmq.session.roster import SILENCE
 )
 @click.option(
     "--alpha",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=1.0,
     show_default=True,
     help="How even the split is: the Dirichlet parameter. 0.1 skews much, 100 hardly at all.",
@@ -70,7 +70,7 @@ from fedzmq.session.roster import SILENCE
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per round in place of the display.")
 @click.option(
     "--silence",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     default=SILENCE,
     show_default=True,
     metavar="SECONDS",
@@ -78,7 +78,7 @@ from fedzmq.session.roster import SILENCE
 )
 @click.option(
     "--patience",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=60.0,
     show_default=True,
     metavar="SECONDS",

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import click
 
+from fedzmq.cli.values import Broker, Count, Number, Part
 from fedzmq.session.roster import SILENCE
-
-
-class Part(click.ParamType):
-    """`2/3`: the second of three."""
-
-    name = "K/N"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        number, slash, of = str(value).partition("/")
-        if not (slash and number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
-            self.fail(f"{value!r} is not K/N with K from 1 to N, such as 2/3", param, ctx)
-        return int(number), int(of)
 
 
 @click.command("worker")
 @click.option("--id", "name", required=True, metavar="NAME", help="The name that clients know this worker by.")
 @click.option(
     "--broker",
+    type=Broker(),
     default="tcp://127.0.0.1:5555",
     show_default=True,
     metavar="ADDRESS",
@@ -45,7 +35,7 @@ class Part(click.ParamType):
 )
 @click.option(
     "--alpha",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=1.0,
     show_default=True,
     help="How even the parts are: the Dirichlet parameter. 0.1 skews much, 100 hardly at all.",
@@ -53,7 +43,7 @@ class Part(click.ParamType):
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Which split: the same for all workers.")
 @click.option(
     "--silence",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     default=SILENCE,
     show_default=True,
     metavar="SECONDS",
@@ -61,13 +51,13 @@ class Part(click.ParamType):
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=10.0,
     show_default=True,
     metavar="SECONDS",
     help="How long the broker has to answer for the first time.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Threads for torch (default: torch's own choice).")
+@click.option("--threads", type=Count(), help="Threads for torch (default: torch's own choice).")
 @click.option("--while-stdin", is_flag=True, hidden=True)
 def command(
     name: str,

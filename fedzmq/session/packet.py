@@ -6,8 +6,8 @@ The header is a positional msgpack array, so there are no keys to repeat or to o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import msgpack
 
@@ -38,8 +38,12 @@ class Lane(IntEnum):
     CONTROL = 1  # acted on at once, even in the middle of training
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+# By value: an enum's own look-up costs more than all other checks of a header.
+_KINDS = {int(kind): kind for kind in Kind}
+_LANES = {int(lane): lane for lane in Lane}
+
+
+class Packet(NamedTuple):
     """A numbered part of a stream of messages.
 
     `source` and `target` are the incarnations of the two processes, and `epoch` counts the sessions that one pair of
@@ -90,15 +94,16 @@ def parse(frames: Sequence[Buffer]) -> Packet:
     version, kind, lane, source, target, epoch, number, ack, limit, sizes = header
     if version != VERSION:
         raise ProtocolError(f"the peer speaks version {version!r} of the session protocol, and this is {VERSION}")
-    for name, value in (("epoch", epoch), ("number", number), ("ack", ack), ("limit", limit)):
+    for value in (epoch, number, ack, limit):
         if type(value) is not int or not 0 <= value < _COUNTER:
-            raise ProtocolError(f"a packet's {name} is {value!r}, not a counter")
-    for value in (source, target):
-        if type(value) is not bytes or len(value) != BOOT_BYTES:
-            raise ProtocolError(f"an incarnation is {BOOT_BYTES} bytes")
-    if type(sizes) is not tuple or not all(type(size) is int and 0 <= size <= MOST_FRAME_BYTES for size in sizes):
-        raise ProtocolError("a packet's sizes are not those of frames")
-    try:
-        return Packet(Kind(kind), Lane(lane), source, target, epoch, number, ack, limit, sizes, frames[1:])
-    except ValueError:
-        raise ProtocolError(f"no packet has kind {kind!r} and lane {lane!r}") from None
+            raise ProtocolError(f"a packet holds {value!r:.40} where a counter belongs")
+    if type(source) is not bytes or type(target) is not bytes or len(source) + len(target) != 2 * BOOT_BYTES:
+        raise ProtocolError(f"an incarnation is {BOOT_BYTES} bytes")
+    if type(sizes) is not tuple:
+        raise ProtocolError("a packet's sizes are an array")
+    for size in sizes:
+        if type(size) is not int or not 0 <= size <= MOST_FRAME_BYTES:
+            raise ProtocolError(f"a packet holds {size!r:.40} where the size of a frame belongs")
+    if type(kind) is not int or kind not in _KINDS or type(lane) is not int or lane not in _LANES:
+        raise ProtocolError(f"no packet has kind {kind!r:.40} and lane {lane!r:.40}")
+    return Packet(_KINDS[kind], _LANES[lane], source, target, epoch, number, ack, limit, sizes, frames[1:])
