@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 FAILED, MEND, RETRY, STOPPED = 1, 2, 3, 130
@@ -21,19 +22,20 @@ def main() -> NoReturn:
     # and does not take an exception well. So this comes before any import that takes long.
     signal.signal(signal.SIGINT, _stopped_early)
     signal.signal(signal.SIGTERM, _stopped_early)
-    code = _run()
+    code = run()
     gc.freeze()  # else the interpreter's last collections walk over all of torch: a third of a second
     sys.exit(code)
 
 
-def _run() -> int:
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (default: the process's own), say what went wrong, and give the exit code."""
     import click
 
-    from fedzmq.cli.commands import run
+    from fedzmq.cli.commands import run_command
     from fedzmq.errors import FedzmqError, UnavailableError, UsageError
 
     try:
-        return run()
+        return run_command(arguments)
     except FedzmqError as error:
         click.echo(f"fedzmq: {error}", err=True)
         return MEND if isinstance(error, UsageError) else RETRY if isinstance(error, UnavailableError) else FAILED

@@ -2,56 +2,73 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 
 import torch
 
 from fedzmq.cli.ending import interrupt, on_signal
-from fedzmq.cli.training_display import JsonDisplay, LiveDisplay, TrainingDisplay
+from fedzmq.cli.training_display import TrainingDisplay
 from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.client.client import Client, connect
 from fedzmq.client.training_plan import training_plan
 from fedzmq.errors import MissingExtraError
-from fedzmq.federated.evaluation import evaluate
+from fedzmq.federated import plot
+from fedzmq.federated.cohort import Cohort
+from fedzmq.federated.evaluation import Score, evaluate
 from fedzmq.federated.models import Loss, check_model, load_model, loss_for
 from fedzmq.federated.report import RoundReport
-from fedzmq.federated.run_folder import RunFolder
+from fedzmq.federated.run_folder import RunFolder, check_free
 from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
-from fedzmq.testing.cluster import LocalCluster
+from fedzmq.testing.cluster import BROKER, LocalCluster
 from fedzmq.worker.data import Data, load, name_of
 from fedzmq.worker.partition import hold_out
 
 
-def run_training(options: TrainingOptions, cluster: LocalCluster | None) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Recipe:
+    """What is trained, and how: the plan is all of it that workers see."""
+
+    model: torch.nn.Module
+    loss: Loss
+    plan: bytes
+
+
+def run_training(options: TrainingOptions, cluster: LocalCluster | None, display: TrainingDisplay) -> None:
     """Train as the options say, with the workers of `cluster` or those at the broker. Raises FedzmqError."""
     on_signal(interrupt)
     torch.set_num_threads(1)  # the workers are on this machine too, or the model is small enough not to mind
-    held = None if options.no_evaluation else hold_out(load(options.data), seed=options.split_seed)[1]
+    if options.out is not None:
+        check_free(options.out)
     dataset = options.dataset or name_of(options.data)
-    display: TrainingDisplay = JsonDisplay() if options.as_json else LiveDisplay(options.rounds)
-    with display, _client(options, cluster, display) as client, RunFolder(options.out, name=dataset) as folder:
+    held = None if options.no_evaluation else hold_out(load(options.data), seed=options.split_seed)[1]
+    recipe = None if held is None else _recipe(options, held)  # while the workers are still on their way
+
+    def say(line: str) -> None:
+        display.say(line)
+        if cluster is not None:  # nobody starts its broker again: what waits for it would wait for ever
+            cluster.check(BROKER)
+
+    def score(model: torch.nn.Module) -> Score:
+        assert held is not None
+        return evaluate(model, loss_for(held), held)
+
+    with ExitStack() as open_ones:
+        client = open_ones.enter_context(_client(options, cluster))
+        if recipe is None:
+            recipe = _recipe(options, _sample_of(client, dataset, options, say))
+        folder = open_ones.enter_context(RunFolder(options.out, name=dataset))
         folder.write_config(asdict(options))
-        sample = held if held is not None else _sample_of(client, dataset, options)
-        model, loss = _model(options, sample)
-        job = TrainingJob(
-            dataset,
-            options.rounds,
-            options.epochs,
-            options.batch_size,
-            options.optimizer,
-            {"lr": options.lr},
-            options.seed,
-            options.workers,
-            patience=options.patience,
-        )
         trainer = Trainer(
             client,
-            model,
-            training_plan(model, loss, sample.features, sample.targets),
-            job,
-            evaluate=None if held is None else lambda current: evaluate(current, loss, held),
-            say=display.say,
+            recipe.model,
+            recipe.plan,
+            _job(options, dataset),
+            evaluate=None if held is None else score,
+            say=say,
             hear=display.hear,
         )
         reports: list[RoundReport] = []
@@ -60,31 +77,37 @@ def run_training(options: TrainingOptions, cluster: LocalCluster | None) -> None
                 reports.append(report)
                 folder.add(report)
                 display.show(report)
-        finally:
+                if len(reports) == 1:
+                    threading.Thread(target=plot.prepare, name="fedzmq-plot", daemon=True).start()
+        finally:  # an interrupted run, and one that failed, leaves what it has
             if reports:
-                _leave(folder, model, reports, dataset, display)
+                written = [folder.write_model(recipe.model).name]
+                client.close()
+                if cluster is not None:
+                    cluster.stop()  # so that the workers end while the picture is drawn
+                written += _draw(folder, reports, dataset, display)
+                display.finish(str(folder.path), [*written, "rounds.jsonl", "config.json"], reports[-1])
 
 
-def _client(options: TrainingOptions, cluster: LocalCluster | None, display: TrainingDisplay) -> Client:
+def _client(options: TrainingOptions, cluster: LocalCluster | None) -> Client:
     if cluster is not None:
-        display.say(f"starting a broker and {options.workers} workers: {', '.join(cluster.workers)}")
         return cluster.connect()
     assert options.broker is not None
-    return connect(options.broker, silence=options.silence)
+    return connect(options.broker, silence=options.silence, timeout=options.wait)
 
 
-def _model(options: TrainingOptions, sample: Data) -> tuple[torch.nn.Module, Loss]:
+def _recipe(options: TrainingOptions, sample: Data) -> Recipe:
     outputs = 1 if sample.classes is not None else sample.targets.shape[1]
     model = load_model(options.model, sample.features.shape[1:], sample.classes, options.seed, outputs)
     check_model(options.model, model, sample)
-    return model.train(), loss_for(sample)
+    model.train()
+    loss = loss_for(sample)
+    return Recipe(model, loss, training_plan(model, loss, sample.features, sample.targets))
 
 
-def _sample_of(client: Client, dataset: str, options: TrainingOptions) -> Data:
+def _sample_of(client: Client, dataset: str, options: TrainingOptions, say: Callable[[str], None]) -> Data:
     """Two examples of zeros in the form that the workers' data has."""
-    from fedzmq.federated.cohort import Cohort
-
-    cohort = Cohort(client, dataset, lambda line: None)
+    cohort = Cohort(client, dataset, say)
     info = cohort.info(next(iter(cohort.gather(options.workers, options.patience))))
     features, targets = (
         torch.zeros((2, *shape), dtype=getattr(torch, dtype))
@@ -93,12 +116,23 @@ def _sample_of(client: Client, dataset: str, options: TrainingOptions) -> Data:
     return Data(dataset, features, targets, info.classes)
 
 
-def _leave(
-    folder: RunFolder, model: torch.nn.Module, reports: list[RoundReport], title: str, display: TrainingDisplay
-) -> None:
-    written = [folder.write_model(model).name, "rounds.jsonl", "config.json"]
+def _job(options: TrainingOptions, dataset: str) -> TrainingJob:
+    return TrainingJob(
+        dataset,
+        options.rounds,
+        options.epochs,
+        options.batch_size,
+        options.optimizer,
+        {"lr": options.lr},
+        options.seed,
+        options.workers,
+        patience=options.patience,
+    )
+
+
+def _draw(folder: RunFolder, reports: Sequence[RoundReport], dataset: str, display: TrainingDisplay) -> list[str]:
     try:
-        written.insert(1, folder.write_plot(reports, f"Federated averaging on {title}").name)
+        return [folder.write_plot(reports, f"Federated averaging on {dataset}").name]
     except MissingExtraError as error:
         display.say(str(error))
-    display.finish(str(folder.path), written, reports[-1])
+        return []

@@ -17,6 +17,8 @@ from fedzmq.worker.data import Data, load, name_of
 from fedzmq.worker.partition import part as part_of
 from fedzmq.worker.worker import Worker
 
+TELL_AFTER = 1.0  # seconds of waiting that need no words
+
 
 def serve_worker(
     name: str,
@@ -59,8 +61,13 @@ def _read(source: str, part: tuple[int, int] | None, alpha: float, split_seed: i
 
 def _greet(connection: Connection, wait: float) -> None:
     """Wait for the broker's first answer. Raises NameTaken when it refuses, and BrokerUnreachable."""
-    deadline = time.monotonic() + wait
+    began = time.monotonic()
+    told = False
     while connection.silent_for() == math.inf:
-        if time.monotonic() >= deadline:
+        waited = time.monotonic() - began
+        if waited >= wait:
             raise BrokerUnreachable(connection.address, wait)
+        if waited >= TELL_AFTER and not told:
+            told = True
+            click.echo(f"waiting for the broker at {connection.address}")
         connection.recv(0.05)

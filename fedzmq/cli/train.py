@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
+from typing import NoReturn
+
 import click
 
+from fedzmq.cli.ending import on_signal
+from fedzmq.cli.main import STOPPED
+from fedzmq.cli.training_display import JsonDisplay, TrainingDisplay
 from fedzmq.cli.training_options import TrainingOptions
+from fedzmq.cli.values import Count, Number, broker_address
 from fedzmq.session.roster import SILENCE
 
 
-@click.command("train")
+@click.command("train", short_help="Train a model by federated averaging.")
 @click.option(
     "--broker",
+    callback=broker_address,
     metavar="ADDRESS",
     help="Train with the workers at this broker. Without it, a broker and workers are started on this machine.",
 )
 @click.option(
     "--workers",
-    type=Count(),
+    type=Count(10_000),
     default=2,
     show_default=True,
     help="How many workers to start here, or to wait for at the broker.",
 )
 @click.option("--rounds", type=Count(), default=15, show_default=True, help="Rounds of averaging.")
-@click.option(
-    "--epochs", type=Count(), default=2, show_default=True, help="Local epochs of each worker per round."
-)
+@click.option("--epochs", type=Count(), default=2, show_default=True, help="Local epochs of each worker per round.")
 @click.option("--batch-size", type=Count(), default=16, show_default=True, help="Examples per step.")
 @click.option("--lr", type=Number(min=0), default=0.1, show_default=True, help="Learning rate.")
 @click.option(
@@ -40,8 +47,8 @@ from fedzmq.session.roster import SILENCE
     default="digits",
     show_default=True,
     metavar="SOURCE",
-    help="What to train on: a built-in name (digits), a .csv, .npz or .parquet file, or module:function. A tenth is held "
-    "out for evaluation; the workers started here split the rest. With --broker, only the held-out tenth is used.",
+    help="What to train on: a built-in name (digits), a .csv, .npz or .parquet file, or module:function. A tenth is "
+    "held out for evaluation; the workers started here split the rest. With --broker, only the held-out tenth is used.",
 )
 @click.option(
     "--dataset",
@@ -77,6 +84,14 @@ from fedzmq.session.roster import SILENCE
     help="After so long without a sign of life, a worker is gone and its round goes on without it.",
 )
 @click.option(
+    "--wait",
+    type=Number(min=0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the broker has to answer for the first time.",
+)
+@click.option(
     "--patience",
     type=Number(min=0),
     default=60.0,
@@ -91,13 +106,28 @@ def command(**options: object) -> None:
     """
     chosen = TrainingOptions(**options)  # type: ignore[arg-type]
     chosen.check()
-    cluster = chosen.cluster()
-    if cluster is not None:
-        cluster.start()  # before torch is imported here too, so that all import it at once
-    try:
+    with ExitStack() as tidied:
+        # Until torch is here, which takes no interruption well, a signal tidies up and ends the process on the spot.
+        on_signal(lambda: _leave_early(tidied))
+        cluster = chosen.cluster()
+        if cluster is not None:
+            tidied.callback(cluster.close)
+            cluster.start()  # before torch is imported here too, so that all import it at once
+        display = tidied.enter_context(_display(chosen))
+        display.say(chosen.beginning())
         from fedzmq.cli.run_training import run_training
 
-        run_training(chosen, cluster)
-    finally:
-        if cluster is not None:
-            cluster.close()
+        run_training(chosen, cluster, display)
+
+
+def _display(options: TrainingOptions) -> TrainingDisplay:
+    if options.as_json:
+        return JsonDisplay()
+    from fedzmq.cli.live_display import LiveDisplay
+
+    return LiveDisplay(options.rounds)
+
+
+def _leave_early(tidied: ExitStack) -> NoReturn:
+    tidied.close()
+    os._exit(STOPPED)

@@ -32,14 +32,23 @@ class TrainingOptions:
     out: str | None
     as_json: bool
     silence: float
+    wait: float
     patience: float
 
     def check(self) -> None:
         """Raises UsageError for options that do not go together."""
         if self.broker is None and (self.dataset is not None or self.no_evaluation):
-            raise UsageError("--dataset and --no-evaluation are for workers at a --broker; those started here get --data")
+            raise UsageError(
+                "--dataset and --no-evaluation are for workers at a --broker; those started here get --data"
+            )
         if self.no_evaluation and self.dataset is None:
             raise UsageError("--no-evaluation needs --dataset NAME: what the workers call their data")
+
+    def beginning(self) -> str:
+        """What is waited for until the first round, in words."""
+        if self.broker is None:
+            return f"starting a broker and {self.workers} workers: {', '.join(worker_names(self.workers))}"
+        return f"waiting for {self.workers} workers at {self.broker}"
 
     def cluster(self) -> LocalCluster | None:
         """The workers to start on this machine; None where there is a broker to go to."""

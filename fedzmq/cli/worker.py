@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fedzmq.cli.values import Broker, Count, Number, Part
+from fedzmq.cli.values import Count, Number, broker_address, part_number
 from fedzmq.session.roster import SILENCE
 
 
@@ -12,7 +12,7 @@ from fedzmq.session.roster import SILENCE
 @click.option("--id", "name", required=True, metavar="NAME", help="The name that clients know this worker by.")
 @click.option(
     "--broker",
-    type=Broker(),
+    callback=broker_address,
     default="tcp://127.0.0.1:5555",
     show_default=True,
     metavar="ADDRESS",
@@ -28,7 +28,7 @@ from fedzmq.session.roster import SILENCE
 )
 @click.option(
     "--part",
-    type=Part(),
+    callback=part_number,
     metavar="K/N",
     help="Hold the K-th of N parts of the data, split by label skew, a tenth left out for evaluation. "
     "Without it, hold all of it.",

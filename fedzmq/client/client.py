@@ -14,7 +14,6 @@ from fedzmq.errors import (
     BrokerUnreachable,
     NotEnoughWorkers,
     ProtocolError,
-    RequestTimeout,
     TransportClosed,
     WorkerNotFoundError,
 )
@@ -168,9 +167,7 @@ class Client:
                 handle.stream.flush()
 
 
-def connect(
-    address: str, *, name: str | None = None, silence: float = SILENCE, timeout: float = PATIENCE
-) -> Client:
+def connect(address: str, *, name: str | None = None, silence: float = SILENCE, timeout: float = PATIENCE) -> Client:
     """A client of whatever is at `address`: `tcp://host:port` or `ipc://path` of a broker, or `memory://hub`.
 
     `name` is what workers know the client by (default: client- and random letters). A party that shows no sign of life
@@ -187,6 +184,3 @@ def connect(
         raise
     client.endpoint.presence.ask()
     return client
-
-
-__all__ = ["Client", "RequestTimeout", "WorkerStatus", "connect"]

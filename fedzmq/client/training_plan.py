@@ -28,8 +28,8 @@ def training_plan(module: torch.nn.Module, loss: Loss, features: torch.Tensor, t
     """Record `loss(module(features), targets)` in the module's present mode, for batches of any size.
 
     Of `features` and `targets`, shaped (rows, ...), only the form counts. The module is not changed. Targets that are
-    one integer each are classes, and then the plan also counts the examples whose class was guessed. Raises PlanError, which
-    names the user's line, for a module that does something else than operations on tensors.
+    one integer each are classes, and then the plan also counts the examples whose class was guessed. Raises PlanError,
+    which names the user's line, for a module that does something else than operations on tensors.
     """
     parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
     names = [*parameters, *buffers]

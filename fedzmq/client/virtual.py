@@ -20,21 +20,25 @@ if TYPE_CHECKING:
 class VirtualWorker(WorkerHandle):
     """A worker called `id` in this process. Making it again gives a second handle of the same worker."""
 
+    _worker: Worker
+
     def __init__(self, hook: TorchHook, id: str) -> None:
         client = hook.client
         first = hook.virtual_workers.get(id)
-        if first is not None:
+        if first is not None and not first.is_lost:
             super().__init__(client, first.line)
             self.stream = first.stream
             self._worker = first._worker
             return
         connection = MemoryConnection(client.address, id)
-        self._worker: Worker = Worker(connection, silence=math.inf)
+        self._worker = Worker(connection, silence=math.inf)
         connection.serve(lambda: self._worker.step(0.0))
         super().__init__(client, client.open_line(id, self._worker.boot))
         self.stream.strict = hook.strict
         hook.virtual_workers[id] = self
 
     def close(self) -> None:
-        """Stop it; what it stored is gone. Twice is fine."""
+        """Stop it; what it stored is gone, and its pointers say WorkerLost. Twice is fine."""
         self._worker.close()
+        # It never beat, so its goodbye means nothing to a roster.
+        self.client.endpoint.end(self.line.peer, "it was closed here")

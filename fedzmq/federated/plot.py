@@ -5,6 +5,7 @@ matplotlib is imported when a picture is asked for, without pyplot, which keeps 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 from collections.abc import Sequence
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#2563a8", "#d97a1f", "#2e7d4f", "#c0392b", "#555555"
+
+
+def prepare() -> None:
+    """Import matplotlib, which takes about a second: a thread may do it before there is anything to draw."""
+    with contextlib.suppress(ImportError):
+        import matplotlib.backends.backend_agg
+        import matplotlib.figure  # noqa: F401
 
 
 def draw(reports: Sequence[RoundReport], title: str) -> bytes:

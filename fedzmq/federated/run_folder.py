@@ -5,7 +5,6 @@ A run gets a folder of its own, and each file is there whole or not at all, but 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -35,7 +34,7 @@ class RunFolder:
         Raises RunFolderError.
         """
         try:
-            self.path = _new_default(name, now or datetime.now()) if path is None else _new(Path(path).expanduser())
+            self.path = _new_default(name, now or datetime.now()) if path is None else _new(path)
             self._rounds = (self.path / "rounds.jsonl").open("x", encoding="utf-8")
         except FileExistsError as error:
             raise RunFolderError(str(path), "another run has just begun there; name another folder") from error
@@ -101,12 +100,25 @@ def read_rounds(path: str | os.PathLike[str]) -> list[RoundReport]:
     return [RoundReport.from_json(line) for line in text.split("\n")[:-1]]
 
 
-def _new(path: Path) -> Path:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        if any(path.iterdir()):
-            raise RunFolderError(str(path), "it is not empty, and a run's folder is never written over; name a new one")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+def check_free(path: str | os.PathLike[str]) -> Path:
+    """Raises RunFolderError for what cannot become a run's folder, before anything is done for the run."""
+    folder = Path(path).expanduser()
+    try:
+        if any(folder.iterdir()):
+            raise RunFolderError(
+                str(folder), "it is not empty, and a run's folder is never written over; name a new one"
+            )
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise RunFolderError(str(folder), f"it cannot be made: {error.strerror or error}") from error
+    return folder
+
+
+def _new(path: str | os.PathLike[str]) -> Path:
+    folder = check_free(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _new_default(name: str, now: datetime) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from fedzmq.errors import UpdateRefused
+from fedzmq.tensors.dtypes import name_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +28,8 @@ def check_update(update: Update, names: Sequence[str], state: Sequence[torch.Ten
     for name, new, old in zip(names, update.state, state, strict=True):
         if new.shape != old.shape or new.dtype != old.dtype:
             raise UpdateRefused(
-                f"{name!r} is {new.dtype}{list(new.shape)}, and the model has {old.dtype}{list(old.shape)}"
+                f"{name!r} is {name_of(new.dtype)}{list(new.shape)}, "
+                f"and the model has {name_of(old.dtype)}{list(old.shape)}"
             )
-        if new.is_floating_point() and not bool(new.isfinite().all()):
+        if (new.is_floating_point() or new.is_complex()) and not bool(new.isfinite().all()):
             raise UpdateRefused(f"{name!r} holds NaN or infinity (is the learning rate too high?)")

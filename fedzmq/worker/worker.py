@@ -86,7 +86,7 @@ class Worker:
         guest = self._guest(peer)
         self._endpoint.presence.busy = f"running commands of {peer.name}"
         try:
-            body, *buffers = arrival.frames or [b""]
+            body, *buffers = arrival.frames
             records = decode(body, buffers)
             for answer in guest.run(records, buffers):
                 self._post(peer, answer.reply, answer.buffers)
@@ -115,7 +115,7 @@ class Worker:
             return  # the client went away while its commands ran
 
     def _urgent(self, arrival: Arrival) -> None:
-        for message in decode(arrival.frames[0]) if arrival.frames else ():
+        for message in decode(arrival.frames[0]):
             if isinstance(message, Cancel):
                 self._guest(arrival.peer).cancel(message.request)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn, optim
 
@@ -39,14 +39,6 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any], Callable[[Any], optim.Optimizer
     ),
     "adamw": ("adamw", {"lr": 0.01}, lambda p: optim.AdamW(p, 0.01)),
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def close(actual: list[Tensor], expected: list[Tensor]) -> None:
@@ -280,6 +272,7 @@ def test_a_plan_of_other_columns_is_refused() -> None:
         run(recorded, data_of(recorded.made), state=[torch.ones(2)])
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 200), st.integers(1, 50), st.integers(0, 5), st.integers(-(1 << 63), (1 << 63) - 1))
 def test_the_batches_of_an_epoch_hold_every_row_once(rows: int, size: int, epoch: int, seed: int) -> None:
     order = torch.cat(list(batches(rows, size, epoch, seed)))

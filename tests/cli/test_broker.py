@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from fedzmq.broker.broker import Broker
+from fedzmq.transports.registry import connect
+from tests.cli.conftest import Call
+from tests.processes import Fedzmq
+
+LISTEN = "tcp://127.0.0.1:0"
+
+
+def test_it_says_where_it_listens_and_parties_find_it_there(tmp_path: Path) -> None:
+    with Fedzmq("broker", "--listen", LISTEN, folder=tmp_path) as broker:
+        address = broker.expect("listening at ").split()[2]
+        with connect(address, "alice") as alice:
+            alice.send("alice", [b"note"])
+            alice.recv(0.1)
+            broker.expect("alice joined")
+        broker.expect("alice left")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int) -> None:
+    with Fedzmq("broker", "--listen", "ipc://b", folder=tmp_path) as broker:
+        broker.expect("listening at ")
+        broker.signal(number)
+
+        assert broker.wait() == 0
+        assert broker.out[-1] == "stopped\n"
+        assert broker.err == []
+        assert not (tmp_path / "b").exists()
+
+
+def test_one_that_was_killed_is_started_again_at_its_address(tmp_path: Path) -> None:
+    with Fedzmq("broker", "--listen", "ipc://b", folder=tmp_path) as broker:
+        broker.expect("listening at ")
+        broker.signal(signal.SIGKILL)
+        broker.wait()
+    with Fedzmq("broker", "--listen", "ipc://b", folder=tmp_path) as broker:
+        broker.expect("listening at ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ctrl_c_before_it_listens_leaves_no_trace(tmp_path: Path) -> None:
+    with Fedzmq("broker", "--listen", "ipc://b", folder=tmp_path) as broker:
+        broker.expect_handlers()
+        broker.signal(signal.SIGINT)
+
+        assert broker.wait() in (0, 130)
+        assert broker.err == []
+        assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "sentence"),
+    [
+        ("tpc://127.0.0.1:0", 2, "'tpc://127.0.0.1:0': expected tcp://host:port or ipc://path"),
+        ("127.0.0.1:5555", 2, "'127.0.0.1:5555': expected tcp://host:port or ipc://path"),
+        ("tcp://127.0.0.1:99999", 2, "the port is 99999, and the highest is 65535"),
+        ("tcp://0.0.0.0:0", 2, "--allow-remote"),
+        ("ipc://nowhere/b", 2, "nothing can listen there"),
+    ],
+)
+def test_an_address_that_it_cannot_listen_at_is_one_sentence(
+    call: Call, address: str, code: int, sentence: str
+) -> None:
+    ended = call("broker", "--listen", address)
+
+    assert (ended.code, ended.out, ended.err.count("\n")) == (code, "", 1)
+    assert sentence in ended.err
+
+
+def test_a_port_in_use_is_one_sentence(call: Call) -> None:
+    with Broker(LISTEN) as first:
+        ended = call("broker", "--listen", first.address)
+
+        assert (ended.code, ended.out) == (3, "")
+        assert ended.err == f"fedzmq: cannot listen at {first.address}: another process listens there\n"
+
+
+@pytest.mark.parametrize("seconds", ["0", "nan", "inf", "soon"])
+def test_a_silence_that_is_no_time_is_refused(call: Call, seconds: str) -> None:
+    ended = call("broker", "--silence", seconds)
+
+    assert ended.code == 2
+    assert "Invalid value for '--silence'" in ended.err

@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+from safetensors.torch import load_file
+
+from fedzmq.federated.models import load_model
+from fedzmq.federated.run_folder import read_rounds
+from fedzmq.testing.cluster import LocalCluster
+from tests.cli.conftest import Call
+from tests.processes import Fedzmq
+
+NOBODY = "tcp://127.0.0.1:1"  # a port that only root may listen at, and nothing does
+THREE = ("--workers", "3", "--rounds", "40", "--seed", "7", "--json")
+FILES = {"model.safetensors", "plot.png", "rounds.jsonl", "config.json"}
+
+
+def model_in(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def train(site: LocalCluster, folder: Path) -> Fedzmq:
+    """Forty rounds with three workers, as a process that is to leave its run in `folder`/run."""
+    return Fedzmq("train", "--broker", site.address, *THREE, "--out", "run", folder=folder)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(site: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The model of those forty rounds when nothing happens."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with train(site, folder) as run:
+        assert run.wait() == 0, run.said
+    return model_in(folder / "run")
+
+
+def test_with_a_cluster_of_its_own_it_learns_the_digits_and_leaves_nothing_else(tmp_path: Path) -> None:
+    with Fedzmq("train", folder=tmp_path) as run:
+        assert run.wait() == 0, run.said
+        (folder,) = (tmp_path / "runs").iterdir()
+        assert run.out[0] == "starting a broker and 2 workers: bob, alice\n"
+        assert f"the run is in {folder.relative_to(tmp_path)}" in run.said
+        assert {path.name for path in folder.iterdir()} == FILES
+        assert (read_rounds(folder)[-1].accuracy or 0) >= 0.95
+        assert run.err == []
+        assert run.family() == []
+        assert list(run.temporary.glob("fedzmq-*")) == []
+
+
+def test_json_is_pure_json_and_the_record_of_the_rounds(call: Call, site: LocalCluster, tmp_path: Path) -> None:
+    ended = call("train", "--broker", site.address, "--workers", "3", "--rounds", "3", "--json", "--out", "run")
+    *rounds, last = map(json.loads, ended.out.splitlines())
+
+    assert ended.code == 0, ended.err
+    assert [each["round"] for each in rounds] == [1, 2, 3]
+    assert [answer["worker"] for answer in rounds[0]["answered"]] == ["alice", "bob", "carol"]
+    assert rounds == [json.loads(line) for line in (tmp_path / "run" / "rounds.jsonl").read_text().splitlines()]
+    assert last == {"folder": "run", "files": ["model.safetensors", "plot.png", "rounds.jsonl", "config.json"]}
+    assert ended.err == f"waiting for 3 workers at {site.address}\n"
+
+
+def test_the_model_loads_into_plain_torch(call: Call, site: LocalCluster, tmp_path: Path) -> None:
+    call("train", "--broker", site.address, "--rounds", "1", "--model", "cnn", "--out", "run")
+    model = load_model("cnn", (64,), 10, seed=1)
+
+    model.load_state_dict(load_file(tmp_path / "run" / "model.safetensors"))
+
+
+def test_one_seed_gives_one_model_and_another_another(call: Call, site: LocalCluster, tmp_path: Path) -> None:
+    for out, seed in (("a", "3"), ("b", "3"), ("c", "4")):
+        call("train", "--broker", site.address, "--workers", "3", "--rounds", "2", "--seed", seed, "--out", out)
+
+    assert model_in(tmp_path / "a") == model_in(tmp_path / "b")
+    assert model_in(tmp_path / "a") != model_in(tmp_path / "c")
+
+
+def test_every_option_is_kept_with_the_run(call: Call, site: LocalCluster, tmp_path: Path) -> None:
+    asked = {
+        "broker": site.address,
+        "workers": 3,
+        "rounds": 2,
+        "epochs": 1,
+        "batch_size": 32,
+        "lr": 0.01,
+        "optimizer": "adam",
+        "seed": 5,
+        "data": "digits",
+        "dataset": "digits",
+        "model": "linear",
+        "alpha": 0.5,
+        "split_seed": 0,
+        "out": "run",
+        "silence": 8.0,
+        "wait": 20.0,
+        "patience": 30.0,
+    }
+    options = [text for name, value in asked.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    ended = call("train", *options)
+
+    assert ended.code == 0, ended.err
+    assert "after 2 rounds; the run is in run" in ended.out
+    assert json.loads((tmp_path / "run" / "config.json").read_text()) == {
+        **asked,
+        "no_evaluation": False,
+        "as_json": False,
+    }
+
+
+def test_it_trains_where_there_is_no_data_on_this_side(call: Call, site: LocalCluster) -> None:
+    options = ["--no-evaluation", "--dataset", "digits", "--rounds", "1", "--json"]
+    ended = call("train", "--broker", site.address, *options)
+
+    assert ended.code == 0, ended.err
+    first = json.loads(ended.out.splitlines()[0])
+    assert first["accuracy"] is None
+    assert first["train_loss"] > 0
+
+
+def test_a_model_of_ones_own_trains_on_workers_that_cannot_import_it(
+    call: Call, site: LocalCluster, tmp_path: Path
+) -> None:
+    (tmp_path / "only_here.py").write_text(
+        "from torch import nn\n"
+        "class Own(nn.Module):\n"
+        "    def __init__(self, features, classes):\n"
+        "        super().__init__()\n"
+        "        self.first, self.norm = nn.Linear(features, 16), nn.BatchNorm1d(16)\n"
+        "        self.last = nn.Linear(16, classes)\n"
+        "    def forward(self, x):\n"
+        "        return self.last(self.norm(self.first(x)).tanh())\n"
+    )
+    ended = call("train", "--broker", site.address, "--rounds", "2", "--model", "only_here:Own", "--out", "run")
+
+    assert ended.code == 0, ended.err
+    assert "norm.running_mean" in load_file(tmp_path / "run" / "model.safetensors")
+
+
+@pytest.mark.parametrize("source", ["table.csv", "table.npz", "table.parquet", "my_data:load"])
+def test_data_of_ones_own_is_split_and_learned(call: Call, tmp_path: Path, source: str) -> None:
+    write_data(tmp_path)
+    ended = call("train", "--data", source, "--workers", "1", "--rounds", "5", "--json", "--lr", "0.5")
+
+    assert ended.code == 0, ended.err
+    last = json.loads(ended.out.splitlines()[4])
+    assert last["accuracy"] >= 0.9
+    assert last["answered"][0]["examples"] == 180
+
+
+def write_data(folder: Path) -> None:
+    """Two hundred points, of one class above a line and of the other below, in every form."""
+    points = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    points[:, 1] += np.where(points[:, 0] + points[:, 1] > 0, 0.5, -0.5).astype(np.float32)
+    label = (points[:, 0] + points[:, 1] > 0).astype(np.int64)
+    rows = [f"{x},{y},{c}" for (x, y), c in zip(points, label, strict=True)]
+    (folder / "table.csv").write_text("\n".join(["x,y,label", *rows]) + "\n")
+    np.savez(folder / "table.npz", features=points, targets=label)
+    columns = {"x": points[:, 0], "y": points[:, 1], "label": label}
+    parquet.write_table(
+        pa.table({name: pa.array(values) for name, values in columns.items()}), folder / "table.parquet"
+    )
+    (folder / "my_data.py").write_text(
+        "import numpy\n"
+        "def load():\n"
+        f"    with numpy.load({str(folder / 'table.npz')!r}) as file:\n"
+        "        return file['features'], file['targets']\n"
+    )
+
+
+def test_a_worker_killed_in_mid_training_ends_with_the_model_of_the_others(site: LocalCluster, tmp_path: Path) -> None:
+    try:
+        with train(site, tmp_path) as run:
+            run.expect('"round"', times=3)
+            site.kill("alice")
+            assert run.wait() == 0, run.said
+    finally:
+        site.start_worker("alice")
+        site.connect().close()
+    reports = read_rounds(tmp_path / "run")
+
+    assert len(reports) == 40
+    (lost,) = [absence for report in reports for absence in report.failed]
+    assert lost.worker == "alice"
+    assert "its connection broke" in lost.reason
+    assert [answer.worker for answer in reports[-1].answered] == ["bob", "carol"]
+    assert f"goes on without alice: {lost.reason}" in run.said
+    assert model_in(tmp_path / "run")
+
+
+def test_a_broker_killed_in_mid_training_and_restarted_costs_a_pause_and_nothing_else(
+    site: LocalCluster, tmp_path: Path, undisturbed: bytes
+) -> None:
+    with train(site, tmp_path) as run:
+        run.expect('"round"', times=3)
+        site.kill("broker")
+        site.restart_broker()
+        assert run.wait() == 0, run.said
+
+    assert not any(report.failed for report in read_rounds(tmp_path / "run"))
+    assert model_in(tmp_path / "run") == undisturbed
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_torch_is_imported_ends_all_that_was_started(tmp_path: Path, number: int) -> None:
+    with Fedzmq("train", folder=tmp_path) as run:
+        run.expect("starting a broker")  # which is said before the import
+        run.signal(number)
+
+        assert run.wait() == 130
+        assert run.err == []
+        assert run.family() == []
+        assert list(run.temporary.glob("fedzmq-*")) == []
+        assert not (tmp_path / "runs").exists()
+
+
+def test_ctrl_c_in_mid_training_leaves_the_model_so_far_and_no_process(tmp_path: Path) -> None:
+    with Fedzmq("train", "--rounds", "100000", "--json", "--out", "run", folder=tmp_path) as run:
+        run.expect('"round"', times=3)
+        run.signal(signal.SIGINT)
+
+        assert run.wait() == 130
+        assert "Traceback" not in run.said
+        assert json.loads(run.out[-1])["folder"] == "run"
+        assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
+        assert run.family() == []
+        assert list(run.temporary.glob("fedzmq-*")) == []
+
+
+def test_sigterm_in_mid_training_ends_it_and_the_workers_serve_on(site: LocalCluster, tmp_path: Path) -> None:
+    options = ["--rounds", "100000", "--out", "run"]
+    with Fedzmq("train", "--broker", site.address, *options, folder=tmp_path) as run:
+        run.expect("round ", times=3)
+        run.signal(signal.SIGTERM)
+
+        assert run.wait() == 130
+        assert "Traceback" not in run.said
+        assert "of 100000 rounds; the run is in run\n" in run.said
+    with site.connect() as client:
+        assert {each.name for each in client.workers()} == {"bob", "alice", "carol"}
+
+
+def test_a_cluster_whose_broker_dies_ends_the_run_with_the_model_so_far(tmp_path: Path) -> None:
+    with Fedzmq("train", "--rounds", "100000", "--json", "--workers", "1", "--out", "run", folder=tmp_path) as run:
+        run.expect('"round"', times=2)
+        (broker,) = [pid for pid in run.family() if b"\0broker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        os.kill(broker, signal.SIGKILL)
+
+        assert run.wait() == 3
+        assert "fedzmq: broker was killed by SIGKILL" in run.said
+        assert "Traceback" not in run.said
+        assert model_in(tmp_path / "run")
+
+
+def test_a_broker_that_is_down_is_one_sentence(call: Call) -> None:
+    ended = call("train", "--broker", NOBODY, "--wait", "0.3")
+
+    assert ended.code == 3
+    assert ended.out == f"waiting for 2 workers at {NOBODY}\n"
+    assert ended.err.startswith(f"fedzmq: no broker answered at {NOBODY} within 0.3 s; is `fedzmq broker")
+    assert ended.err.count("\n") == 1
+
+
+def test_too_few_workers_are_waited_for_as_long_as_patience_lasts(call: Call, site: LocalCluster) -> None:
+    ended = call("train", "--broker", site.address, "--workers", "9", "--patience", "0.3", "--json")
+
+    assert (ended.code, ended.out) == (3, "")
+    assert "fedzmq: 9 workers are needed, and 3 can take part (alice, bob, carol); waited 0.3 s" in ended.err
+
+
+def test_workers_without_the_data_are_named_with_what_they_have(call: Call, site: LocalCluster) -> None:
+    ended = call("train", "--broker", site.address, "--dataset", "iris", "--patience", "0.3", "--json")
+
+    assert (ended.code, ended.out) == (3, "")
+    assert "bob does not take part: it has no data 'iris' (it has: digits)" in ended.err
+    assert "without that data: alice, bob, carol" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--broker", "tpc://127.0.0.1:5555"], "no transport for scheme 'tpc' (known: ipc, memory, tcp); did you mean"),
+        (["--broker", "127.0.0.1:5555"], "'127.0.0.1:5555': expected scheme://place"),
+        (["--broker", "memory://here"], "'memory://here': it ends with its process"),
+        (["--broker", NOBODY, "--data", "nowhere.csv"], "'nowhere.csv': there is no such file"),
+        (["--broker", NOBODY, "--data", "bad.npz"], "cannot use the data 'bad.npz'"),
+        (["--broker", NOBODY, "--model", "mpl"], "cannot use the model 'mpl': expected a built-in model"),
+        (["--broker", NOBODY, "--model", "nowhere:Net"], "cannot use the model 'nowhere:Net': no module 'nowhere'"),
+        (["--broker", NOBODY, "--out", "taken"], "cannot use the run folder 'taken': it is not empty"),
+        (["--broker", NOBODY, "--out", "bad.npz"], "cannot use the run folder 'bad.npz': it cannot be made"),
+        (["--dataset", "mine"], "--dataset and --no-evaluation are for workers at a --broker"),
+        (["--broker", NOBODY, "--no-evaluation"], "--no-evaluation needs --dataset NAME"),
+    ],
+)
+def test_what_it_cannot_use_is_one_sentence(call: Call, tmp_path: Path, options: list[str], sentence: str) -> None:
+    (tmp_path / "bad.npz").write_bytes(b"no archive")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").touch()
+    ended = call("train", *options)
+
+    assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+    assert sentence in ended.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_worker_of_its_own_cluster_that_cannot_start_ends_the_run_with_its_last_words(
+    call: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "small.csv").write_text("x,label\n" + "0.5,0\n1.5,1\n" * 5)
+    ended = call("train", "--data", "small.csv", "--workers", "20")
+
+    assert ended.code == 3
+    assert "ended with exit code 2; its last words: cannot use the data 'small.csv'" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--workers", "0"),
+        ("--rounds", "0"),
+        ("--epochs", "-1"),
+        ("--batch-size", "1e3"),
+        ("--batch-size", "99999999999999999999"),
+        ("--lr", "nan"),
+        ("--lr", "-0.1"),
+        ("--alpha", "0"),
+        ("--alpha", "inf"),
+        ("--seed", "x"),
+        ("--silence", "0.5"),
+        ("--patience", "nan"),
+        ("--wait", "-1"),
+        ("--optimizer", "lion"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused(call: Call, option: str, value: str) -> None:
+    ended = call("train", option, value)
+
+    assert ended.code == 2
+    assert f"Invalid value for '{option}'" in ended.err

@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from fedzmq.client.client import Client
+from fedzmq.client.pending import Pending
+from fedzmq.client.training_plan import training_plan
+from fedzmq.client.worker_handle import TrainingTask, WorkerHandle
+from fedzmq.errors import RemoteError
+from fedzmq.session.packet import Lane
+from fedzmq.tensors.buffers import restore_all
+from fedzmq.transports.connection import Buffer
+from fedzmq.wire.messages import DefinePlan, Failed, PlanMissing, Progress, Reply, Trained
+from fedzmq.worker.plan_shelf import MOST_PLANS
+from tests.client.recorded import MODULES
+from tests.plans.listing import op, plan
+from tests.worker.hub import Meeting
+from tests.worker.training import TASK, data_of, state_of, trained
+
+MADE = MODULES["mlp"]()
+DATA = data_of(MADE)
+PLAN = training_plan(MADE.module, MADE.loss, MADE.features, MADE.targets)
+
+
+@pytest.fixture
+def meeting() -> Iterator[Meeting]:
+    with Meeting() as meeting:
+        yield meeting
+
+
+def ask(handle: WorkerHandle, body: bytes = PLAN, progress: Any = None, **changes: Any) -> Pending:
+    task = {
+        "dataset": DATA.name,
+        "epochs": TASK.epochs,
+        "batch_size": TASK.batch_size,
+        "optimizer": TASK.optimizer,
+        "options": TASK.options,
+        "seed": TASK.seed,
+        **changes,
+    }
+    return handle.train(body, state_of(MADE.module), TrainingTask(**task), progress)
+
+
+def answer(client: Client, pending: Pending) -> tuple[Reply, list[Buffer]]:
+    assert client.wait_until(lambda: pending.done, 30)
+    return pending.result()
+
+
+def why(client: Client, pending: Pending) -> tuple[str, str]:
+    reply, _ = answer(client, pending)
+    assert isinstance(reply, Failed)
+    return reply.failure.error, reply.failure.message
+
+
+def test_a_client_gets_the_state_that_a_worker_trained(meeting: Meeting) -> None:
+    meeting.worker("bob", [DATA])
+    client = meeting.client()
+    reply, buffers = answer(client, ask(client.worker("bob")))
+
+    assert isinstance(reply, Trained)
+    assert all(map(torch.equal, restore_all(reply.state, buffers), trained(MADE).state))
+
+
+def test_what_comes_with_the_state_is_what_the_training_found(meeting: Meeting) -> None:
+    meeting.worker("bob", [DATA])
+    client = meeting.client()
+    reply, _ = answer(client, ask(client.worker("bob")))
+    expected = trained(MADE)
+
+    assert isinstance(reply, Trained)
+    assert (reply.examples, reply.loss, reply.metrics) == (18, expected.loss, expected.metrics)
+
+
+def test_a_worker_describes_its_data_without_a_value_of_it(meeting: Meeting) -> None:
+    meeting.worker("bob", [DATA])
+    (info,) = meeting.client().worker("bob").data()
+
+    assert (info.name, info.rows, info.shapes, info.dtypes, info.classes) == (
+        "data",
+        18,
+        ((6,), ()),
+        ("float32", "int64"),
+        3,
+    )
+
+
+def test_a_plan_that_the_worker_made_room_for_is_asked_for_again(meeting: Meeting) -> None:
+    meeting.worker("bob", [DATA])
+    client = meeting.client()
+    handle = client.worker("bob")
+    answer(client, ask(handle))
+    for number in range(MOST_PLANS):
+        handle.stream.command(DefinePlan(plan(op("torch.add", 3, 0b1, 1, number)).to_bytes()), None)
+
+    forgotten, _ = answer(client, ask(handle))
+    assert isinstance(forgotten, PlanMissing)
+    handle.forget_plan(PLAN)
+    assert isinstance(answer(client, ask(handle))[0], Trained)
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "reason"),
+    [
+        (plan(op("torch.neg", 3, 0b1, 1), catalog="0" * 64).to_bytes(), "PlanError", "list of operations differs"),
+        (b"rubbish", "ProtocolError", "a plan is not msgpack"),
+        (plan(op("torch.zeros", 3, 0, 2, device="cuda")).to_bytes(), "OperationRefused", "a device as text"),
+    ],
+)
+def test_a_plan_that_cannot_run_there_fails_its_trainings_with_the_reason(
+    meeting: Meeting, body: bytes, error: str, reason: str
+) -> None:
+    meeting.worker("bob", [DATA])
+    client = meeting.client()
+    handle = client.worker("bob")
+
+    for _ in range(2):
+        kind, message = why(client, ask(handle, body))
+        assert kind == error
+        assert reason in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "reason"),
+    [
+        ({"dataset": "wine"}, "DataError", "cannot use the data 'wine': this worker has data; start it with --data"),
+        ({"optimizer": "adm"}, "UsageError", "did you mean 'adam'?"),
+        ({"options": {"lr": float("1e30")}, "epochs": 0, "optimizer": "zeus"}, "UsageError", "no optimizer 'zeus'"),
+    ],
+)
+def test_a_task_that_makes_no_sense_fails_with_a_sentence(
+    meeting: Meeting, changes: dict[str, Any], error: str, reason: str
+) -> None:
+    meeting.worker("bob", [DATA])
+    client = meeting.client()
+    kind, message = why(client, ask(client.worker("bob"), **changes))
+
+    assert kind == error
+    assert reason in message
+
+
+def test_progress_reaches_the_client_before_the_answer(meeting: Meeting) -> None:
+    meeting.worker("bob", [DATA])
+    client = meeting.client()
+    heard: list[Progress] = []
+    answer(client, ask(client.worker("bob"), progress=heard.append, report_every=0.0))
+
+    assert [(each.epoch, each.step, each.steps) for each in heard] == [(e, s, 5) for e in (0, 1) for s in range(1, 6)]
+
+
+def test_a_training_that_runs_is_cancelled_past_the_commands_that_wait(meeting: Meeting) -> None:
+    meeting.running_worker("bob", [DATA])
+    client = meeting.client()
+    handle = client.worker("bob")
+    heard: list[Progress] = []
+    pending = ask(handle, progress=heard.append, epochs=1 << 40, report_every=0.0)
+    assert client.wait_until(lambda: bool(heard), 30)
+
+    handle.cancel(pending)
+
+    assert why(client, pending) == ("Cancelled", "the client took the task back, or is gone")
+
+
+def test_a_training_that_waits_for_anothers_is_cancelled_before_it_begins(meeting: Meeting) -> None:
+    meeting.running_worker("bob", [DATA])
+    one, other = meeting.client("one"), meeting.client("other")
+    running, waiting = one.worker("bob"), other.worker("bob")
+    heard: list[Progress] = []
+    first = ask(running, progress=heard.append, epochs=1 << 40, report_every=0.0)
+    assert one.wait_until(lambda: bool(heard), 30)
+
+    second = ask(waiting, epochs=1 << 40)
+    waiting.cancel(second)
+    assert other.wait_until(other.endpoint.idle, 30)
+    running.cancel(first)
+
+    assert why(other, second)[0] == "Cancelled"
+
+
+def test_a_training_after_a_cancelled_one_runs(meeting: Meeting) -> None:
+    meeting.running_worker("bob", [DATA])
+    client = meeting.client()
+    handle = client.worker("bob")
+    pending = ask(handle, epochs=1 << 40)
+    handle.cancel(pending)
+    answer(client, pending)
+
+    assert isinstance(answer(client, ask(handle))[0], Trained)
+
+
+def test_the_training_of_a_client_that_leaves_stops(meeting: Meeting) -> None:
+    meeting.running_worker("bob", [DATA])
+    leaving, staying = meeting.client("leaving"), meeting.client("staying")
+    heard: list[Progress] = []
+    ask(leaving.worker("bob"), progress=heard.append, epochs=1 << 40, report_every=0.0)
+    assert leaving.wait_until(lambda: bool(heard), 30)
+
+    leaving.close()
+
+    assert isinstance(answer(staying, ask(staying.worker("bob")))[0], Trained)
+
+
+def test_a_client_cannot_name_the_tensors_of_another(meeting: Meeting) -> None:
+    meeting.worker("bob")
+    one, other = (meeting.client(name).worker("bob").stream for name in ("one", "other"))
+    kept = one.put(torch.ones(2))
+    assert torch.equal(one.fetch([kept.id])[0], torch.ones(2))
+
+    with pytest.raises(RemoteError, match="no tensor number 1 is stored here"):
+        other.fetch([kept.id])
+
+
+def test_the_same_number_is_another_tensor_for_another_client(meeting: Meeting) -> None:
+    meeting.worker("bob")
+    one, other = (meeting.client(name).worker("bob").stream for name in ("one", "other"))
+    ones, twos = one.put(torch.ones(2)), other.put(torch.full((2,), 2.0))
+    assert ones.id == twos.id
+
+    assert torch.equal(one.fetch([ones.id])[0], torch.ones(2))
+    assert torch.equal(other.fetch([twos.id])[0], torch.full((2,), 2.0))
+
+
+def test_what_a_client_kept_is_released_when_it_leaves(meeting: Meeting) -> None:
+    said: list[str] = []
+    worker = meeting.worker("bob", say=said.append)
+    client = meeting.client("carol")
+    stream = client.worker("bob").stream
+    kept = stream.put(torch.ones(2))
+    stream.fetch([kept.id])
+
+    client.close()
+    worker.step(0.0)
+
+    assert said == ["carol is served", "carol is gone: it left; what it kept here is released"]
+    assert not worker._guests
+
+
+@pytest.mark.parametrize("frames", [[b"rubbish"], [b""], [b"\x93\x01\x02\x03", b"\0" * 8]])
+def test_a_client_that_sends_rubbish_loses_its_session_and_no_other(meeting: Meeting, frames: list[bytes]) -> None:
+    said: list[str] = []
+    meeting.worker("bob", say=said.append)
+    bad, good = meeting.client("bad"), meeting.client("good")
+    broken, kept = bad.worker("bob"), good.worker("bob").stream
+    one = kept.put(torch.ones(2))
+
+    bad.endpoint.post(broken.line.peer, frames)
+    assert bad.wait_until(lambda: any("bad is gone: it sent what no fedzmq sends" in line for line in said), 30)
+
+    assert torch.equal(kept.fetch([one.id])[0], torch.ones(2))
+
+
+def test_a_client_whose_session_was_ended_can_begin_another(meeting: Meeting) -> None:
+    said: list[str] = []
+    meeting.worker("bob", say=said.append)
+    client = meeting.client("carol")
+    handle = client.worker("bob")
+    client.endpoint.post(handle.line.peer, [b"rubbish"])
+    assert client.wait_until(lambda: len(said) > 1, 30)
+    client.endpoint.post(handle.line.peer, [b"rubbish"])
+    assert client.wait_until(lambda: handle.is_lost, 30)
+
+    assert client.worker("bob").data() == ()
+
+
+def test_rubbish_on_the_control_lane_changes_nothing(meeting: Meeting) -> None:
+    meeting.worker("bob", [DATA])
+    client = meeting.client()
+    handle = client.worker("bob")
+    client.endpoint.post(handle.line.peer, [b"rubbish"], lane=Lane.CONTROL)
+    client.endpoint.post(handle.line.peer, [b""], lane=Lane.CONTROL)
+
+    assert isinstance(answer(client, ask(handle))[0], Trained)
+
+
+def test_a_worker_that_is_told_to_stop_returns(meeting: Meeting) -> None:
+    worker = meeting.worker("bob")
+    worker.stop()
+
+    worker.run()
+
+
+def test_a_worker_may_be_closed_twice(meeting: Meeting) -> None:
+    worker = meeting.worker("bob")
+
+    worker.close()
+    worker.close()
