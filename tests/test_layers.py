@@ -23,6 +23,8 @@ LAYERS = (
     "operations",
     "plans",
     "worker",
+    "pointers",
+    "recording",
     "client",
     "federated",
     "testing",

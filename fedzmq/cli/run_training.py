@@ -13,7 +13,6 @@ from fedzmq.cli.ending import interrupt, on_signal
 from fedzmq.cli.training_display import TrainingDisplay
 from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.client.client import Client, connect
-from fedzmq.client.training_plan import training_plan
 from fedzmq.errors import MissingExtraError
 from fedzmq.federated import plot
 from fedzmq.federated.cohort import Cohort
@@ -23,6 +22,7 @@ from fedzmq.federated.report import RoundReport
 from fedzmq.federated.run_folder import RunFolder, check_free
 from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
+from fedzmq.recording.training_plan import training_plan
 from fedzmq.testing.cluster import BROKER, LocalCluster
 from fedzmq.worker.data import Data, load, name_of
 from fedzmq.worker.partition import hold_out

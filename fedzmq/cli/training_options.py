@@ -46,9 +46,10 @@ class TrainingOptions:
 
     def beginning(self) -> str:
         """What is waited for until the first round, in words."""
+        workers = f"{self.workers} workers" if self.workers > 1 else "a worker"
         if self.broker is None:
-            return f"starting a broker and {self.workers} workers: {', '.join(worker_names(self.workers))}"
-        return f"waiting for {self.workers} workers at {self.broker}"
+            return f"starting a broker and {workers}: {', '.join(worker_names(self.workers))}"
+        return f"waiting for {workers} at {self.broker}"
 
     def cluster(self) -> LocalCluster | None:
         """The workers to start on this machine; None where there is a broker to go to."""

@@ -17,6 +17,7 @@ from fedzmq.errors import (
     TransportClosed,
     WorkerNotFoundError,
 )
+from fedzmq.pointers.verbs import install
 from fedzmq.session.endpoint import Endpoint
 from fedzmq.session.roster import SILENCE, Roster
 from fedzmq.session.session import Peer
@@ -46,6 +47,7 @@ class Client:
     """
 
     def __init__(self, connection: Connection, *, silence: float = SILENCE, tended: bool = True) -> None:
+        install()  # whoever has a client wants `tensor.send(...)`
         self.endpoint = Endpoint(connection, is_worker=False, roster=Roster(silence))
         self.endpoint.departed = self._departed
         self.endpoint.ticked = self._flush

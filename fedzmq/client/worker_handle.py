@@ -10,9 +10,9 @@ import torch
 
 from fedzmq.client.pending import Pending
 from fedzmq.client.session_line import SessionLine
-from fedzmq.client.stream import Stream
 from fedzmq.errors import ProtocolError
 from fedzmq.plans.plan import name_of
+from fedzmq.pointers.stream import Stream
 from fedzmq.wire.messages import DataDescribed, DatasetInfo, DefinePlan, DescribeData, Progress, TensorSpec, Train
 
 if TYPE_CHECKING:

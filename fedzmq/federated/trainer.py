@@ -50,9 +50,9 @@ class _Round:
 class Trainer:
     """Trains `model` in place by federated averaging (McMahan et al. 2017).
 
-    `plan` is its training step, see `fedzmq.client.training_plan`. `say` is given a line whenever something is waited
-    for, and `hear` the progress of each worker. A worker that dies, fails or answers nonsense is left out of its round,
-    and the round's report says why.
+    `plan` is its training step, see `fedzmq.recording.training_plan`. `say` is given a line whenever something is
+    waited for, and `hear` the progress of each worker. A worker that dies, fails or answers nonsense is left out of its
+    round, and the round's report says why.
     """
 
     def __init__(

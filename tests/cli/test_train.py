@@ -18,7 +18,7 @@ from tests.cli.conftest import Call
 from tests.processes import Fedzmq
 
 NOBODY = "tcp://127.0.0.1:1"  # a port that only root may listen at, and nothing does
-THREE = ("--workers", "3", "--rounds", "40", "--seed", "7", "--json")
+THREE = ("--workers", "3", "--rounds", "30", "--seed", "7", "--json")
 FILES = {"model.safetensors", "plot.png", "rounds.jsonl", "config.json"}
 
 
@@ -27,17 +27,8 @@ def model_in(folder: Path) -> bytes:
 
 
 def train(site: LocalCluster, folder: Path) -> Fedzmq:
-    """Forty rounds with three workers, as a process that is to leave its run in `folder`/run."""
+    """Thirty rounds with three workers, as a process that is to leave its run in `folder`/run."""
     return Fedzmq("train", "--broker", site.address, *THREE, "--out", "run", folder=folder)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(site: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The model of those forty rounds when nothing happens."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    with train(site, folder) as run:
-        assert run.wait() == 0, run.said
-    return model_in(folder / "run")
 
 
 def test_with_a_cluster_of_its_own_it_learns_the_digits_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -158,9 +149,9 @@ def write_data(folder: Path) -> None:
     points[:, 1] += np.where(points[:, 0] + points[:, 1] > 0, 0.5, -0.5).astype(np.float32)
     label = (points[:, 0] + points[:, 1] > 0).astype(np.int64)
     rows = [f"{x},{y},{c}" for (x, y), c in zip(points, label, strict=True)]
-    (folder / "table.csv").write_text("\n".join(["x,y,label", *rows]) + "\n")
+    (folder / "table.csv").write_text("\n".join(["x,z,label", *rows]) + "\n")
     np.savez(folder / "table.npz", features=points, targets=label)
-    columns = {"x": points[:, 0], "y": points[:, 1], "label": label}
+    columns = {"x": points[:, 0], "z": points[:, 1], "label": label}
     parquet.write_table(
         pa.table({name: pa.array(values) for name, values in columns.items()}), folder / "table.parquet"
     )
@@ -180,10 +171,9 @@ def test_a_worker_killed_in_mid_training_ends_with_the_model_of_the_others(site:
             assert run.wait() == 0, run.said
     finally:
         site.start_worker("alice")
-        site.connect().close()
     reports = read_rounds(tmp_path / "run")
 
-    assert len(reports) == 40
+    assert len(reports) == 30
     (lost,) = [absence for report in reports for absence in report.failed]
     assert lost.worker == "alice"
     assert "its connection broke" in lost.reason
@@ -193,8 +183,9 @@ def test_a_worker_killed_in_mid_training_ends_with_the_model_of_the_others(site:
 
 
 def test_a_broker_killed_in_mid_training_and_restarted_costs_a_pause_and_nothing_else(
-    site: LocalCluster, tmp_path: Path, undisturbed: bytes
+    call: Call, site: LocalCluster, tmp_path: Path
 ) -> None:
+    call("train", "--broker", site.address, *THREE, "--out", "undisturbed")
     with train(site, tmp_path) as run:
         run.expect('"round"', times=3)
         site.kill("broker")
@@ -202,7 +193,7 @@ def test_a_broker_killed_in_mid_training_and_restarted_costs_a_pause_and_nothing
         assert run.wait() == 0, run.said
 
     assert not any(report.failed for report in read_rounds(tmp_path / "run"))
-    assert model_in(tmp_path / "run") == undisturbed
+    assert model_in(tmp_path / "run") == model_in(tmp_path / "undisturbed")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -277,7 +268,7 @@ def test_workers_without_the_data_are_named_with_what_they_have(call: Call, site
 
     assert (ended.code, ended.out) == (3, "")
     assert "bob does not take part: it has no data 'iris' (it has: digits)" in ended.err
-    assert "without that data: alice, bob, carol" in ended.err
+    assert "without the data 'iris': alice, bob, carol" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -310,11 +301,17 @@ def test_what_it_cannot_use_is_one_sentence(call: Call, tmp_path: Path, options:
 def test_a_worker_of_its_own_cluster_that_cannot_start_ends_the_run_with_its_last_words(
     call: Call, tmp_path: Path
 ) -> None:
-    (tmp_path / "small.csv").write_text("x,label\n" + "0.5,0\n1.5,1\n" * 5)
-    ended = call("train", "--data", "small.csv", "--workers", "20")
+    (tmp_path / "mine_at_times.py").write_text(
+        "import sys\n"
+        "def load():\n"
+        "    assert 'worker' not in sys.argv, 'the disk is full'\n"
+        "    return [[0.0], [1.0]] * 10, [0, 1] * 10\n"
+    )
+    ended = call("train", "--data", "mine_at_times:load", "--workers", "1")
 
     assert ended.code == 3
-    assert "ended with exit code 2; its last words: cannot use the data 'small.csv'" in ended.err
+    assert "fedzmq: bob ended with exit code 2; its last words: cannot use the data 'mine_at_times:load'" in ended.err
+    assert "the disk is full" in ended.err
 
 
 @pytest.mark.parametrize(

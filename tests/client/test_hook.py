@@ -3,7 +3,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fedzmq.client.hook import TorchHook, install
+from fedzmq.client.hook import TorchHook
+from fedzmq.pointers.verbs import install
 
 
 def test_installing_twice_is_installing_once() -> None:

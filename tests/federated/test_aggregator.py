@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fedzmq.federated.aggregator import Aggregator
 from fedzmq.federated.update import Update
-from tests.client.recorded import MODULES
+from tests.recording.recorded import MODULES
 
 WORKERS = ("alice", "bob", "carol")
 

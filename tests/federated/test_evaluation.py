@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from fedzmq.federated.evaluation import BATCH, evaluate
 from fedzmq.worker.data import Data
-from tests.client.recorded import MODULES
+from tests.recording.recorded import MODULES
 
 ROWS = BATCH + 7
 FEATURES = torch.randn(ROWS, 6, generator=torch.Generator().manual_seed(1))

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fedzmq.client.training_plan import training_plan
 from fedzmq.errors import LimitExceeded, OperationRefused, PlanError, ProtocolError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.plans.check import check
 from fedzmq.plans.compiled import compile_plan, constants
 from fedzmq.plans.plan import Constant, Plan, from_bytes
-from tests.client.recorded import MODULES, Recorded
+from fedzmq.recording.training_plan import training_plan
 from tests.plans.listing import op, plan
+from tests.recording.recorded import MODULES, Recorded
 
 W = torch.tensor([1.0, 2.0])
 X = torch.tensor([3.0, 5.0])

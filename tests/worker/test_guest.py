@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from fedzmq.client.training_plan import training_plan
 from fedzmq.plans.plan import name_of
+from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.buffers import export_all
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import DefinePlan, Failed, Fetch, PlanMissing, Progress, Put, Reply, TensorSpec, Trained
 from fedzmq.worker.guest import Guest
 from fedzmq.worker.plan_shelf import PlanShelf
-from tests.client.recorded import MODULES
+from tests.recording.recorded import MODULES
 from tests.worker.training import TASK, data_of, state_of
 
 MADE = MODULES["linear"]()

@@ -14,8 +14,8 @@ from fedzmq.plans.compiled import compile_plan
 from fedzmq.plans.plan import Constant
 from fedzmq.worker.data import Data
 from fedzmq.worker.training import Cancelled, batches
-from tests.client.recorded import MODULES, Recorded
 from tests.plans.listing import X, op, plan
+from tests.recording.recorded import MODULES, Recorded
 from tests.worker.training import data_of, plainly_trained, run, state_of, trained
 
 OPTIMIZERS: dict[str, tuple[str, dict[str, Any], Callable[[Any], optim.Optimizer]]] = {

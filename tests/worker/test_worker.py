@@ -8,16 +8,16 @@ import torch
 
 from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
-from fedzmq.client.training_plan import training_plan
 from fedzmq.client.worker_handle import TrainingTask, WorkerHandle
 from fedzmq.errors import RemoteError
+from fedzmq.recording.training_plan import training_plan
 from fedzmq.session.packet import Lane
 from fedzmq.tensors.buffers import restore_all
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import DefinePlan, Failed, PlanMissing, Progress, Reply, Trained
 from fedzmq.worker.plan_shelf import MOST_PLANS
-from tests.client.recorded import MODULES
 from tests.plans.listing import op, plan
+from tests.recording.recorded import MODULES
 from tests.worker.hub import Meeting
 from tests.worker.training import TASK, data_of, state_of, trained
 

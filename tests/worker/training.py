@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from fedzmq.wire.messages import Train
 from fedzmq.worker.data import Data
 from fedzmq.worker.training import Outcome, batches, train
-from tests.client.recorded import Made, Recorded
+from tests.recording.recorded import Made, Recorded
 
 TASK = Train(
     1, "plan", "data", (), epochs=2, batch_size=4, optimizer="sgd", options={"lr": 0.1}, seed=5, report_every=60.0

@@ -1,0 +1,189 @@
+"""Gradients of pointers: computed on the worker, in one command; here only who gets one.
+
+At `backward` the walk over the shadow graph gives the leaves that will hold a gradient, and the client names the new
+ones itself, so that `p.grad` is there at once, and None where torch would leave None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from fedzmq.errors import OperationRefused
+from fedzmq.pointers.graph import Leaf, Node, reachable
+from fedzmq.pointers.meeting import apart
+from fedzmq.pointers.metadata import CONSTANT, INNER, Kind
+from fedzmq.pointers.origins import origin
+from fedzmq.pointers.reference import Reference
+from fedzmq.pointers.remote import Handler, Remote
+from fedzmq.pointers.stream import Stream
+from fedzmq.wire.messages import Backward, Gradients
+
+NO_GRAD_FN = "element 0 of tensors does not require grad and does not have a grad_fn"
+
+
+def backward(
+    p: torch.Tensor,
+    gradient: torch.Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    backward_all([p], None if gradient is None else [gradient], retain_graph, create_graph, inputs=inputs)
+
+
+def backward_all(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
+) -> None:
+    """`torch.autograd.backward`, one command for each root."""
+    roots = _several(tensors)
+    gradients = _several(grad_tensors) if grad_tensors is not None else [None] * len(roots)
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is not None:
+        _into(_several(inputs), roots, gradients, keep, create_graph)
+        return
+    if len(gradients) != len(roots):
+        raise RuntimeError(f"got {len(roots)} tensors and {len(gradients)} gradients")
+    _common_stream("backward", [*roots, *gradients])
+    for index, (root, gradient) in enumerate(zip(roots, gradients, strict=True)):
+        _check_root(root, gradient)
+        # A graph that several roots share is needed until the last of them has run.
+        last = index == len(roots) - 1
+        _backward(root, gradient, keep or not last, create_graph)
+
+
+def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -> None:
+    leaves = [node for node in reachable([root._ref.node]) if isinstance(node, Leaf)]
+    kind: Kind = INNER if create else CONSTANT
+    history = tuple(leaves)
+    for leaf in leaves:
+        if leaf.grad is None or create:
+            # With a graph of its own a sum of gradients is a new tensor, and the old one stays what it was.
+            leaf.grad = _new_gradient(type(root), leaf, kind, history)
+    root._ref.stream.command(
+        Backward(
+            root._ref.id,
+            0 if gradient is None else gradient._ref.id,
+            keep,
+            create,
+            tuple([leaf.id for leaf in leaves]),
+            tuple([leaf.grad._ref.id for leaf in leaves if leaf.grad is not None]),
+        ),
+        origin(),
+    )
+
+
+def _new_gradient(cls: type[Remote], leaf: Leaf, kind: Kind, history: tuple[Node, ...]) -> Remote:
+    node = Node(history) if kind else None
+    reference = Reference(leaf.stream, leaf.stream.new_id(), leaf.meta.of_kind(kind), node)
+    reference.kept = True
+    return cls.around(reference)
+
+
+def gradients(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[torch.Tensor | None, ...]:
+    """`torch.autograd.grad`."""
+    if is_grads_batched:
+        raise OperationRefused("torch.autograd.grad", "is_grads_batched needs vmap, which pointers do not take")
+    roots, wanted = _several(outputs), _several(inputs)
+    given = _several(grad_outputs) if grad_outputs is not None else []
+    stream = _common_stream("torch.autograd.grad", [*roots, *wanted, *given])
+    for index, root in enumerate(roots):
+        _check_root(root, given[index] if given else None)
+    keep = create_graph if retain_graph is None else retain_graph
+    unused = materialize_grads or bool(allow_unused)
+    feeding = reachable([root._ref.node for root in roots])
+    history = tuple([root._ref.node for root in roots if root._ref.node is not None])
+    results: list[torch.Tensor | None] = []
+    for each in wanted:
+        if each._ref.node is None:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+        if each._ref.node not in feeding:
+            if not unused:
+                raise RuntimeError(
+                    "One of the differentiated Tensors appears to not have been used in the graph. "
+                    "Set allow_unused=True if this is the desired behavior."
+                )
+            results.append(None)
+            continue
+        kind: Kind = INNER if create_graph else CONSTANT
+        reference = Reference(
+            stream, stream.new_id(), each._ref.meta.of_kind(kind), Node(history) if create_graph else None
+        )
+        results.append(type(each).around(reference))
+    stream.command(
+        Gradients(
+            tuple([root._ref.id for root in roots]),
+            tuple([each._ref.id for each in wanted]),
+            tuple([0 if each is None else each._ref.id for each in given]),
+            tuple([result._ref.id if isinstance(result, Remote) else 0 for result in results]),
+            bool(keep),
+            bool(create_graph),
+            unused,
+        ),
+        origin(),
+    )
+    if materialize_grads:
+        pairs = zip(results, wanted, strict=True)
+        return tuple([torch.zeros_like(each) if result is None else result for result, each in pairs])
+    return tuple(results)
+
+
+def _into(inputs: list[Any], roots: list[Any], given: list[Any], keep: bool | None, create: bool) -> None:
+    """`backward(inputs=...)`: gradients of these alone, added to what they hold."""
+    found = gradients(roots, inputs, None if all(g is None for g in given) else given, keep, create, allow_unused=True)
+    with torch.set_grad_enabled(create):
+        for each, new in zip(inputs, found, strict=True):
+            if new is not None:
+                each.grad = new if each.grad is None else each.grad + new
+
+
+def _check_root(root: torch.Tensor, gradient: torch.Tensor | None) -> None:
+    if not isinstance(root, Remote):
+        raise apart("backward", [root])
+    root._ref.catch_up()
+    if root._ref.node is None:
+        raise RuntimeError(NO_GRAD_FN)
+    if gradient is None and root._ref.meta.shape.numel() != 1:
+        raise RuntimeError("grad can be implicitly created only for scalar outputs")
+    if gradient is not None and gradient.shape != root._ref.meta.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[0] has a shape of {gradient.shape} and output[0] has a shape of "
+            f"{root._ref.meta.shape}."
+        )
+
+
+def _several(tensors: Any) -> list[Any]:
+    return [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
+
+
+def _common_stream(operation: str, tensors: Iterable[Any]) -> Stream:
+    present: Sequence[torch.Tensor] = [tensor for tensor in tensors if tensor is not None]
+    streams = {tensor._ref.stream if isinstance(tensor, Remote) else None for tensor in present}
+    stream = streams.pop()
+    if streams or stream is None:
+        raise apart(operation, present)
+    return stream
+
+
+BACKWARD: dict[Any, Handler] = {
+    torch.Tensor.backward: backward,
+    torch.autograd.backward: backward_all,
+    torch.autograd.grad: gradients,
+}

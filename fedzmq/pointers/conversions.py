@@ -1,0 +1,104 @@
+"""Pointers made of pointers by other than an operation: another dtype, another name for the same data, a copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from fedzmq.errors import PointerError
+from fedzmq.pointers.graph import Leaf
+from fedzmq.pointers.meeting import apart
+from fedzmq.pointers.metadata import CONSTANT
+from fedzmq.pointers.origins import origin
+from fedzmq.pointers.remote import ORDINARY, Handler, Remote
+from fedzmq.wire.messages import SetData
+
+T = torch.Tensor
+
+
+def data(p: Remote) -> torch.Tensor:
+    return p.detach()
+
+
+def set_data(p: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+    """`p.data = source` and `p.set_(source)`: p names the tensor of source from now on, and stays itself otherwise."""
+    if not isinstance(p, Remote) or not isinstance(source, Remote) or p._ref.stream is not source._ref.stream:
+        raise apart("assigning one tensor's data to another", [p, source])
+    reference = p._ref
+    reference.meta = source._ref.meta.of_kind(reference.meta.kind)
+    if reference.leaf is not None:
+        reference.leaf.meta = reference.meta.of_kind(CONSTANT)
+    reference.storage = None
+    reference.stream.command(SetData(reference.id, source._ref.id), origin())
+    reference.stream.noticed([reference], [])
+    return p
+
+
+def here(p: Remote, *args: Any, **kwargs: Any) -> Remote:
+    """`cpu()`: a pointer stays where it is; `get` is what brings a tensor here."""
+    return p
+
+
+def to(p: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    """`to` changes the dtype or the memory format. Devices are those of the worker, and are left to it."""
+    if not isinstance(p, Remote):
+        return p.to(args[0].dtype) if args and isinstance(args[0], Remote) else ORDINARY
+    if len(args) == 1 and isinstance(args[0], torch.dtype) and not kwargs and args[0] is not p._ref.meta.dtype:
+        return ORDINARY
+    copy = kwargs.pop("copy", [arg for arg in args if type(arg) is bool][1:] == [True])
+    args = tuple(arg.dtype if isinstance(arg, torch.Tensor) else arg for arg in args if type(arg) is not bool)
+    _, dtype, _, memory_format = torch._C._nn._parse_to(*args, **kwargs)
+    if dtype is not None and dtype is not p._ref.meta.dtype:
+        p = p.to(dtype)
+    elif copy:
+        p = p.clone()
+    return p if memory_format is None else p.contiguous(memory_format=memory_format)
+
+
+def type_of(p: Remote, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
+    if dtype is None:
+        return torch.empty(0, dtype=p._ref.meta.dtype).type()
+    return p.to(torch.empty(0).type(dtype).dtype)
+
+
+def new_tensor(p: Remote, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Made here and sent: the data is the caller's."""
+    made = torch.tensor(data, dtype=dtype or p._ref.meta.dtype, requires_grad=requires_grad)
+    return type(p).around(p._ref.stream.put(made, 1 if requires_grad else 0))
+
+
+def deep_copy(p: Remote, memo: dict[int, Any]) -> Any:
+    if id(p) in memo:
+        return memo[id(p)]
+    if p._ref.node is not None and not isinstance(p._ref.node, Leaf):
+        raise RuntimeError("only tensors created explicitly by the user support deepcopy; use .detach() or .clone()")
+    with torch.no_grad():
+        made = p.detach().clone()
+    if not isinstance(made, Remote):
+        raise PointerError(f"{p!r} could not be copied on its worker")
+    if p._ref.meta.kind:
+        made.requires_grad_()
+    for name, value in p.__dict__.items():
+        if name != "_ref":
+            made.__dict__[name] = value
+    made._ref.kept = p._ref.kept
+    memo[id(p)] = made
+    return made
+
+
+def _assign_data(p: torch.Tensor, source: torch.Tensor) -> None:
+    set_data(p, source)
+
+
+_DATA: Any = T.data  # torch declares its properties as values
+
+CONVERSIONS: dict[Any, Handler] = {
+    _DATA.__get__: data,
+    _DATA.__set__: _assign_data,
+    T.cpu: here,
+    T.to: to,
+    T.type: type_of,
+    T.new_tensor: new_tensor,
+    T.__deepcopy__: deep_copy,
+}

@@ -1,0 +1,94 @@
+"""Where operands from different places may meet, and what is said where they may not.
+
+A local operand is shipped to the worker of the others. Operands of different workers meet here, when no gradient would
+be lost and their workers let them be read; where one of them is written to, the others come to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from fedzmq.errors import GetNotPermittedError, OperationRefused, TensorsNotCollocatedException
+from fedzmq.pointers.effects import Effect
+from fedzmq.pointers.metadata import CONSTANT
+from fedzmq.pointers.remote import Remote
+from fedzmq.pointers.signature import filled
+from fedzmq.pointers.stream import Stream
+
+HERE = "this process"
+
+
+def place(tensor: torch.Tensor) -> str:
+    return f"worker {tensor._ref.stream.worker!r}" if isinstance(tensor, Remote) else HERE
+
+
+def apart(operation: str, operands: Sequence[torch.Tensor], reason: str = "") -> TensorsNotCollocatedException:
+    return TensorsNotCollocatedException(operation, tuple(dict.fromkeys(map(place, operands))), reason)
+
+
+def check_local(operation: str, operands: Sequence[torch.Tensor], grad: bool, strict: bool) -> None:
+    """Raises where a local operand may not be shipped to the worker of the others."""
+    for operand in operands:
+        if isinstance(operand, Remote):
+            continue
+        if operand.is_meta or operand.layout is not torch.strided or operand.is_quantized:
+            kind = "meta" if operand.is_meta else str(operand.layout).removeprefix("torch.")
+            raise OperationRefused(operation, f"a local operand is a {kind} tensor, and only dense ones can travel")
+        if strict and operand.dim():  # a tensor without dimensions is a number, as torch sees it too
+            raise apart(operation, operands, "the hook is strict")
+        if grad and operand.requires_grad:
+            raise apart(operation, operands, "the local one requires a gradient, which would be lost")
+
+
+def check_written(operation: str, operands: Sequence[torch.Tensor], effect: Effect) -> None:
+    """Raises where a pointer's value would have to be written into a local tensor."""
+    for written in effect.written:
+        if not isinstance(operands[written.position], Remote):
+            raise apart(operation, operands, "the one that is written to is local")
+
+
+def meet(
+    operation: str,
+    func: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    operands: Sequence[torch.Tensor],
+    effect: Effect | None,
+) -> Any:
+    """Apply an operation whose operands live on two workers or more."""
+    remote = [operand for operand in operands if isinstance(operand, Remote)]
+    for stream in dict.fromkeys(operand._ref.stream for operand in remote):
+        refused = stream.meets_nothing()
+        if refused is not None:
+            raise refused
+        if stream.strict:
+            raise apart(operation, remote, "the hook is strict")
+    if torch.is_grad_enabled() and any(operand._ref.meta.kind != CONSTANT for operand in remote):
+        raise apart(operation, remote, "a gradient would be lost")
+    home: Stream | None = None
+    if effect is not None and effect.written:
+        check_written(operation, operands, effect)
+        homes = {operands[written.position]._ref.stream for written in effect.written}  # type: ignore[attr-defined]  # checked above
+        if len(homes) > 1:
+            raise apart(operation, remote, "more than one of them is written to")
+        (home,) = homes
+    brought = _brought(operation, [operand for operand in remote if operand._ref.stream is not home], remote)
+    replaced = iter([brought.get(id(operand), operand) for operand in operands])
+    args = tuple(filled(arg, replaced) for arg in args)
+    kwargs = {name: filled(value, replaced) for name, value in kwargs.items()}
+    return func(*args, **kwargs)
+
+
+def _brought(operation: str, away: Sequence[Remote], all_of_them: Sequence[Remote]) -> dict[int, torch.Tensor]:
+    values: dict[int, torch.Tensor] = {}
+    for stream in dict.fromkeys(operand._ref.stream for operand in away):
+        there = [operand for operand in away if operand._ref.stream is stream]
+        try:
+            fetched = stream.fetch([operand._ref.id for operand in there])
+        except GetNotPermittedError as error:
+            raise apart(operation, all_of_them, str(error)) from error
+        values.update(zip(map(id, there), fetched, strict=True))
+    return values

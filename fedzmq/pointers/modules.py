@@ -1,0 +1,165 @@
+"""What `send`, `get`, `move` and `copy` mean for a module: in place, and every Parameter stays the object it was.
+
+An optimizer built before still holds the parameters that are trained after, because the tensors change inside the same
+Parameter objects (`torch.utils.swap_tensors`).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from fedzmq.errors import PointerError
+from fedzmq.pointers.destination import Destination
+from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind
+from fedzmq.pointers.pointer import Pointer
+
+Place = tuple[dict[str, torch.Tensor | None], str]  # where a module keeps a tensor: the table, and the key in it
+
+
+def send_module(module: nn.Module, destination: Destination) -> nn.Module:
+    """Parameters, buffers and gradients to a worker. What is there already stays; what is on another one is refused."""
+    for name, tensor in _tensors(module):
+        if isinstance(tensor, Pointer) and tensor._ref.stream is not destination.stream:
+            raise PointerError(
+                f"{name} of this module lives on worker {tensor._ref.stream.worker!r}; "
+                f"use .move(...) to bring the module to {destination.name!r}"
+            )
+    buffers: dict[int, Pointer] = {}
+    with _rnn_weights_released(module):
+        for name, tensor in _tensors(module):
+            _check_free(name, tensor)
+        for name, (table, key) in _places(module):
+            here = table[key]
+            if here is None or isinstance(here, Pointer):
+                continue
+            if isinstance(here, nn.Parameter):
+                _send_parameter(name, here, destination)
+                continue
+            if id(here) not in buffers:
+                buffers[id(here)] = _kept(Pointer.around(destination.stream.put(here, _kind(here))))
+            table[key] = buffers[id(here)]
+    return module
+
+
+def get_module(module: nn.Module) -> nn.Module:
+    """Everything of it that is on workers, home again; a module that is here already is returned as it is."""
+    pointers = {id(tensor): tensor for _, tensor in _tensors(module) if isinstance(tensor, Pointer)}
+    if not pointers:
+        return module
+    values = _values(list(pointers.values()))
+    with _rnn_weights_released(module):
+        for name, (table, key) in _places(module):
+            tensor = table[key]
+            if not isinstance(tensor, Pointer):
+                continue  # none, or a tied parameter that is home already
+            value = values[tensor._ref.id, tensor._ref.stream.worker]
+            if not isinstance(tensor, nn.Parameter):
+                table[key] = value.requires_grad_(tensor.requires_grad)
+                continue
+            grad = tensor.grad
+            home = nn.Parameter(value, requires_grad=tensor.requires_grad)
+            if grad is not None:
+                home.grad = values[grad._ref.id, grad._ref.stream.worker]  # type: ignore[attr-defined]  # a pointer's
+            _swap(name, tensor, home)
+    return module
+
+
+def move_module(module: nn.Module, destination: Destination) -> nn.Module:
+    """To another worker, by way of this client."""
+    pointers = [tensor for _, tensor in _tensors(module) if isinstance(tensor, Pointer)]
+    if any(pointer._ref.stream is not destination.stream for pointer in pointers):
+        get_module(module)
+    return send_module(module, destination)
+
+
+def location_of(module: nn.Module) -> object:
+    """Where the module's tensors live: None for here, or where it has none."""
+    for _, tensor in _tensors(module):
+        if isinstance(tensor, Pointer):
+            return tensor.location
+    return None
+
+
+def _send_parameter(name: str, parameter: nn.Parameter, destination: Destination) -> None:
+    grad = parameter.grad
+    parameter.grad = None  # it would stay behind, where nothing can reach it
+    _swap(name, parameter, _kept(Pointer.around(destination.stream.put(parameter, _kind(parameter)))))
+    if grad is not None:
+        parameter.grad = Pointer.around(destination.stream.put(grad))
+
+
+def _values(pointers: list[Pointer]) -> dict[tuple[int, str], torch.Tensor]:
+    """The values of the pointers and of their gradients, in one round trip for each worker."""
+    wanted = [*pointers, *(grad for pointer in pointers if isinstance(grad := pointer.grad, Pointer))]
+    values: dict[tuple[int, str], torch.Tensor] = {}
+    for stream in dict.fromkeys(pointer._ref.stream for pointer in wanted):
+        ids = [pointer._ref.id for pointer in wanted if pointer._ref.stream is stream]
+        for id, value in zip(ids, stream.fetch(ids), strict=True):
+            values[id, stream.worker] = value
+    return values
+
+
+def _check_free(name: str, tensor: torch.Tensor) -> None:
+    """Raises where `tensor` cannot be swapped. Asked for all before the first is, so that none is left half way."""
+    if isinstance(tensor, Pointer) or not isinstance(tensor, nn.Parameter):
+        return
+    uses: int = tensor._use_count()  # type: ignore[attr-defined]  # left out of torch's stubs
+    if uses > 2 or weakref.getweakrefs(tensor):
+        raise PointerError(
+            f"{name} cannot go to a worker while something computed from it is alive here: del the outputs and losses "
+            "of earlier local runs first, or compute them under torch.no_grad()"
+        )
+
+
+def _swap(name: str, tensor: torch.Tensor, other: torch.Tensor) -> None:
+    """Make `tensor` what `other` is, in the same object. Attributes that the user set on it stay."""
+    own = {key: value for key, value in tensor.__dict__.items() if key not in ("_ref", "_is_param")}
+    if isinstance(other, Pointer):
+        other._is_param = True
+    try:
+        torch.utils.swap_tensors(tensor, other)  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise PointerError(f"{name} cannot change its place while something else holds it: {error}") from error
+    tensor.__dict__.update(own)
+
+
+def _kept(pointer: Pointer) -> Pointer:
+    pointer._ref.kept = True
+    return pointer
+
+
+def _kind(tensor: torch.Tensor) -> Kind:
+    return LEAF if tensor.requires_grad else CONSTANT
+
+
+def _places(module: nn.Module) -> Iterator[tuple[str, Place]]:
+    for prefix, each in module.named_modules():
+        for table in (each._parameters, each._buffers):
+            for key in list(table):
+                yield (f"{prefix}.{key}" if prefix else key), (table, key)
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, (table, key) in _places(module):
+        tensor = table[key]
+        if tensor is not None:
+            yield name, tensor
+
+
+@contextmanager
+def _rnn_weights_released(module: nn.Module) -> Iterator[None]:
+    """Recurrent layers keep weak references to their weights, and a tensor that has one cannot be swapped."""
+    recurrent = [each for each in module.modules() if isinstance(each, nn.RNNBase)]
+    for each in recurrent:
+        each._flat_weight_refs = []
+        each._flat_weights = []
+    try:
+        yield
+    finally:
+        for each in recurrent:
+            each._init_flat_weights()

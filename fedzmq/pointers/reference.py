@@ -1,0 +1,103 @@
+"""A client's hold on one tensor of a worker: its id there, and what is known of it here.
+
+When the last hold is gone the id is put on the stream's list of released ids; the next flush sends the list. Nothing is
+ever sent from a finaliser, which may run at any time and in any thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from fedzmq.errors import PointerError
+from fedzmq.pointers.graph import Leaf, Node, Storage
+from fedzmq.pointers.metadata import CONSTANT, INNER, LEAF, Meta
+
+if TYPE_CHECKING:
+    from fedzmq.pointers.stream import Stream
+
+
+class Spent:
+    """Stands where the stream was. Costs the fast path nothing: it looks at its stream anyhow."""
+
+    def __init__(self, worker: str, why: str) -> None:
+        self.worker = worker
+        self.released: list[int] = []
+        self._why = why
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise PointerError(self._why)
+
+
+class Reference:
+    """Held by exactly one pointer. A pointer itself takes no weak reference: `swap_tensors` refuses those.
+
+    `node` is the tensor's place in the shadow graph, None while it requires no grad. `leaf` is set once it has been a
+    leaf, and then owns the release of the id. `kept` says that something beside the user's program needs the tensor
+    where it is: a parameter, a buffer, a gradient.
+    """
+
+    __slots__ = ("id", "kept", "leaf", "meta", "node", "seen", "storage", "stream")
+
+    def __init__(self, stream: Stream, id: int, meta: Meta, node: Node | None = None) -> None:
+        self.stream = stream
+        self.id = id
+        self.meta = meta
+        self.node = node
+        self.leaf: Leaf | None = None
+        self.storage: Storage | None = None
+        self.seen = 0
+        self.kept = False
+
+    def __del__(self) -> None:
+        if self.leaf is None:
+            self.stream.released.append(self.id)
+
+    def spend(self, why: str) -> None:
+        """The tensor is to be forgotten on the worker now; what still uses this reference raises PointerError."""
+        if self.leaf is None:
+            self.stream.released.append(self.id)
+        self.leaf = None
+        self.node = None
+        self.storage = None
+        self.stream = Spent(self.stream.worker, why)  # type: ignore[assignment]  # no stream: it refuses everything
+
+    def own_leaf(self) -> Leaf:
+        """The leaf of this tensor, made when it is first needed."""
+        if self.leaf is None:
+            self.leaf = Leaf(self.stream, self.id, self.meta.of_kind(CONSTANT))
+        return self.leaf
+
+    def become_leaf(self) -> None:
+        self.meta = self.meta.of_kind(LEAF)
+        self.node = self.own_leaf()
+
+    def become_constant(self) -> None:
+        self.meta = self.meta.of_kind(CONSTANT)
+        self.node = None
+
+    def become_inner(self, node: Node) -> None:
+        self.meta = self.meta.of_kind(INNER)
+        self.node = node
+
+    def is_view_of(self, base: Reference) -> None:
+        if base.storage is None:
+            base.storage = Storage(base.id, base.node)
+        self.storage = base.storage
+        self.seen = base.storage.version
+
+    def written(self, meta: Meta, node: Node | None) -> None:
+        """An operation wrote into this tensor, which is like this now; `node` is the write, if it has a gradient."""
+        self.meta = meta
+        if node is None:
+            return
+        self.node = node
+        if self.storage is not None:
+            self.storage.written(node)
+            self.seen = self.storage.version
+
+    def catch_up(self) -> None:
+        """Take over what was written, with a gradient, through another view of the same storage."""
+        storage = self.storage
+        if storage is not None and storage.version != self.seen and storage.node is not None:
+            self.seen = storage.version
+            self.become_inner(storage.node)

@@ -1,0 +1,43 @@
+"""A tensor that has no value here, only a reference: as much of a pointer as the rest of the client needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, TypeVar
+
+import torch
+
+from fedzmq.errors import OperationRefused
+from fedzmq.pointers.reference import Reference
+
+META: Final = torch.device("meta")
+ORDINARY: Final = object()  # what a handler of special functions returns for "an operation like any other after all"
+
+Handler = Callable[..., Any]  # takes the arguments of the torch function that it stands for
+Self = TypeVar("Self", bound="Remote")
+
+
+class Remote(torch.Tensor):
+    """In C++ a tensor of device meta: what goes past every hook (DLPack does) finds no memory to misread.
+
+    Shape and dtype in C++ are those at birth. What is true now is in `_ref`, and all of Python is answered from there.
+    """
+
+    _ref: Reference
+    _is_param: bool
+
+    @classmethod
+    def around(cls: type[Self], reference: Reference) -> Self:
+        meta = reference.meta
+        made: Self = torch.Tensor._make_wrapper_subclass(
+            cls, meta.shape, strides=meta.stride, dtype=meta.dtype, device=META
+        )
+        made._ref = reference
+        return made
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]  # torch declares it without the function
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> NoReturn:
+        """The net under everything: an operation that `__torch_function__` did not get to see."""
+        raise OperationRefused(str(func), "it reached torch's own kernels with a pointer, which has no value here")

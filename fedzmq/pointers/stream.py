@@ -1,0 +1,245 @@
+"""The ordered stream of commands from one client to one worker.
+
+Nothing here waits but what says so: commands gather in a batch, and the batch is posted when it is full, when somebody
+waits for a reply, and when the owner calls `flush`, which it does from time to time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count
+from typing import Any
+
+import torch
+
+from fedzmq.errors import FedzmqError, NeedsValueError, ProtocolError
+from fedzmq.pointers.effects import Effects
+from fedzmq.pointers.failures import error_of
+from fedzmq.pointers.line import Line
+from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind, sent_meta
+from fedzmq.pointers.modes import INITIAL, Modes
+from fedzmq.pointers.origins import Origin, Origins, origin
+from fedzmq.pointers.reference import Reference
+from fedzmq.pointers.shipment import Shipment
+from fedzmq.tensors.buffers import export, restore
+from fedzmq.tensors.dtypes import name_of
+from fedzmq.transports.connection import Buffer
+from fedzmq.wire.codec import encode
+from fedzmq.wire.messages import (
+    Command,
+    Described,
+    Drop,
+    Failed,
+    Fetch,
+    Mode,
+    Probe,
+    Put,
+    Reply,
+    Sync,
+    Synced,
+    TensorSpec,
+    Value,
+)
+
+MAX_BATCH = 256  # records
+MAX_WEIGHT = 64 * 1024  # bytes of buffers and of long arguments
+DROPS = 16_384  # ids that one record forgets
+ROOM = 16  # outputs that an operation of unforeseen outputs may have
+
+Record = tuple[Any, ...]  # an operation: see fedzmq.wire.apply
+
+
+class Stream:
+    """Every method may be called from any thread; the commands of one thread keep their order.
+
+    `strict` refuses operands from elsewhere, `device` is where the worker computes, `location` what `pointer.location`
+    gives (the worker's handle). Effects are shared by the streams of one client.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        *,
+        effects: Effects | None = None,
+        device: str = "cpu",
+        strict: bool = False,
+        location: object = None,
+    ) -> None:
+        self.line = line
+        self.worker = line.worker
+        self.device = torch.device(device)
+        self.effects = effects if effects is not None else Effects(self.device.type)
+        self.strict = strict
+        self.location: object = location
+        self.modes = INITIAL
+        self.new_id = count(1).__next__
+        self.released: list[int] = []  # appended to by finalisers, in any thread, without the lock
+        self.origins = Origins()
+        self._lock = threading.Lock()
+        self._records: list[Record | Command] = []
+        self._issued: list[Origin | None] = []  # where each of them comes from
+        self._buffers: list[Buffer] = []
+        self._weight = 0
+
+    def append(self, record: Record, modes: Modes, origin: Origin | None) -> None:
+        """One operation whose operands are all on the worker."""
+        with self._lock:
+            if modes is not self.modes:
+                self._switch(modes)
+            records = self._records
+            records.append(record)
+            self._issued.append(origin)
+            if len(records) >= MAX_BATCH:
+                self._flush()
+
+    def ship(self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment) -> None:
+        """One operation with operands that travel along, or with long arguments."""
+        with self._lock:
+            if modes is not self.modes:
+                self._switch(modes)
+            for place, tensor in zip(shipment.places, shipment.tensors, strict=True):
+                place[2] = self._attach(tensor)
+            self._weight += 9 * shipment.elements
+            self._add(record, origin)
+
+    def command(self, command: Command, origin: Origin | None) -> None:
+        with self._lock:
+            self._add(command, origin)
+
+    def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:
+        """Store a copy of a local tensor on the worker. What happens to the tensor afterwards does not matter."""
+        reference = Reference(self, self.new_id(), sent_meta(tensor, kind))
+        dtype, shape = name_of(tensor.dtype), tuple(tensor.shape)
+        with self._lock:
+            spec = TensorSpec(dtype, shape, self._attach(tensor))
+            self._add(Put(reference.id, spec, kind == LEAF), origin())
+        if kind == LEAF:
+            reference.become_leaf()
+        return reference
+
+    def probe(self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment) -> tuple[int, Described]:
+        """Run an operation whose outputs cannot be foreseen, and wait: the first output's id, and what they are."""
+        request = self.line.request()
+        with self._lock:
+            if modes is not self.modes:
+                self._switch(modes)
+            for place, tensor in zip(shipment.places, shipment.tensors, strict=True):
+                place[2] = self._attach(tensor)
+            first = self._run_of_ids(ROOM)
+            self._add(Probe(request, first, ROOM, list(record)), origin)
+        reply, _ = self.answer(request)
+        if not isinstance(reply, Described):
+            raise ProtocolError(f"worker {self.worker!r} answered a Probe with {type(reply).__name__}")
+        return first, reply
+
+    def fetch(self, ids: Sequence[int]) -> list[torch.Tensor]:
+        """The values, in one round trip. Raises GetNotPermittedError, and RemoteError where what made one failed."""
+        here = origin()
+        requests = [self.ask(partial(Fetch, id=id), here) for id in ids]
+        values: list[torch.Tensor] = []
+        error: FedzmqError | None = None
+        for request in requests:  # all of them, failed or not: a reply that nobody takes would lie there forever
+            try:
+                reply, buffers = self.answer(request)
+            except FedzmqError as failed:
+                error = error or failed
+                continue
+            if not isinstance(reply, Value) or reply.tensor.buffer >= len(buffers):
+                raise ProtocolError(f"worker {self.worker!r} answered a Fetch with {type(reply).__name__}")
+            values.append(restore(reply.tensor, buffers[reply.tensor.buffer]))
+        if error is not None:
+            raise error
+        return values
+
+    def sync(self) -> None:
+        """Wait until all commands so far have run. Raises RemoteError for the first that failed unnoticed."""
+        request = self.ask(Sync, origin())
+        number = self.origins.count
+        reply, _ = self.answer(request)
+        if not isinstance(reply, Synced):
+            raise ProtocolError(f"worker {self.worker!r} answered a Sync with {type(reply).__name__}")
+        if reply.failures:
+            first = reply.failures[0]
+            raise error_of(first, self.worker, self.origins.of(first.command), len(reply.failures) - 1)
+        if number == self.origins.count:
+            self.origins.forget()
+
+    def ask(self, make: Callable[[int], Command], origin: Origin | None) -> int:
+        """Send a command that is to be answered: the number to wait for."""
+        request = self.line.request()
+        self.command(make(request), origin)
+        return request
+
+    def carry(self, make: Callable[[int, tuple[TensorSpec, ...]], Command], tensors: Sequence[torch.Tensor]) -> int:
+        """As `ask`, for a command that takes tensors along."""
+        request = self.line.request()
+        with self._lock:
+            specs = [TensorSpec(name_of(each.dtype), tuple(each.shape), self._attach(each)) for each in tensors]
+            self._add(make(request, tuple(specs)), origin())
+        return request
+
+    def answer(self, request: int) -> tuple[Reply, list[Buffer]]:
+        """Wait for a reply. A Failed is raised as the error that it stands for."""
+        self.flush()
+        reply, buffers = self.line.wait(request)
+        if isinstance(reply, Failed):
+            raise error_of(reply.failure, self.worker, self.origins.of(reply.failure.command))
+        return reply, buffers
+
+    def flush(self) -> None:
+        """Post what has gathered."""
+        with self._lock:
+            self._flush()
+
+    def needs_value(self, what: str) -> Exception:
+        """The error for a program that asks for a value without fetching it."""
+        return NeedsValueError(what, f"worker {self.worker!r}")
+
+    def meets_nothing(self) -> Exception | None:
+        """The error for an operand that lives elsewhere, where none may ever meet the tensors of this stream."""
+        return None
+
+    def noticed(self, written: Sequence[Reference], views: Sequence[tuple[Reference, Reference]]) -> None:
+        """An operation wrote into these, and made the first of each pair a view of the second. For what records."""
+
+    def _add(self, record: Record | Command, origin: Origin | None) -> None:
+        self._records.append(record)
+        self._issued.append(origin)
+        if len(self._records) >= MAX_BATCH or self._weight >= MAX_WEIGHT:
+            self._flush()
+
+    def _attach(self, tensor: torch.Tensor) -> int:
+        # A large one is posted before this call of the user's ends, so nobody can write to it meanwhile.
+        size = tensor.numel() * tensor.element_size()
+        _, _, view = export(tensor, copy=size < MAX_WEIGHT)
+        self._buffers.append(view)
+        self._weight += size
+        return len(self._buffers) - 1
+
+    def _switch(self, modes: Modes) -> None:
+        autocast = None if modes.autocast is None else name_of(modes.autocast)
+        self._add(Mode(modes.grad, autocast, name_of(modes.default_dtype)), None)
+        self.modes = modes
+
+    def _run_of_ids(self, length: int) -> int:
+        # Another thread may take an id in between; the ids of a run that it broke are never used.
+        while True:
+            ids = [self.new_id() for _ in range(length)]
+            if ids[-1] - ids[0] == length - 1:
+                return ids[0]
+
+    def _flush(self) -> None:
+        forgotten = len(self.released)
+        for start in range(0, forgotten, DROPS):
+            self._records.append(Drop(tuple(self.released[start : min(start + DROPS, forgotten)])))
+            self._issued.append(None)
+        del self.released[:forgotten]
+        if not self._records:
+            return
+        records, issued, buffers = self._records, self._issued, self._buffers
+        self._records, self._issued, self._buffers, self._weight = [], [], [], 0
+        body = encode(records)
+        self.origins.extend(issued)
+        self.line.post([body, *buffers])

@@ -1,0 +1,1 @@
+"""A function of yours, run once on pointers that lead nowhere, becomes a plan."""

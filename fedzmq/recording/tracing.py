@@ -1,0 +1,216 @@
+"""A function run once on pointers that lead nowhere: its operations are recorded instead of sent.
+
+Same pointers, same effects, same records as on a worker: only the stream is another. Ids are given in order, so that
+two recordings of one function on inputs of different sizes differ in nothing but sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import torch
+
+from fedzmq.errors import PlanError
+from fedzmq.operations.catalog import CATALOG
+from fedzmq.pointers.effects import Effects
+from fedzmq.pointers.line import Line
+from fedzmq.pointers.metadata import CONSTANT, Kind, Meta, meta_of
+from fedzmq.pointers.modes import INITIAL, Modes
+from fedzmq.pointers.origins import Origin, origin, shown
+from fedzmq.pointers.pointer import Pointer
+from fedzmq.pointers.reference import Reference
+from fedzmq.pointers.shipment import Shipment
+from fedzmq.pointers.stream import Record, Stream
+from fedzmq.tensors.buffers import export
+from fedzmq.transports.connection import Buffer
+from fedzmq.wire.messages import Command, Described
+
+DETACH = torch.Tensor.detach
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What a function does, as operations on numbered tensors.
+
+    Inputs are numbered 1, 2, ... in order. `outputs` are the ids of the tensors that the function returned, flattened;
+    an input that is returned as it came is among them. `mutated` are the inputs that were written to, if only through a
+    view. Local tensors that the function used are among the arguments as `{"x": [dtype, shape, n]}` with their bytes in
+    `constants[n]`. `origins` says for each record which line of the user's program it comes from.
+    """
+
+    records: tuple[Record, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    output_metas: tuple[Meta, ...]
+    mutated: tuple[int, ...]
+    constants: tuple[Buffer, ...]
+    origins: tuple[str, ...]
+
+
+def record(
+    function: Callable[..., Any], inputs: Sequence[Meta | torch.Tensor], effects: Effects | None = None
+) -> Recording:
+    """Call `function(*pointers)`, one pointer for each input, and record what it does.
+
+    An input is metadata, or a tensor whose metadata is meant (a leaf that requires grad is one in the recording).
+    Raises PlanError, which names the line, where the function needs a value, takes a gradient itself, or does anything
+    else that a list of operations cannot say.
+    """
+    tape = Tape(effects)
+    metas = [each if isinstance(each, Meta) else meta_of(each) for each in inputs]
+    pointers = [tape.input(meta) for meta in metas]
+    returned = _flat(function(*pointers))
+    ids: list[int] = []
+    outputs: list[Meta] = []
+    for tensor in returned:
+        if not isinstance(tensor, Pointer) or tensor._ref.stream is not tape:
+            raise PlanError(f"the function returns {tensor!r:.80}, which does not depend on its inputs")
+        ids.append(tensor._ref.id)
+        outputs.append(tensor._ref.meta)
+    inputs_ids = tuple(pointer._ref.id for pointer in pointers)
+    return Recording(
+        tuple(tape.records),
+        inputs_ids,
+        tuple(ids),
+        tuple(outputs),
+        tuple(id for id in inputs_ids if id in tape.mutated),
+        tuple(tape.constants),
+        tuple(tape.lines),
+    )
+
+
+class Nowhere:
+    """The line of a recording: there is no worker at the end of it."""
+
+    worker = "plan"
+
+    def post(self, frames: list[Buffer]) -> None:
+        """Nothing is ever flushed."""
+
+    def request(self) -> int:
+        raise _refused("a value")
+
+    def wait(self, request: int) -> NoReturn:
+        raise _refused("a value")
+
+
+class Tape(Stream):
+    """A stream that keeps its records."""
+
+    def __init__(self, effects: Effects | None = None) -> None:
+        line: Line = Nowhere()
+        super().__init__(line, effects=effects)
+        self.records: list[Record] = []
+        self.lines: list[str] = []
+        self.constants: list[Buffer] = []
+        self.mutated: set[int] = set()
+        self._bases: dict[int, int] = {}
+
+    def input(self, meta: Meta) -> Pointer:
+        kind: Kind = meta.kind
+        reference = Reference(self, self.new_id(), meta.of_kind(CONSTANT))
+        if kind:
+            reference.become_leaf()
+        reference.kept = True
+        return Pointer.around(reference)
+
+    def append(self, record: Record, modes: Modes, origin: Origin | None) -> None:
+        self._check(modes, origin)
+        if record[1] == 0:  # in place, on its first argument
+            self._write(record[3][0])
+        if not modes.grad:
+            record = self._without_history(record, origin)
+        self.records.append(record)
+        self.lines.append(shown(origin))
+
+    def ship(self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment) -> None:
+        self._check(modes, origin)
+        for place, tensor in zip(shipment.places, shipment.tensors, strict=True):
+            place[2] = len(self.constants)
+            self.constants.append(export(tensor, copy=True)[2])
+        if not modes.grad:
+            record = self._without_history(record, origin)
+        self.records.append(record)
+        self.lines.append(shown(origin))
+
+    def noticed(self, written: Sequence[Reference], views: Sequence[tuple[Reference, Reference]]) -> None:
+        for view, base in views:
+            self._bases[view.id] = self._bases.get(base.id, base.id)
+        for reference in written:
+            self._write(reference.id)
+
+    def command(self, command: Command, origin: Origin | None) -> None:
+        raise _refused(f"{type(command).__name__}, which is no operation on tensors,", origin)
+
+    def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:
+        raise _refused("send: a local tensor that the function uses becomes a constant of the plan by itself;")
+
+    def probe(self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment) -> tuple[int, Described]:
+        raise _refused(f"{CATALOG.names[record[0]]}, whose result has a shape that depends on values,", origin)
+
+    def fetch(self, ids: Sequence[int]) -> list[torch.Tensor]:
+        raise _refused("a value")
+
+    def sync(self) -> None:
+        raise _refused("sync")
+
+    def flush(self) -> None:
+        """There is nowhere to flush to."""
+
+    def needs_value(self, what: str) -> Exception:
+        return _refused(f"{what}, which needs a value,")
+
+    def meets_nothing(self) -> Exception | None:
+        return _refused("a tensor that lives on a worker")
+
+    def _check(self, modes: Modes, origin: Origin | None) -> None:
+        if modes.autocast is not None:
+            raise _refused("autocast", origin)
+        if modes.default_dtype is not INITIAL.default_dtype:
+            raise _refused(f"a default dtype of {modes.default_dtype}", origin)
+
+    def _write(self, id: int) -> None:
+        self.mutated.add(self._bases.get(id, id))
+
+    def _without_history(self, record: Record, origin: Origin | None) -> Record:
+        """An operation under no_grad: the same one on detached operands, because a record cannot say it otherwise."""
+        operation, result, mask, arguments, *keywords = record
+        arguments = [
+            self._detached(argument, origin) if mask >> index & 1 else self._all_detached(argument, origin)
+            for index, argument in enumerate(arguments)
+        ]
+        return (operation, result, mask, arguments, *[self._all_detached(each, origin) for each in keywords])
+
+    def _detached(self, id: int, origin: Origin | None) -> int:
+        detached = self.new_id()
+        self.records.append((CATALOG.number(DETACH), detached, 1, [id]))
+        self.lines.append(shown(origin))
+        return detached
+
+    def _all_detached(self, argument: Any, origin: Origin | None) -> Any:
+        if isinstance(argument, list):
+            return [self._all_detached(each, origin) for each in argument]
+        if isinstance(argument, dict):
+            if "p" in argument and len(argument) == 1:
+                return {"p": self._detached(argument["p"], origin)}
+            return {key: self._all_detached(each, origin) for key, each in argument.items()}
+        return argument
+
+
+def _refused(what: str, where: Origin | None = None) -> PlanError:
+    line = shown(where or origin())
+    at = f" at {line}" if line else ""
+    return PlanError(
+        f"{what}{at} cannot be part of a plan: a plan is a fixed list of operations on tensors; "
+        "use torch.where and masks instead of branches, and take gradients and values outside"
+    )
+
+
+def _flat(value: Any) -> list[Any]:
+    if isinstance(value, (list, tuple)):
+        return [each for part in value for each in _flat(part)]
+    if isinstance(value, dict):
+        return [each for part in value.values() for each in _flat(part)]
+    return [] if value is None else [value]

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from fedzmq.client.client import Client, connect
+from fedzmq.client.hook import install
+from fedzmq.errors import (
+    AddressError,
+    BrokerUnreachable,
+    NotEnoughWorkers,
+    TransportClosed,
+    WorkerLost,
+    WorkerNotFoundError,
+)
+from fedzmq.testing.cluster import LocalCluster
+from tests.processes import until
+
+NOBODY = "tcp://127.0.0.1:1"  # a port that only root may listen at, and nothing does
+
+
+@pytest.fixture
+def client(site: LocalCluster) -> Iterator[Client]:
+    install()
+    with site.connect() as client:
+        yield client
+
+
+def test_where_nothing_answers_the_broker_is_unreachable() -> None:
+    with pytest.raises(BrokerUnreachable, match=f"no broker answered at {NOBODY} within 0.2 s"):
+        connect(NOBODY, timeout=0.2)
+
+
+def test_an_address_that_no_transport_serves_is_refused_with_those_that_are() -> None:
+    with pytest.raises(AddressError, match=r"known: ipc, memory, tcp\); did you mean 'tcp'"):
+        connect("tpc://127.0.0.1:5555")
+
+
+def test_the_roster_has_every_worker_by_name(client: Client) -> None:
+    assert [worker.name for worker in client.workers()] == ["alice", "bob", "carol"]
+    assert all(worker.silent_for < 60 for worker in client.workers())
+
+
+def test_a_worker_has_one_handle(client: Client) -> None:
+    assert client.worker("bob") is client.worker("bob")
+
+
+def test_an_unknown_worker_is_named_with_those_that_are_known_and_how_to_start_it(client: Client) -> None:
+    start = f"start it with `fedzmq worker --id nobody --broker {client.address}`"
+    with pytest.raises(WorkerNotFoundError, match=r"'nobody' is here \(known: alice, bob, carol\); " + start):
+        client.worker("nobody", timeout=0.1)
+
+
+def test_workers_that_do_not_come_are_counted(client: Client) -> None:
+    with pytest.raises(NotEnoughWorkers, match=r"5 workers are needed, and 3 can take part \(alice, bob, carol\)"):
+        client.wait_for_workers(5, timeout=0.1)
+
+
+def test_a_worker_that_comes_back_is_new_and_pointers_into_the_old_one_say_so(
+    client: Client, site: LocalCluster
+) -> None:
+    old = client.worker("carol")
+    pointer = torch.ones(3).send(old)
+    site.kill("carol")
+    site.start_worker("carol")
+    until(lambda: old.is_lost and client.worker("carol") is not old, lambda: repr(client.workers()))
+
+    with pytest.raises(WorkerLost, match="worker 'carol' is lost"):
+        (pointer + 1).get()
+    assert (torch.ones(3).send(client.worker("carol")) + 1).get().tolist() == [2.0, 2.0, 2.0]
+
+
+def test_one_client_cannot_reach_what_another_sent(client: Client, site: LocalCluster) -> None:
+    mine = torch.ones(2).send(client.worker("bob"))
+    with site.connect() as other:
+        theirs = torch.zeros(2).send(other.worker("bob"))
+        assert theirs.get().tolist() == [0.0, 0.0]
+    assert mine.get().tolist() == [1.0, 1.0]
+
+
+def test_after_close_everything_says_so(site: LocalCluster) -> None:
+    with site.connect() as client:
+        bob = client.worker("bob")
+    client.close()
+
+    assert bob.is_lost
+    with pytest.raises(TransportClosed):
+        client.workers()
+    with pytest.raises(WorkerLost, match="the client was closed here"):
+        bob.data()

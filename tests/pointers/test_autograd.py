@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from fedzmq.errors import OperationRefused, RemoteError, TensorsNotCollocatedException
+from tests.pointers.loopback import Place
+
+close = torch.testing.assert_close
+
+
+def leaf(place: Place, *values: float) -> Tensor:
+    return torch.tensor(values or (1.0, 2.0, 3.0), requires_grad=True).send(place)
+
+
+def test_gradients_add_up_over_backwards(bob: Place) -> None:
+    p = leaf(bob)
+    for _ in range(2):
+        (p * p).sum().backward()
+    close(p.grad.get(), torch.tensor([4.0, 8.0, 12.0]))
+
+
+def test_what_a_loss_does_not_touch_has_no_gradient(bob: Place) -> None:
+    a, b = leaf(bob), leaf(bob)
+    (a * b.detach()).sum().backward()
+    assert a.grad is not None
+    assert b.grad is None
+
+
+def test_an_operand_without_a_derivative_gets_no_gradient(bob: Place) -> None:
+    # The only path from b goes through a comparison.
+    a, b = leaf(bob), leaf(bob)
+    torch.where(b > 1, a, 0.0).sum().backward()
+    assert b.grad is None
+    close(a.grad.get(), torch.tensor([0.0, 1.0, 1.0]))
+
+
+REQUIRING: dict[str, Callable[[Tensor], Tensor]] = {
+    "product": lambda t: t * 2,
+    "detached": lambda t: t.detach() * 2,
+    "comparison": lambda t: t > 0,
+    "argmax": lambda t: t.argmax(),
+    "zeros_like": torch.zeros_like,
+    "rounded": lambda t: t.round(),
+    "detached later": lambda t: (t * 2).detach().exp(),
+    "indices of max": lambda t: t.max(0)[1],
+    "into a constant": lambda t: torch.zeros(3).to(t.device).add(t),
+    "view": lambda t: t[1:],
+}
+
+
+@pytest.mark.parametrize("name", REQUIRING)
+def test_whether_a_result_requires_grad_is_as_here(bob: Place, name: str) -> None:
+    local = torch.ones(3, requires_grad=True)
+    function = REQUIRING[name]
+    assert function(leaf(bob)).requires_grad == function(local).requires_grad
+    with torch.no_grad():
+        assert function(leaf(bob)).requires_grad == function(local).requires_grad
+
+
+def test_writing_to_a_leaf_is_an_error_here(bob: Place) -> None:
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        leaf(bob).add_(1)
+
+
+def test_writing_to_a_tensor_gives_it_a_history(bob: Place) -> None:
+    p, total = leaf(bob), torch.zeros(3).send(bob)
+    total += p
+    total.mul_(2)
+    assert total.requires_grad
+    assert not total.is_leaf
+    total.sum().backward()
+    close(p.grad.get(), torch.full((3,), 2.0))
+
+
+def test_the_same_operand_twice_is_not_mistaken_for_two(bob: Place) -> None:
+    p, q = leaf(bob), leaf(bob)
+    a, b = p * 1, q * 1
+    a.add_(a)
+    b.add_(a.detach())
+    b.sum().backward()
+    assert p.grad is None
+    a.sum().backward()
+    close(p.grad.get(), torch.full((3,), 2.0))
+    close(q.grad.get(), torch.ones(3))
+
+
+def test_writing_to_a_view_with_a_gradient_is_in_the_history_of_its_base(bob: Place) -> None:
+    p, base = leaf(bob, 2.0), torch.zeros(3).send(bob)
+    row, other = base[1:], base[2]
+    row.add_(p)
+    assert base.requires_grad
+    assert other.requires_grad
+    base.sum().backward()
+    close(p.grad.get(), torch.tensor([2.0]))
+
+
+def test_a_graph_can_be_kept_for_a_second_backward(bob: Place) -> None:
+    p = leaf(bob)
+    loss = (p * p).sum()
+    loss.backward(retain_graph=True)
+    loss.backward()
+    close(p.grad.get(), torch.tensor([4.0, 8.0, 12.0]))
+
+
+def test_a_second_backward_through_a_freed_graph_fails_and_says_where(bob: Place) -> None:
+    p = leaf(bob)
+    loss = (p * p).sum()
+    loss.backward()
+    loss.backward()
+    with pytest.raises(RemoteError, match="second time") as caught:
+        p.grad.get()
+    assert "test_autograd.py" in caught.value.origin
+
+
+def test_backward_from_several_roots_sums(bob: Place) -> None:
+    p = leaf(bob)
+    square = p * p
+    torch.autograd.backward([square.sum(), square.mean()])
+    close(p.grad.get(), torch.tensor([2.0, 4.0, 6.0]) * (1 + 1 / 3))
+
+
+def test_backward_takes_a_gradient_and_inputs(bob: Place) -> None:
+    p, q = leaf(bob), leaf(bob)
+    (p * q).backward(torch.tensor([1.0, 0.0, 2.0]).send(bob), inputs=[p])
+    assert q.grad is None
+    close(p.grad.get(), torch.tensor([1.0, 0.0, 6.0]))
+
+
+def test_backward_without_a_gradient_needs_one_element_and_a_graph(bob: Place) -> None:
+    with pytest.raises(RuntimeError, match="scalar outputs"):
+        (leaf(bob) * 2).backward()
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        torch.ones(()).send(bob).backward()
+
+
+def test_the_gradient_of_a_gradient(bob: Place) -> None:
+    x, p = torch.tensor([1.0, 2.0, 3.0], requires_grad=True), leaf(bob)
+    for t in (x, p):
+        (first,) = torch.autograd.grad((t**3).sum(), t, create_graph=True)
+        first.pow(2).sum().backward()
+    close(p.grad.get(), x.grad)
+
+
+@pytest.mark.filterwarnings("ignore:Using backward")
+def test_create_graph_in_backward_makes_gradients_with_a_history(bob: Place) -> None:
+    p = leaf(bob)
+    (p**3).sum().backward(create_graph=True)
+    assert p.grad.requires_grad
+    p.grad.sum().backward()
+    close(p.grad.get().detach(), torch.tensor([3.0, 12.0, 27.0]) + torch.tensor([6.0, 12.0, 18.0]))
+
+
+def test_grad_says_which_inputs_are_unused(bob: Place) -> None:
+    p, q = leaf(bob), leaf(bob)
+    with pytest.raises(RuntimeError, match="allow_unused"):
+        torch.autograd.grad(p.sum(), [p, q])
+    first, second = torch.autograd.grad(p.sum(), [p, q], allow_unused=True)
+    close(first.get(), torch.ones(3))
+    assert second is None
+    _, zeros = torch.autograd.grad(p.sum(), [p, q], materialize_grads=True)
+    close(zeros.get(), torch.zeros(3))
+
+
+def test_gradients_can_be_set_and_deleted(bob: Place) -> None:
+    p = leaf(bob)
+    p.grad = torch.ones(3).send(bob)
+    with torch.no_grad():
+        p.add_(p.grad)
+    close(p.get().detach(), torch.tensor([2.0, 3.0, 4.0]))
+    q = leaf(bob)
+    q.sum().backward()
+    del q.grad
+    assert q.grad is None
+    with pytest.raises(RuntimeError, match="assigned grad"):
+        q.grad = torch.ones(4).send(bob)
+    with pytest.raises(TensorsNotCollocatedException):
+        q.grad = torch.ones(3)
+
+
+def test_requires_grad_can_be_switched_on_and_off(bob: Place) -> None:
+    p = torch.ones(3).send(bob).requires_grad_()
+    p.sum().backward()
+    p.requires_grad = False
+    assert not (p * 2).requires_grad
+    assert p.grad is not None
+    with pytest.raises(RuntimeError, match="floating point"):
+        torch.ones(3, dtype=torch.int64).send(bob).requires_grad_()
+    with pytest.raises(RuntimeError, match="leaf variables"):
+        (leaf(bob) * 2).requires_grad_(False)
+
+
+def test_a_leaf_whose_pointer_is_gone_still_takes_part(bob: Place) -> None:
+    p = leaf(bob)
+    q = leaf(bob)
+    loss = (p * q).sum()
+    del q
+    bob.stream.flush()
+    loss.backward()
+    close(p.grad.get(), torch.tensor([1.0, 2.0, 3.0]))
+    del p, loss
+    assert bob.stored == 0
+
+
+def test_data_can_be_assigned_and_shares_no_history(bob: Place) -> None:
+    p = nn.Parameter(torch.zeros(3).send(bob))
+    p.data.add_(1)
+    close(p.get().detach(), torch.ones(3))
+    p.data = torch.full((4,), 7.0).send(bob)
+    assert p.shape == (4,)
+    assert p.requires_grad
+    assert p.is_leaf
+    p.sum().backward()
+    close(p.grad.get(), torch.ones(4))
+    with torch.no_grad():
+        p.set_(torch.zeros(4).send(bob))
+    assert p.get().sum() == 0
+
+
+def test_hooks_are_refused_because_they_are_code(bob: Place) -> None:
+    with pytest.raises(OperationRefused, match="no code travels"):
+        leaf(bob).register_hook(lambda grad: grad)
+
+
+def test_checkpointing_recomputes_there(bob: Place) -> None:
+    p = leaf(bob)
+    checkpoint(lambda t: t * 2, p, use_reentrant=False).sum().backward()
+    close(p.grad.get(), torch.full((3,), 2.0))

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import copy
+import weakref
+
+import pytest
+import torch
+from torch import nn
+
+from fedzmq.errors import PointerError
+from fedzmq.pointers.pointer import Pointer
+from tests.pointers.loopback import Place
+from tests.pointers.models import X, assert_same, cnn, mlp
+
+close = torch.testing.assert_close
+
+
+def test_parameters_are_the_same_objects_there_and_back(bob: Place) -> None:
+    model = cnn()
+    before = [id(parameter) for parameter in model.parameters()]
+    assert model.send(bob) is model
+    assert [id(parameter) for parameter in model.parameters()] == before
+    assert all(isinstance(parameter, Pointer) for parameter in model.parameters())
+    assert all(isinstance(parameter, nn.Parameter) for parameter in model.parameters())
+    assert model.get() is model
+    assert [id(parameter) for parameter in model.parameters()] == before
+    assert all(type(parameter) is nn.Parameter for parameter in model.parameters())
+    assert all(type(buffer) is torch.Tensor for buffer in model.buffers())
+    assert_same_here(model, cnn())
+    assert bob.stored == 0
+
+
+def test_a_local_model_is_its_own_get() -> None:
+    model = mlp()
+    assert model.get() is model
+    assert model.location is None
+
+
+def test_a_model_knows_where_it_is(bob: Place) -> None:
+    model = mlp().send(bob)
+    assert model.location is bob
+    assert model.send(bob) is model
+
+
+def test_buffers_gradients_and_frozen_parameters_travel(bob: Place) -> None:
+    model = cnn()
+    model[0].weight.requires_grad_(False)
+    model(torch.randn(2, 1, 12, 12)).sum().backward()
+    expected = copy.deepcopy(model)
+    grad = model[0].bias.grad.clone()
+    model.send(bob)
+    assert not model[0].weight.requires_grad
+    assert model[0].weight.grad is None
+    close(model[0].bias.grad.get(), grad)
+    assert model[1].num_batches_tracked.get() == 1
+    model.get()
+    close(model[0].bias.grad, grad)
+    assert not model[0].weight.requires_grad
+    assert_same_here(model, expected)
+
+
+def test_tied_parameters_and_shared_buffers_stay_one(bob: Place) -> None:
+    a, b = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+    b.weight = a.weight
+    a.register_buffer("scale", torch.ones(1))
+    b.register_buffer("scale", a.scale)
+    model = nn.Sequential(a, b).send(bob)
+    assert a.weight is b.weight
+    assert a.scale is b.scale
+    assert bob.stored == 2
+    model.get()
+    assert a.weight is b.weight
+    assert a.scale is b.scale
+    assert type(a.weight) is nn.Parameter
+
+
+def test_attributes_that_the_user_set_on_a_parameter_stay(bob: Place) -> None:
+    model = mlp()
+    model[0].weight.note = "mine"
+    assert model.send(bob)[0].weight.note == "mine"
+    assert model.get()[0].weight.note == "mine"
+
+
+def test_a_model_trained_here_before_can_be_sent(bob: Place) -> None:
+    model = mlp()
+    loss = model(X).sum()
+    loss.backward()
+    del loss
+    model.send(bob)
+    close(model[0].weight.grad.get(), model.get()[0].weight.grad)
+
+
+def test_a_model_that_a_local_graph_still_uses_is_not_sent_half_way(bob: Place) -> None:
+    model = mlp()
+    output = model(X)
+    with pytest.raises(PointerError, match=r"del the outputs"):
+        model.send(bob)
+    assert all(type(parameter) is nn.Parameter for parameter in model.parameters())
+    del output
+    model.send(bob)
+
+
+def test_a_weak_reference_to_a_parameter_is_said_to_be_in_the_way(bob: Place) -> None:
+    model = mlp()
+    watch = weakref.ref(model[0].weight)
+    with pytest.raises(PointerError):
+        model.send(bob)
+    assert watch() is model[0].weight
+
+
+def test_a_model_moves_between_workers_and_is_not_sent_twice(bob: Place, alice: Place) -> None:
+    model = mlp().send(bob)
+    with pytest.raises(PointerError, match=r"\.move\("):
+        model.send(alice)
+    assert model.move(alice) is model
+    assert (model.location, bob.stored, alice.stored) == (alice, 0, 4)
+    assert_same(model, mlp())
+
+
+def test_fetching_a_model_takes_one_wait_for_all_of_it(bob: Place) -> None:
+    model = cnn().send(bob)
+    bob.stream.flush()
+    messages = bob.line.messages
+    model.get()
+    assert bob.line.messages == messages + 1
+
+
+def test_a_state_dict_is_of_pointers_and_loads_local_values_and_pointers(bob: Place) -> None:
+    model, other = mlp().send(bob), nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 5))
+    state = model.state_dict()
+    assert all(isinstance(value, Pointer) for value in state.values())
+    model.load_state_dict(other.state_dict())
+    assert_same(model, other)
+    model.load_state_dict({name: value.send(bob) for name, value in mlp().state_dict().items()})
+    assert_same(model, mlp())
+
+
+def test_a_remote_model_changes_dtype_in_place(bob: Place) -> None:
+    model = mlp().send(bob)
+    weight = model[0].weight
+    model.double()
+    assert model[0].weight is weight
+    assert weight.dtype is torch.float64
+    model(X.double().send(bob)).sum().backward()
+    assert weight.grad.get().dtype is torch.float64
+    assert model.float().to("cpu").eval().requires_grad_(False)[0].weight.get().dtype is torch.float32
+
+
+def test_modules_with_members_named_like_the_verbs_keep_them(bob: Place) -> None:
+    class Awkward(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.copy = nn.Linear(2, 2)
+            self.location = "here"
+
+        def get(self) -> str:
+            return "mine"
+
+    model = Awkward()
+    assert isinstance(model.copy, nn.Linear)
+    assert model.location == "here"
+    assert model.get() == "mine"
+    model.send(bob)
+    assert isinstance(model.copy.weight, Pointer)
+
+
+def test_weight_norm_works_there(bob: Place) -> None:
+    model = torch.nn.utils.parametrizations.weight_norm(nn.Linear(8, 4))
+    expected = model(X).detach()
+    close(model.send(bob)(X.send(bob)).get(), expected)
+
+
+def assert_same_here(model: nn.Module, expected: nn.Module) -> None:
+    for name, value in expected.state_dict().items():
+        close(model.state_dict()[name], value)

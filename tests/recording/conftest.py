@@ -1,0 +1,3 @@
+from tests.pointers.conftest import effects
+
+__all__ = ["effects"]

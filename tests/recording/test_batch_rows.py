@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fedzmq.errors import PlanError
+from fedzmq.recording.batch_rows import generalise
+from fedzmq.recording.tracing import Recording
+
+
+def recording(*arguments: Any, number: int = 0, times: int = 1) -> Recording:
+    records = ((number, 2, 0b1, [1, *arguments]),) * times
+    return Recording(records, (1,), (2,), (), (), (), ("model.py:3",) * times)
+
+
+def merged(one: Any, other: Any) -> Any:
+    return generalise(recording(one), 7, recording(other), 11)[0][3][1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (7, 11, {"b": 1}),
+        (28, 44, {"b": 4}),
+        (7, 7, 7),
+        (0, 0, 0),
+        (-1, -1, -1),
+        ([7, 3], [11, 3], [{"b": 1}, 3]),
+        (
+            {"t": [7, {"s": [0, 14, None]}]},
+            {"t": [11, {"s": [0, 22, None]}]},
+            {"t": [{"b": 1}, {"s": [0, {"b": 2}, None]}]},
+        ),
+        ("mean", "mean", "mean"),
+        (True, True, True),
+        (0.5, 0.5, 0.5),
+    ],
+)
+def test_what_grows_with_the_batch_is_a_multiple_of_its_rows(one: Any, other: Any, expected: Any) -> None:
+    assert merged(one, other) == expected
+
+
+def test_a_number_that_is_none_is_equal_to_itself() -> None:
+    assert merged(float("nan"), float("nan")) != merged(float("nan"), float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (8, 12),
+        (3, 5),
+        (-7, -11),
+        (7.0, 11.0),
+        (7, 11.0),
+        (True, False),
+        ("a", "b"),
+        ([7], [11, 11]),
+        ({"t": [7]}, {"s": [11, 11, 1]}),
+        (7, 22),
+    ],
+)
+def test_what_differs_in_another_way_is_refused_with_its_line(one: Any, other: Any) -> None:
+    with pytest.raises(PlanError, match=r"at model.py:3 depends on the number of examples .* for 7 and 11 examples"):
+        merged(one, other)
+
+
+def test_other_operations_for_another_batch_are_refused_with_their_line() -> None:
+    with pytest.raises(PlanError, match=r"the model does .* and .* at model.py:3 for 7 and 11 examples"):
+        generalise(recording(number=1), 7, recording(number=2), 11)
+
+
+def test_more_operations_for_a_larger_batch_are_refused() -> None:
+    with pytest.raises(PlanError, match="the model does 7 and 11 operations for 7 and 11 examples"):
+        generalise(recording(times=7), 7, recording(times=11), 11)

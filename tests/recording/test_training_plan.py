@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from fedzmq.errors import PlanError
+from fedzmq.operations.catalog import CATALOG
+from fedzmq.plans.plan import Plan, from_bytes
+from fedzmq.recording.training_plan import training_plan
+from tests.recording.recorded import MODULES, Made, Recorded
+
+X = torch.ones(4, 6)
+Y = torch.tensor([0, 1, 2, 0])
+
+
+class Does(nn.Module):
+    """A linear layer, and then what a test wants it to do."""
+
+    def __init__(self, then: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 3)
+        self.then = then
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.then(self.linear(x))
+
+
+def branches_on_a_value(x: Tensor) -> Tensor:
+    return x * 2 if x.sum() > 0 else x
+
+
+def takes_an_item(x: Tensor) -> Tensor:
+    return x / x.max().item()
+
+
+def asks_numpy(x: Tensor) -> Tensor:
+    return x + float(x.detach().numpy().sum())
+
+
+def branches_on_the_rows(x: Tensor) -> Tensor:
+    return x.relu() if len(x) > 8 else x.tanh()
+
+
+def does_more_for_more_rows(x: Tensor) -> Tensor:
+    for _ in range(len(x)):
+        x = x * 0.5
+    return x
+
+
+def halves_the_rows(x: Tensor) -> Tensor:
+    return torch.cat([x[: len(x) // 2], x[len(x) // 2 :]])
+
+
+def divides_by_the_rows(x: Tensor) -> Tensor:
+    return x * (1 / len(x))
+
+
+def adds_noise_of_its_own(x: Tensor) -> Tensor:
+    return x + torch.randn(3)
+
+
+def adds_noise_for_each_row(x: Tensor) -> Tensor:
+    return x + torch.randn(len(x), 3)
+
+
+def counts_its_rows(x: Tensor) -> Tensor:
+    return x + torch.tensor(float(len(x)))
+
+
+def takes_a_gradient(x: Tensor) -> Tensor:
+    return torch.autograd.grad(x.sum(), x)[0]
+
+
+def chooses_by_values(x: Tensor) -> Tensor:
+    return x[x > 0].sum() + x
+
+
+def plan_of(name: str) -> Plan:
+    made = MODULES[name]()
+    return from_bytes(training_plan(made.module, made.loss, made.features, made.targets))
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        (branches_on_a_value, "which needs a value"),
+        (takes_an_item, "which needs a value"),
+        (asks_numpy, "which needs a value"),
+        (branches_on_the_rows, "Tensor.tanh and Tensor.relu"),
+        (does_more_for_more_rows, "for 7 and 11 examples"),
+        (halves_the_rows, "3 and 5 for 7 and 11 examples"),
+        (divides_by_the_rows, "for 7 and 11 examples"),
+        (adds_noise_of_its_own, "or on chance"),
+        (adds_noise_for_each_row, "has a size that depends on the number of examples in a batch"),
+        (counts_its_rows, "depends on the number of examples in a batch"),
+        (takes_a_gradient, "cannot be part of a plan"),
+        (chooses_by_values, "whose result has a shape that depends on values"),
+    ],
+)
+def test_what_a_list_of_operations_cannot_say_is_refused_at_the_users_line(
+    then: Callable[[Tensor], Tensor], reason: str
+) -> None:
+    first = then.__code__.co_firstlineno
+    lines = range(first, first + 5)
+
+    with pytest.raises(PlanError) as caught:
+        training_plan(Does(then), cross_entropy, X, Y)
+
+    assert reason in str(caught.value)
+    if then is not does_more_for_more_rows:
+        assert any(f"{Path(__file__).name}:{line}" in str(caught.value) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("loss", "reason"),
+    [
+        (
+            lambda x, y: cross_entropy(x, y, reduction="none"),
+            r"the loss has the shape \(7,\), and one number is needed",
+        ),
+        (lambda x, y: 0.5, "the loss is of type float, and a tensor was expected"),
+        (lambda x, y: torch.tensor(0.5), "does not depend on its inputs"),
+    ],
+)
+def test_a_loss_that_is_not_one_number_is_refused(loss: Callable[[Tensor, Tensor], Tensor], reason: str) -> None:
+    with pytest.raises(PlanError, match=reason):
+        training_plan(nn.Linear(6, 3), loss, X, Y)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_recording_leaves_the_module_as_it_was(name: str) -> None:
+    made = MODULES[name]()
+    before = copy.deepcopy(made.module.state_dict())
+    tensors = [id(each) for each in (*made.module.parameters(), *made.module.buffers())]
+
+    training_plan(made.module, made.loss, made.features, made.targets)
+
+    assert tensors == [id(each) for each in (*made.module.parameters(), *made.module.buffers())]
+    assert all(torch.equal(value, before[key]) for key, value in made.module.state_dict().items())
+    assert all(each.grad is None for each in made.module.parameters())
+
+
+def test_recording_draws_no_random_numbers() -> None:
+    before = torch.get_rng_state()
+
+    plan_of("dropout")
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_one_model_gives_one_plan_whatever_its_values_and_the_rows(name: str) -> None:
+    one, other = MODULES[name](), MODULES[name]()
+    for parameter in other.module.parameters():
+        parameter.data.add_(1.0)
+
+    plans = {
+        training_plan(one.module, one.loss, one.features, one.targets),
+        training_plan(other.module, other.loss, other.features[:2], other.targets[:2]),
+    }
+
+    assert len(plans) == 1
+
+
+def test_a_plan_is_recorded_with_its_gradients_even_where_there_are_to_be_none() -> None:
+    made = MODULES["mlp"]()
+    usual = training_plan(made.module, made.loss, made.features, made.targets)
+
+    with torch.no_grad():
+        assert training_plan(made.module, made.loss, made.features, made.targets) == usual
+
+
+def test_the_slots_are_the_parameters_and_then_the_buffers() -> None:
+    plan = plan_of("batch norm")
+
+    assert [slot.name for slot in plan.parameters][:2] == ["0.weight", "0.bias"]
+    assert [slot.name for slot in plan.buffers][:3] == ["0.running_mean", "0.running_var", "0.num_batches_tracked"]
+
+
+def test_a_frozen_parameter_is_not_trained() -> None:
+    assert [slot.trained for slot in plan_of("frozen").parameters] == [False, True, True, True]
+
+
+def test_a_weight_of_two_layers_is_one_parameter() -> None:
+    assert [slot.name for slot in plan_of("tied").parameters if "weight" in slot.name] == [
+        "first.weight",
+        "last.weight",
+    ]
+
+
+@pytest.mark.parametrize("name", ["cnn", "batch norm"])
+def test_the_statistics_of_batch_norm_change_as_in_the_module(name: str) -> None:
+    made = MODULES[name]()
+    recorded = Recorded(made)
+
+    for _ in range(3):
+        made.module(made.features)
+        recorded.outputs()
+
+    torch.testing.assert_close(recorded.buffers, list(made.module.buffers()))
+
+
+def test_statistics_stay_where_the_module_evaluates() -> None:
+    made = MODULES["cnn"]()
+    made.module.eval()
+    recorded = Recorded(made)
+    before = copy.deepcopy(recorded.buffers)
+
+    recorded.outputs()
+
+    torch.testing.assert_close(recorded.buffers, before)
+
+
+def test_dropout_follows_from_the_seed() -> None:
+    recorded = Recorded(MODULES["dropout"]())
+
+    with torch.random.fork_rng(devices=[]):
+        losses = [float(recorded.outputs()[0].detach()) for seed in (1, 1, 2) if torch.manual_seed(seed)]
+
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_a_module_that_evaluates_has_no_dropout_in_its_plan() -> None:
+    made = MODULES["dropout"]()
+    made.module.eval()
+    plan = Recorded(made).plan
+
+    assert "nn.functional.dropout" not in {CATALOG.name(record[0]) for record in plan.records}
+
+
+def test_where_targets_are_classes_the_right_guesses_are_counted() -> None:
+    made = MODULES["linear"]()
+    _, right = Recorded(made).outputs()
+
+    assert right == (made.module(made.features).argmax(1) == made.targets).sum()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        MODULES["regression"](),
+        Made(nn.Linear(6, 2), X, torch.ones(4, 2, dtype=torch.int64), lambda x, y: mse_loss(x, y.float())),
+    ],
+)
+def test_where_targets_are_not_classes_the_loss_is_all(made: Made) -> None:
+    assert [output.name for output in Recorded(made).plan.outputs] == ["loss"]
+
+
+def test_an_equal_tensor_of_the_programs_own_is_one_constant() -> None:
+    assert len(plan_of("own tensors").constants) == 2
+
+
+def test_a_tensor_as_large_as_the_batch_is_made_anew_where_it_holds_one_value() -> None:
+    names = [CATALOG.name(record[0]) for record in plan_of("own tensors").records]
+
+    assert names.count("torch.full") == 1
+
+
+def test_what_the_module_raises_itself_comes_out() -> None:
+    with pytest.raises(RuntimeError, match="must have same reduction dim"):
+        training_plan(nn.Linear(5, 3), cross_entropy, X, Y)

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fedzmq.client.client import connect
+from fedzmq.errors import ClusterError, InvalidName
+from fedzmq.testing.cluster import LocalCluster
+from tests.processes import Spoken, living_in, until
+
+OWNER = """
+import time
+from fedzmq.testing.cluster import LocalCluster
+
+with LocalCluster(["bob"]) as cluster:
+    while "worker bob at" not in cluster.last_words("bob"):
+        cluster.check("bob")
+        time.sleep(0.02)
+    print("all here", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where clusters of this test put their folders; that neither a file nor a process is left is checked here."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    yield tmp_path
+    assert list(tmp_path.iterdir()) == []
+    assert living_in(tmp_path) == []
+
+
+def test_it_gives_a_broker_and_workers_and_takes_them_away(temporary: Path) -> None:
+    with LocalCluster(["bob"], listen="tcp://127.0.0.1:0") as cluster:
+        assert cluster.address.startswith("tcp://127.0.0.1:")
+        assert not cluster.address.endswith(":0")
+        with cluster.connect() as client:
+            assert [worker.name for worker in client.workers()] == ["bob"]
+        processes = dict(cluster.processes)
+    cluster.close()
+
+    assert {name: process.returncode for name, process in processes.items()} == {"broker": 0, "bob": 0}
+
+
+def test_no_port_is_opened_unless_asked_for(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="fz") as short:  # a socket's path has to be
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        with LocalCluster([]) as cluster, cluster.connect():
+            folder = Path(cluster.address.removeprefix("ipc://")).parent
+            assert folder.parent == Path(short)
+            assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_workers_split_the_data(site: LocalCluster) -> None:
+    with site.connect() as client:
+        rows = [client.worker(name).data()[0].rows for name in site.workers]
+
+    assert sum(rows) == 1617  # nine tenths of the digits
+    assert len(set(rows)) == 3
+
+
+def test_a_worker_that_was_killed_is_started_again(site: LocalCluster) -> None:
+    with site.connect() as client:
+        before = client.worker("carol")
+        site.kill("carol")
+        site.start_worker("carol")
+        until(lambda: before.is_lost and client.worker("carol") is not before, lambda: repr(client.workers()))
+
+
+def test_an_owner_that_is_killed_takes_every_process_along(tmp_path: Path) -> None:
+    with Spoken(["-c", OWNER], folder=tmp_path) as owner:
+        owner.expect("all here")
+        assert len(owner.family()) == 3
+        owner.signal(signal.SIGKILL)
+        owner.wait()
+        until(lambda: owner.family() == [], lambda: str(owner.family()))
+
+
+def test_a_worker_that_cannot_start_is_an_error_with_its_last_words(temporary: Path) -> None:
+    with (
+        LocalCluster(["bob"], data="nowhere.csv") as cluster,
+        pytest.raises(ClusterError, match=r"bob ended with exit code 2; its last words: cannot use .* no such file"),
+    ):
+        cluster.connect()
+
+
+def test_a_broker_that_cannot_start_is_an_error_with_its_last_words(temporary: Path, site: LocalCluster) -> None:
+    with pytest.raises(ClusterError, match=r"broker ended with exit code 3; its last words: cannot listen at tcp://"):
+        LocalCluster(["bob"], listen=site.address).start()
+
+
+def test_a_broker_whose_socket_another_has_is_an_error_and_not_a_visit(temporary: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="fz") as short:
+        listen = f"ipc://{short}/b"
+        with LocalCluster([], listen=listen), pytest.raises(ClusterError, match="another process listens there"):
+            LocalCluster([], listen=listen).start().connect()
+
+
+def test_a_broker_that_was_killed_is_restarted_at_its_address(temporary: Path) -> None:
+    with LocalCluster([], listen="tcp://127.0.0.1:0") as cluster:
+        address = cluster.address
+        cluster.kill("broker")
+        with pytest.raises(ClusterError, match="broker was killed by SIGKILL"):
+            cluster.check("broker")
+        cluster.restart_broker()
+        assert cluster.address == address
+        connect(address).close()
+
+
+def test_what_still_runs_is_not_started_again(temporary: Path) -> None:
+    with LocalCluster([], listen="tcp://127.0.0.1:0") as cluster:
+        with pytest.raises(ClusterError, match=r"broker still runs, as process \d+: kill it first"):
+            cluster.restart_broker()
+
+
+def test_a_process_that_it_does_not_have_is_named_with_those_it_has(temporary: Path) -> None:
+    with LocalCluster([], listen="tcp://127.0.0.1:0") as cluster:
+        with pytest.raises(ClusterError, match=r"no process 'bob' is in this cluster \(it has: broker\)"):
+            cluster.kill("bob")
+
+
+@pytest.mark.parametrize(
+    ("workers", "error"), [(["bob", "bob"], ClusterError), (["broker"], ClusterError), (["../bob"], InvalidName)]
+)
+def test_names_that_workers_cannot_have_are_refused(
+    temporary: Path, workers: list[str], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        LocalCluster(workers).start()
+
+
+def test_before_the_start_it_has_no_address() -> None:
+    with pytest.raises(ClusterError, match="use it in a `with`"):
+        LocalCluster().address  # noqa: B018
