@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 START = 60.0  # seconds that a process has to start: torch is slow to import on a busy machine
 STOP = 3.0  # seconds that it has to end by itself
-BROKER = "broker"  # its name among the processes
+BROKER = "broker"  # its name among the processes, which no worker can have
 _LAST_LINES = 5
 _IPC_MOST = 90  # characters of a path that every system's sockets take
 
@@ -72,14 +72,14 @@ class LocalCluster:
     def start(self) -> LocalCluster:
         """Start the processes without waiting for the workers; `connect` does that. Twice is fine.
 
-        Raises ClusterError where the broker does not start, and for two workers of one name.
+        Raises ClusterError where the broker does not start, and for two workers of one name; InvalidName.
         """
         if self._folder is not None:
             return self
         for name in self.workers:
             check_name(name)
-        if BROKER in self.workers or len(set(self.workers)) < len(self.workers):
-            raise ClusterError(f"each worker needs a name of its own other than {BROKER!r}: {', '.join(self.workers)}")
+        if len(set(self.workers)) < len(self.workers):
+            raise ClusterError(f"each worker needs a name of its own: {', '.join(self.workers)}")
         self._folder = Path(tempfile.mkdtemp(prefix="fedzmq-"))
         try:
             self._start_broker()

@@ -1,3 +1,3 @@
-from tests.pointers.conftest import effects
+from tests.pointers.conftest import bob, effects
 
-__all__ = ["effects"]
+__all__ = ["bob", "effects"]

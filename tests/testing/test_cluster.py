@@ -97,8 +97,13 @@ def test_a_broker_that_cannot_start_is_an_error_with_its_last_words(temporary: P
 def test_a_broker_whose_socket_another_has_is_an_error_and_not_a_visit(temporary: Path) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="fz") as short:
         listen = f"ipc://{short}/b"
-        with LocalCluster([], listen=listen), pytest.raises(ClusterError, match="another process listens there"):
-            LocalCluster([], listen=listen).start().connect()
+        with (
+            LocalCluster([], listen=listen) as first,
+            first.connect(),
+            LocalCluster([], listen=listen) as second,
+            pytest.raises(ClusterError, match="another process listens there"),
+        ):
+            second.connect()
 
 
 def test_a_broker_that_was_killed_is_restarted_at_its_address(temporary: Path) -> None:
@@ -113,19 +118,23 @@ def test_a_broker_that_was_killed_is_restarted_at_its_address(temporary: Path) -
 
 
 def test_what_still_runs_is_not_started_again(temporary: Path) -> None:
-    with LocalCluster([], listen="tcp://127.0.0.1:0") as cluster:
-        with pytest.raises(ClusterError, match=r"broker still runs, as process \d+: kill it first"):
-            cluster.restart_broker()
+    with (
+        LocalCluster([], listen="tcp://127.0.0.1:0") as cluster,
+        pytest.raises(ClusterError, match=r"broker still runs, as process \d+: kill it first"),
+    ):
+        cluster.restart_broker()
 
 
 def test_a_process_that_it_does_not_have_is_named_with_those_it_has(temporary: Path) -> None:
-    with LocalCluster([], listen="tcp://127.0.0.1:0") as cluster:
-        with pytest.raises(ClusterError, match=r"no process 'bob' is in this cluster \(it has: broker\)"):
-            cluster.kill("bob")
+    with (
+        LocalCluster([], listen="tcp://127.0.0.1:0") as cluster,
+        pytest.raises(ClusterError, match=r"no process 'bob' is in this cluster \(it has: broker\)"),
+    ):
+        cluster.kill("bob")
 
 
 @pytest.mark.parametrize(
-    ("workers", "error"), [(["bob", "bob"], ClusterError), (["broker"], ClusterError), (["../bob"], InvalidName)]
+    ("workers", "error"), [(["bob", "bob"], ClusterError), (["broker"], InvalidName), (["../bob"], InvalidName)]
 )
 def test_names_that_workers_cannot_have_are_refused(
     temporary: Path, workers: list[str], error: type[Exception]
