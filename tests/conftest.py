@@ -1,10 +1,15 @@
+"""What all tests share. They run in as many processes as there are cores, so each of them computes with one thread."""
+
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from fedzmq.testing.cluster import LocalCluster
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, and for the processes that tests start
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from fedzmq.session.roster import SILENCE
     show_default=True,
     help="How many workers to start here, or to wait for at the broker.",
 )
-@click.option("--rounds", type=Count(), default=15, show_default=True, help="Rounds of averaging.")
+@click.option("--rounds", type=Count(), default=25, show_default=True, help="Rounds of averaging.")
 @click.option("--epochs", type=Count(), default=2, show_default=True, help="Local epochs of each worker per round.")
 @click.option("--batch-size", type=Count(), default=16, show_default=True, help="Examples per step.")
 @click.option("--lr", type=Number(min=0), default=0.1, show_default=True, help="Learning rate.")

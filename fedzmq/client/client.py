@@ -15,6 +15,7 @@ from fedzmq.errors import (
     NotEnoughWorkers,
     ProtocolError,
     TransportClosed,
+    WorkerLost,
     WorkerNotFoundError,
 )
 from fedzmq.pointers.verbs import install
@@ -125,7 +126,7 @@ class Client:
         self._is_closed = True
         self.endpoint.close()
         for line in self._lines.values():
-            line.lose("the client was closed here")
+            line.end(TransportClosed(self.endpoint.connection.name))
 
     def __enter__(self) -> Client:
         return self
@@ -161,7 +162,7 @@ class Client:
     def _departed(self, peer: Peer, reason: str) -> None:
         line = self._lines.pop(peer, None)
         if line is not None:
-            line.lose(reason)
+            line.end(WorkerLost(peer.name, reason))
 
     def _flush(self) -> None:
         for handle in list(self._handles.values()):

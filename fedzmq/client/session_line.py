@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from fedzmq.client.pending import Pending
-from fedzmq.errors import WorkerLost
+from fedzmq.errors import FedzmqError
 from fedzmq.session.endpoint import Endpoint
 from fedzmq.session.packet import Lane
 from fedzmq.session.session import Peer
@@ -26,7 +26,7 @@ class SessionLine:
         self._numbers = itertools.count(1)
         self._open: dict[int, Pending] = {}  # not answered yet
         self._unclaimed: dict[int, Pending] = {}  # nobody asked for the answer yet
-        self._lost: WorkerLost | None = None
+        self._end: FedzmqError | None = None
         self._lock = threading.Lock()
 
     @property
@@ -35,8 +35,8 @@ class SessionLine:
 
     @property
     def is_lost(self) -> bool:
-        """The worker is gone, or another incarnation of it is there now."""
-        return self._lost is not None
+        """The worker is gone, another incarnation of it is there now, or the client was closed."""
+        return self._end is not None
 
     def post(self, frames: list[Buffer]) -> None:
         ticket = self._endpoint.post(self.peer, frames)
@@ -50,8 +50,9 @@ class SessionLine:
     def request(self) -> int:
         with self._lock:
             number = next(self._numbers)
-            pending = self._open[number] = self._unclaimed[number] = Pending(self.worker, number)
-            pending.error = self._lost
+            pending = self._unclaimed[number] = Pending(self.worker, number, error=self._end)
+            if self._end is None:
+                self._open[number] = pending
             return number
 
     def claim(self, request: int) -> Pending:
@@ -81,10 +82,10 @@ class SessionLine:
             pending.buffers = buffers
             pending.reply = reply
 
-    def lose(self, reason: str) -> None:
-        """The session ended: nothing that is under way will be answered."""
+    def end(self, error: FedzmqError) -> None:
+        """The session ended, for that reason: nothing that is under way will be answered."""
         with self._lock:
-            self._lost = WorkerLost(self.worker, reason)
-            lost, self._open = self._open, {}
-        for pending in lost.values():
-            pending.error = self._lost
+            self._end = error
+            waiting, self._open = self._open, {}
+        for pending in waiting.values():
+            pending.error = error

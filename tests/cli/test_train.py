@@ -132,15 +132,29 @@ def test_a_model_of_ones_own_trains_on_workers_that_cannot_import_it(
     assert "norm.running_mean" in load_file(tmp_path / "run" / "model.safetensors")
 
 
-@pytest.mark.parametrize("source", ["table.csv", "table.npz", "table.parquet", "my_data:load"])
-def test_data_of_ones_own_is_split_and_learned(call: Call, tmp_path: Path, source: str) -> None:
+def test_data_of_ones_own_is_split_and_learned(call: Call, tmp_path: Path) -> None:
     write_data(tmp_path)
-    ended = call("train", "--data", source, "--workers", "1", "--rounds", "5", "--json", "--lr", "0.5")
+    ended = call("train", "--data", "my_data:load", "--workers", "1", "--rounds", "5", "--json", "--lr", "0.5")
 
     assert ended.code == 0, ended.err
     last = json.loads(ended.out.splitlines()[4])
     assert last["accuracy"] >= 0.9
     assert last["answered"][0]["examples"] == 180
+
+
+def test_data_in_files_is_learned(call: Call, site: LocalCluster, tmp_path: Path) -> None:
+    write_data(tmp_path)
+    files = ["table.csv", "table.npz", "table.parquet"]
+    options = [text for file in files for text in ("--data", f"{Path(file).suffix[1:]}={file}")]
+    with Fedzmq("worker", "--id", "dave", "--broker", site.address, "--part", "1/1", *options, folder=tmp_path) as dave:
+        dave.expect("worker dave at ")
+        for file in files:
+            names = ["--data", file, "--dataset", Path(file).suffix[1:]]
+            ended = call("train", "--broker", site.address, *names, "--workers", "1", "--rounds", "1", "--json")
+
+            assert ended.code == 0, ended.err
+            (answer,) = json.loads(ended.out.splitlines()[0])["answered"]
+            assert (answer["worker"], answer["examples"]) == ("dave", 180)
 
 
 def write_data(folder: Path) -> None:
@@ -210,7 +224,7 @@ def test_a_signal_while_torch_is_imported_ends_all_that_was_started(tmp_path: Pa
 
 
 def test_ctrl_c_in_mid_training_leaves_the_model_so_far_and_no_process(tmp_path: Path) -> None:
-    with Fedzmq("train", "--rounds", "100000", "--json", "--out", "run", folder=tmp_path) as run:
+    with Fedzmq("train", "--rounds", "100000", "--json", "--workers", "1", "--out", "run", folder=tmp_path) as run:
         run.expect('"round"', times=3)
         run.signal(signal.SIGINT)
 

@@ -64,14 +64,6 @@ def test_workers_split_the_data(site: LocalCluster) -> None:
     assert len(set(rows)) == 3
 
 
-def test_a_worker_that_was_killed_is_started_again(site: LocalCluster) -> None:
-    with site.connect() as client:
-        before = client.worker("carol")
-        site.kill("carol")
-        site.start_worker("carol")
-        until(lambda: before.is_lost and client.worker("carol") is not before, lambda: repr(client.workers()))
-
-
 def test_an_owner_that_is_killed_takes_every_process_along(tmp_path: Path) -> None:
     with Spoken(["-c", OWNER], folder=tmp_path) as owner:
         owner.expect("all here")

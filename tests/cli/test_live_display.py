@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from fedzmq.cli.live_display import LiveDisplay
+from fedzmq.federated.report import Absence, Answer, RoundReport
+
+NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj")
+
+
+def report(number: int, workers: int, *, failed: tuple[Absence, ...] = (), accuracy: float | None = 0.5) -> RoundReport:
+    answered = tuple(Answer(name, 100, 1.25, 0.5) for name in NAMES[:workers])
+    loss = math.nan if accuracy is None else 1.5
+    return RoundReport(number, loss, accuracy, 1.25, 0.5, 3 << 20, 1 << 20, answered, failed)
+
+
+@pytest.fixture
+def page() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def display(page: io.StringIO) -> LiveDisplay:
+    return LiveDisplay(15, Console(file=page, width=100, highlight=False))
+
+
+def test_a_round_is_one_line(display: LiveDisplay, page: io.StringIO) -> None:
+    with display:
+        display.show(report(3, 2))
+
+    assert page.getvalue() == "round  3/15  loss 1.5000  accuracy 0.5000    0.50 s    4.0 MiB  alice, bob\n"
+
+
+def test_names_that_do_not_fit_into_the_line_are_counted(display: LiveDisplay, page: io.StringIO) -> None:
+    display.show(report(3, 12))
+
+    assert page.getvalue().endswith("  12 workers\n")
+    assert len(page.getvalue()) <= 100
+
+
+def test_who_was_missing_is_said(display: LiveDisplay, page: io.StringIO) -> None:
+    display.show(report(3, 2, failed=(Absence("carol", "it left"),)))
+
+    assert page.getvalue().endswith("  alice, bob; without carol\n")
+
+
+def test_without_held_out_data_the_loss_is_the_workers_own(display: LiveDisplay, page: io.StringIO) -> None:
+    display.show(report(3, 1, accuracy=None))
+
+    assert page.getvalue().startswith("round  3/15  loss 1.2500    0.50 s")
+
+
+def test_a_run_that_was_cut_short_says_how_far_it_came(display: LiveDisplay, page: io.StringIO) -> None:
+    with display:
+        display.finish("runs/mine", ["model.safetensors", "rounds.jsonl"], report(7, 2))
+
+    assert page.getvalue().splitlines() == [
+        "",
+        "accuracy 0.5000 after 7 of 15 rounds; the run is in runs/mine",
+        "  model.safetensors  the model",
+        "  rounds.jsonl       what happened in each round",
+    ]
