@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from fedzmq.cli.printable import printable
 from fedzmq.cli.training_display import TrainingDisplay
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class LiveDisplay(TrainingDisplay):
         return self
 
     def _print(self, line: str) -> None:
-        self._console.print(line, markup=False)
+        self._console.print(printable(line), markup=False)
 
     def _line(self, report: RoundReport) -> str:
         loss = report.loss if math.isfinite(report.loss) else report.train_loss

@@ -32,12 +32,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     import click
 
     from fedzmq.cli.commands import run_command
+    from fedzmq.cli.printable import printable
     from fedzmq.errors import FedzmqError, UnavailableError, UsageError
 
     try:
         return run_command(arguments)
     except FedzmqError as error:
-        click.echo(f"fedzmq: {error}", err=True)
+        click.echo(f"fedzmq: {printable(str(error))}", err=True)
         return MEND if isinstance(error, UsageError) else RETRY if isinstance(error, UnavailableError) else FAILED
     except (KeyboardInterrupt, click.Abort):
         return STOPPED

@@ -13,7 +13,7 @@ from fedzmq.cli.ending import interrupt, on_signal
 from fedzmq.cli.training_display import TrainingDisplay
 from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.client.client import Client, connect
-from fedzmq.errors import MissingExtraError
+from fedzmq.errors import DataError, MissingExtraError
 from fedzmq.federated import plot
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.evaluation import Score, evaluate
@@ -23,9 +23,14 @@ from fedzmq.federated.run_folder import RunFolder, check_free
 from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.recording.training_plan import training_plan
+from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.testing.cluster import BROKER, LocalCluster
+from fedzmq.wire.limits import check_shape, check_size
 from fedzmq.worker.data import Data, load, name_of
 from fedzmq.worker.partition import hold_out
+
+MOST_CLASSES = 1 << 20  # of what a worker says of its data: a model is made by it
+MOST_EXAMPLE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,9 +114,12 @@ def _sample_of(client: Client, dataset: str, options: TrainingOptions, say: Call
     """Two examples of zeros in the form that the workers' data has."""
     cohort = Cohort(client, dataset, say)
     info = cohort.info(next(iter(cohort.gather(options.workers, options.patience))))
+    if len(info.shapes) != 2 or len(info.dtypes) != 2 or (info.classes or 0) > MOST_CLASSES:
+        raise DataError(dataset, "a worker describes it as something else than features and a target")
+    for shape, dtype in zip(info.shapes, info.dtypes, strict=True):
+        check_size("the bytes of an example", check_shape(dtype, shape), MOST_EXAMPLE_BYTES)
     features, targets = (
-        torch.zeros((2, *shape), dtype=getattr(torch, dtype))
-        for shape, dtype in zip(info.shapes, info.dtypes, strict=True)
+        torch.zeros((2, *shape), dtype=dtype_of(dtype)) for shape, dtype in zip(info.shapes, info.dtypes, strict=True)
     )
     return Data(dataset, features, targets, info.classes)
 

@@ -10,6 +10,7 @@ import click
 import torch
 
 from fedzmq.cli.ending import interrupt, on_signal
+from fedzmq.cli.printable import printable
 from fedzmq.errors import BrokerUnreachable, DataError
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.registry import connect
@@ -29,12 +30,11 @@ def serve_worker(
     split_seed: int,
     silence: float,
     wait: float,
-    threads: int | None,
+    threads: int,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises DataError, BrokerUnreachable, NameTaken."""
     on_signal(interrupt)
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads)
     data = [_read(source, part, alpha, split_seed) for source in sources]
     for each in data:
         click.echo(f"holds {each.name}: {len(each)} examples")
@@ -42,12 +42,16 @@ def serve_worker(
         raise DataError(", ".join(each.name for each in data), "two sets have one name; give them names: NAME=SOURCE")
     with connect(broker, name) as connection:
         _greet(connection, wait)
-        with Worker(connection, data=data, silence=silence, say=click.echo) as worker:
+        with Worker(connection, data=data, silence=silence, say=_say) as worker:
             click.echo(f"worker {name} at {broker} (Ctrl-C ends it)")
             try:
                 worker.run()
             except KeyboardInterrupt:
                 click.echo("stopped")
+
+
+def _say(line: str) -> None:
+    click.echo(printable(line))
 
 
 def _read(source: str, part: tuple[int, int] | None, alpha: float, split_seed: int) -> Data:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fedzmq.cli.printable import printable
+
 if TYPE_CHECKING:
     from fedzmq.federated.report import RoundReport
     from fedzmq.wire import messages
@@ -51,7 +53,7 @@ class JsonDisplay(TrainingDisplay):
     """Lines of JSON on the standard output, and words on the standard error."""
 
     def say(self, line: str) -> None:
-        click.echo(line, err=True)
+        click.echo(printable(line), err=True)
 
     def show(self, report: RoundReport) -> None:
         click.echo(report.to_json())

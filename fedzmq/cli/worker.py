@@ -57,7 +57,13 @@ from fedzmq.session.roster import SILENCE
     metavar="SECONDS",
     help="How long the broker has to answer for the first time.",
 )
-@click.option("--threads", type=Count(), help="Threads for torch (default: torch's own choice).")
+@click.option(
+    "--threads",
+    type=Count(),
+    default=1,
+    show_default=True,
+    help="Threads for torch. More help large models on a machine with cores to spare, and change the last digits.",
+)
 @click.option("--while-stdin", is_flag=True, hidden=True)
 def command(
     name: str,
@@ -68,7 +74,7 @@ def command(
     split_seed: int,
     silence: float,
     wait: float,
-    threads: int | None,
+    threads: int,
     while_stdin: bool,
 ) -> None:
     """Hold tensors and data, and run the commands of clients on them.

@@ -10,7 +10,7 @@ GRACE = 2.0  # seconds that a party whose connection broke has to come back
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A party that is here: its name, the incarnation of its process, and when it was last heard.
+    """A party that is here: its name, the incarnation of its process, and when its last heartbeat came.
 
     `busy` is what it is doing, in words; empty when it waits.
     """
@@ -36,8 +36,7 @@ class Roster:
     def __init__(self, silence: float = SILENCE, grace: float = GRACE) -> None:
         self.silence = silence
         self._grace = min(grace, silence)
-        self._members: dict[str, tuple[bytes, str]] = {}  # boot and business
-        self._heard: dict[str, float] = {}
+        self._members: dict[str, Member] = {}
         self._deadlines: dict[str, float] = {}
         self._broken: set[str] = set()
 
@@ -45,26 +44,24 @@ class Roster:
         return len(self._members)
 
     def members(self) -> list[Member]:
-        """All that are here, by name."""
-        return [Member(name, boot, busy, self._heard[name]) for name, (boot, busy) in sorted(self._members.items())]
+        """All that are here, by name. Any thread may ask, here and in `get`; the rest belongs to whoever keeps it."""
+        return sorted(self._members.copy().values(), key=lambda member: member.name)
 
     def get(self, name: str) -> Member | None:
-        found = self._members.get(name)
-        return None if found is None else Member(name, *found, self._heard[name])
+        return self._members.get(name)
 
     def beat(self, name: str, boot: bytes, busy: str, now: float) -> Departure | None:
         """A heartbeat came; says who departed by it, when another incarnation takes over the name."""
         before = self._members.get(name)
-        self._members[name] = boot, busy
+        self._members[name] = Member(name, boot, busy, now)
         self.heard(name, now)
-        if before is not None and before[0] != boot:
-            return Departure(name, before[0], "it was started anew, and what the old process held is gone")
+        if before is not None and before.boot != boot:
+            return Departure(name, before.boot, "it was started anew, and what the old process held is gone")
         return None
 
     def heard(self, name: str, now: float) -> None:
         """Anything at all came from a party; that is as good as a heartbeat."""
         if name in self._members:
-            self._heard[name] = now
             self._deadlines[name] = now + self.silence
             self._broken.discard(name)
 
@@ -83,7 +80,7 @@ class Roster:
     def leave(self, name: str, boot: bytes) -> Departure | None:
         """A party said that it goes."""
         member = self._members.get(name)
-        if member is None or member[0] != boot:
+        if member is None or member.boot != boot:
             return None
         self._forget(name)
         return Departure(name, boot, "it left")
@@ -92,14 +89,13 @@ class Roster:
         """Those whose time is over; they are here no longer."""
         departures = []
         for name in [name for name, deadline in self._deadlines.items() if now > deadline]:
-            boot, _ = self._members[name]
-            reason = f"nothing was heard of it for {now - self._heard[name]:.0f} s"
+            reason = f"nothing was heard of it for {self.silence:g} s"
             if name in self._broken:
                 reason = "its connection broke and it did not come back (was the process killed?)"
-            departures.append(Departure(name, boot, reason))
+            departures.append(Departure(name, self._members[name].boot, reason))
             self._forget(name)
         return departures
 
     def _forget(self, name: str) -> None:
-        del self._members[name], self._heard[name], self._deadlines[name]
+        del self._members[name], self._deadlines[name]
         self._broken.discard(name)
