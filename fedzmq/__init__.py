@@ -14,17 +14,23 @@ from fedzmq.errors import (
     BrokerUnreachable,
     ClusterError,
     DataError,
+    FederatedMember,
     FedzmqError,
     GetNotPermittedError,
     InvalidName,
+    InvalidTensorForRemoteGet,
     LimitExceeded,
     MissingExtraError,
     ModelError,
     NameTaken,
     NeedsValueError,
     NotEnoughWorkers,
+    NotInPlaceError,
+    ObjectNotFoundError,
     OperationRefused,
+    PlanArgumentError,
     PlanError,
+    PlanNotBuilt,
     PointerError,
     ProtocolError,
     RemoteError,
@@ -43,6 +49,15 @@ if TYPE_CHECKING:
     from fedzmq.client.client import Client, connect
     from fedzmq.client.hook import TorchHook
     from fedzmq.client.virtual import VirtualWorker
+    from fedzmq.datasets.base_dataset import BaseDataset
+    from fedzmq.datasets.federate import federate
+    from fedzmq.datasets.federated_dataset import FederatedDataset
+    from fedzmq.datasets.federated_loader import FederatedDataLoader
+    from fedzmq.federated.model_arithmetic import federated_avg
+    from fedzmq.pointers.multi_pointer import MultiPointer, combine_pointers
+    from fedzmq.recording.decorators import func2plan, plan
+    from fedzmq.recording.plan import Plan
+    from fedzmq.recording.plan_pointer import fetch_plan
     from fedzmq.testing.cluster import LocalCluster
 
     __version__: str
@@ -50,22 +65,33 @@ if TYPE_CHECKING:
 __all__ = [
     "AddressError",
     "AddressInUse",
+    "BaseDataset",
     "BrokerUnreachable",
     "Client",
     "ClusterError",
     "DataError",
+    "FederatedDataLoader",
+    "FederatedDataset",
+    "FederatedMember",
     "FedzmqError",
     "GetNotPermittedError",
     "InvalidName",
+    "InvalidTensorForRemoteGet",
     "LimitExceeded",
     "LocalCluster",
     "MissingExtraError",
     "ModelError",
+    "MultiPointer",
     "NameTaken",
     "NeedsValueError",
     "NotEnoughWorkers",
+    "NotInPlaceError",
+    "ObjectNotFoundError",
     "OperationRefused",
+    "Plan",
+    "PlanArgumentError",
     "PlanError",
+    "PlanNotBuilt",
     "PointerError",
     "ProtocolError",
     "RemoteError",
@@ -80,15 +106,32 @@ __all__ = [
     "VirtualWorker",
     "WorkerLost",
     "WorkerNotFoundError",
+    "combine_pointers",
     "connect",
+    "federate",
+    "federated_avg",
+    "fetch_plan",
+    "func2plan",
+    "plan",
 ]
 
 _LAZY = {
+    "MultiPointer": "fedzmq.pointers.multi_pointer",
+    "combine_pointers": "fedzmq.pointers.multi_pointer",
     "Client": "fedzmq.client.client",
     "connect": "fedzmq.client.client",
     "LocalCluster": "fedzmq.testing.cluster",
     "TorchHook": "fedzmq.client.hook",
     "VirtualWorker": "fedzmq.client.virtual",
+    "Plan": "fedzmq.recording.plan",
+    "BaseDataset": "fedzmq.datasets.base_dataset",
+    "FederatedDataLoader": "fedzmq.datasets.federated_loader",
+    "FederatedDataset": "fedzmq.datasets.federated_dataset",
+    "federate": "fedzmq.datasets.federate",
+    "federated_avg": "fedzmq.federated.model_arithmetic",
+    "fetch_plan": "fedzmq.recording.plan_pointer",
+    "func2plan": "fedzmq.recording.decorators",
+    "plan": "fedzmq.recording.decorators",
 }
 
 

@@ -6,15 +6,21 @@ FedzmqError
 │   ├── InvalidName            a party or a topic cannot be called that
 │   ├── MissingExtraError      an optional package is not installed
 │   ├── DataError              a data set is missing, unreadable or of the wrong form
+│   ├── FederatedMember        a data set is part of a federated one, which has to let it go first
 │   ├── ModelError             a model or its loss cannot be used as asked
 │   ├── RunFolderError         the folder of a run cannot be made or written
 │   ├── PlanError              a computation cannot be recorded, or a plan does not check
+│   │   ├── PlanNotBuilt       nobody has said yet what the plan's arguments look like
+│   │   └── PlanArgumentError  an argument is not what the plan was built for
 │   ├── OperationRefused       the operation is not on the closed list
 │   ├── NeedsValueError        the program needs a value that lives on a worker
 │   ├── TensorsNotCollocatedException   operands live in different places
 │   ├── PointerError           a pointer cannot be used this way (fetched twice, released, pickled, ...)
+│   │   ├── InvalidTensorForRemoteGet   it points to no pointer
+│   │   └── NotInPlaceError    one tensor cannot become several in place
 │   └── WorkerNotFoundError    no worker of that name is known here
 ├── RemoteError                a command failed on the worker: the user's program, a retry repeats it
+│   └── ObjectNotFoundError    it names a tensor that is not on the worker: it was cleared, or dropped
 ├── UpdateRefused              a worker's update would spoil the model; it is left out, and the worker is named
 ├── GetNotPermittedError       the owner of the data does not let it leave
 ├── ProtocolError              the peer sent what no fedzmq sends: a retry changes nothing
@@ -79,6 +85,17 @@ class DataError(UsageError):
         self.reason = reason
 
 
+class FederatedMember(UsageError, ValueError):
+    """A data set that is part of a federated one cannot leave its worker by itself. A ValueError too, as in PySyft."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__(
+            f"the data set on worker {worker!r} is part of a federated one, which would lose it; "
+            f"take it out with .get_dataset({worker!r})"
+        )
+        self.worker = worker
+
+
 class ModelError(UsageError):
     """A model, or its loss, that cannot be used as asked."""
 
@@ -99,6 +116,30 @@ class RunFolderError(UsageError):
 
 class PlanError(UsageError):
     """A computation that cannot be recorded as a plan, or a plan that does not check."""
+
+
+class PlanNotBuilt(PlanError, RuntimeError):
+    """A plan that does not know yet what its arguments look like. A RuntimeError too, as in PySyft."""
+
+    def __init__(self, plan: str) -> None:
+        super().__init__(
+            f"the plan {plan!r} has not been built: call {plan}.build(...) with tensors like its arguments, or "
+            f"declare it with args_shape=[...]"
+        )
+        self.plan = plan
+
+
+class PlanArgumentError(PlanError, TypeError, ValueError):
+    """An argument that is not what a plan was built for.
+
+    A TypeError, as a wrong argument is everywhere, and a ValueError, as a wrong shape is in PySyft.
+    """
+
+    def __init__(self, plan: str, place: str, reason: str) -> None:
+        super().__init__(f"the plan {plan!r}: {place} {reason}")
+        self.plan = plan
+        self.place = place
+        self.reason = reason
 
 
 class OperationRefused(UsageError):
@@ -142,6 +183,28 @@ class PointerError(UsageError):
     """A pointer used in a way that it cannot serve: fetched twice, released, pickled."""
 
 
+class InvalidTensorForRemoteGet(PointerError):
+    """`remote_get` on a pointer that points to a tensor. It has the name under which users of PySyft look for it."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(
+            f"{shown} points to a tensor and not to a pointer, so that its worker has nothing to get; "
+            ".get() brings the tensor here"
+        )
+        self.shown = shown
+
+
+class NotInPlaceError(PointerError, NotImplementedError):
+    """One tensor cannot become several in place. A NotImplementedError too, as in PySyft."""
+
+    def __init__(self, workers: tuple[str, ...]) -> None:
+        super().__init__(
+            f"one tensor cannot live on {' and '.join(workers)} in place; .send({', '.join(workers)}) gives a new "
+            "pointer to a copy on each"
+        )
+        self.workers = workers
+
+
 class WorkerNotFoundError(UsageError):
     """No worker of that name is known here."""
 
@@ -183,6 +246,10 @@ class RemoteError(FedzmqError):
         self.shapes = shapes
         self.origin = origin
         self.remote_traceback = remote_traceback
+
+
+class ObjectNotFoundError(RemoteError):
+    """A command names a tensor that is not on the worker: it was cleared, or dropped."""
 
 
 class UpdateRefused(FedzmqError):

@@ -25,6 +25,7 @@ LAYERS = (
     "worker",
     "pointers",
     "recording",
+    "datasets",
     "client",
     "federated",
     "testing",
@@ -39,7 +40,7 @@ FROM_TENSORS_DOWN = LAYERS[LAYERS.index("tensors") :]
 OUTSIDE = {
     "torch": FROM_TENSORS_DOWN,
     "numpy": FROM_TENSORS_DOWN,
-    "zmq": ("transports/zeromq.py", "transports/dealer.py", "broker"),
+    "zmq": ("transports/zeromq.py", "transports/dealer.py", "broker", "testing/benchmarks/raw_echo.py"),
     "msgpack": ("wire", "session", "plans"),
     "safetensors": ("federated",),
     "matplotlib": ("federated",),

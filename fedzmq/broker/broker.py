@@ -9,18 +9,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Union
+from typing import Union, cast
 
 import zmq
 
 from fedzmq.broker.directory import Directory, Member, Seat
 from fedzmq.broker.listener import Listener
 from fedzmq.errors import InvalidName, ProtocolError, TransportClosed
+from fedzmq.transports.allocator import keep_freed_memory
 from fedzmq.transports.connection import DEPARTURES, MEDIUM
 from fedzmq.transports.names import check_name
 from fedzmq.transports.route import (
@@ -74,6 +76,7 @@ class Broker:
         report: Callable[[str], None] = lambda line: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        keep_freed_memory()
         self._listener = Listener(address, allow_remote=allow_remote)
         self._router = self._listener.router
         self.address = self._listener.address
@@ -97,20 +100,23 @@ class Broker:
         with self._serving:
             if self._closed:
                 raise TransportClosed(MEDIUM)
-            poller = zmq.Poller()
-            poller.register(self._router, zmq.POLLIN)
-            poller.register(self._stop_read, zmq.POLLIN)
+            poller = select.poll()
+            poller.register(cast(int, self._router.getsockopt(zmq.FD)), select.POLLIN)
+            poller.register(self._stop_read, select.POLLIN)
             sweep = self._clock()
+            is_dry = False
             while not self._stopping:
-                poller.poll(max(0, int((sweep - self._clock()) * 1000)) + 1)
+                if is_dry:
+                    poller.poll(max(0.0, sweep - self._clock()) * 1000 + 1)
                 now = self._clock()
-                for _ in range(BURST):
-                    if not self._step(now):
-                        break
+                is_dry = self._drain(now)
                 if now >= sweep:
                     self._sweep()
                     sweep = now + SWEEP_INTERVAL
-                self._announce()
+                    is_dry = False
+                if self._gone:
+                    self._announce()
+                    is_dry = False
 
     def start(self) -> Broker:
         """Serve in a thread of its own, until `close`."""
@@ -145,6 +151,13 @@ class Broker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _drain(self, now: float) -> bool:
+        """Route what is here; True if nothing is left, and ZeroMQ's descriptor will tell of more.
+
+        It fires once for any number of events, and sending swallows that: after anything was sent, look again.
+        """
+        return any(not self._step(now) for _ in range(BURST))
 
     def _step(self, now: float) -> bool:
         """Route one message; False if none is here."""

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 _COMMANDS = {
+    "bench": "fedzmq.cli.bench",
     "broker": "fedzmq.cli.broker",
     "train": "fedzmq.cli.train",
     "worker": "fedzmq.cli.worker",

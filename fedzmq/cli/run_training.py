@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from typing import TypedDict
 
 import torch
 
@@ -15,17 +16,21 @@ from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.client.client import Client, connect
 from fedzmq.errors import DataError, MissingExtraError
 from fedzmq.federated import plot
+from fedzmq.federated.async_trainer import AsyncTrainer
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.evaluation import Score, evaluate
 from fedzmq.federated.models import Loss, check_model, load_model, loss_for
 from fedzmq.federated.report import RoundReport
 from fedzmq.federated.run_folder import RunFolder, check_free
-from fedzmq.federated.trainer import Trainer
+from fedzmq.federated.strategies import by_name
+from fedzmq.federated.strategies.asynchronous import Asynchronous
+from fedzmq.federated.trainer import Evaluate, Trainer
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.testing.cluster import BROKER, LocalCluster
 from fedzmq.wire.limits import check_shape, check_size
+from fedzmq.wire.messages import Progress
 from fedzmq.worker.data import Data, load, name_of
 from fedzmq.worker.partition import hold_out
 
@@ -42,9 +47,18 @@ class Recipe:
     plan: bytes
 
 
+class Hooks(TypedDict):
+    """What a trainer calls while it runs."""
+
+    evaluate: Evaluate | None
+    say: Callable[[str], None]
+    hear: Callable[[str, Progress], None]
+
+
 def run_training(options: TrainingOptions, cluster: LocalCluster | None, display: TrainingDisplay) -> None:
     """Train as the options say, with the workers of `cluster` or those at the broker. Raises FedzmqError."""
     on_signal(interrupt)
+    strategy = by_name(options.strategy, **options.strategy_options)
     torch.set_num_threads(1)  # the workers are on this machine too, or the model is small enough not to mind
     if options.out is not None:
         check_free(options.out)
@@ -67,15 +81,13 @@ def run_training(options: TrainingOptions, cluster: LocalCluster | None, display
             recipe = _recipe(options, _sample_of(client, dataset, options, say))
         folder = open_ones.enter_context(RunFolder(options.out, name=dataset))
         folder.write_config(asdict(options))
-        trainer = Trainer(
-            client,
-            recipe.model,
-            recipe.plan,
-            _job(options, dataset),
-            evaluate=None if held is None else score,
-            say=say,
-            hear=display.hear,
-        )
+        hooks: Hooks = {"evaluate": None if held is None else score, "say": say, "hear": display.hear}
+        job = _job(options, dataset)
+        trainer: Trainer | AsyncTrainer
+        if isinstance(strategy, Asynchronous):
+            trainer = AsyncTrainer(client, recipe.model, recipe.plan, job, strategy=strategy, **hooks)
+        else:
+            trainer = Trainer(client, recipe.model, recipe.plan, job, strategy=strategy, **hooks)
         reports: list[RoundReport] = []
         try:
             for report in trainer.rounds():
@@ -135,6 +147,9 @@ def _job(options: TrainingOptions, dataset: str) -> TrainingJob:
         options.seed,
         options.workers,
         patience=options.patience,
+        fraction=options.fraction,
+        deadline=options.deadline,
+        quorum=options.quorum,
     )
 
 

@@ -12,7 +12,7 @@ from fedzmq.cli.ending import on_signal
 from fedzmq.cli.main import STOPPED
 from fedzmq.cli.training_display import JsonDisplay, TrainingDisplay
 from fedzmq.cli.training_options import TrainingOptions
-from fedzmq.cli.values import Count, Number, broker_address
+from fedzmq.cli.values import Count, Number, broker_address, named_values
 from fedzmq.session.roster import SILENCE
 
 
@@ -40,6 +40,34 @@ from fedzmq.session.roster import SILENCE
     default="sgd",
     show_default=True,
     help="The workers' optimizer.",
+)
+@click.option(
+    "--strategy",
+    default="fedavg",
+    show_default=True,
+    metavar="NAME",
+    help="How updates become the next model: fedavg, fedadam, fedprox, scaffold, median, krum; a wrong one lists all.",
+)
+@click.option(
+    "--strategy-option",
+    "strategy_options",
+    multiple=True,
+    callback=named_values,
+    metavar="NAME=VALUE",
+    help="An option of the strategy, such as mu=0.1 for fedprox. Repeatable.",
+)
+@click.option("--fraction", type=Number(min=0, max=1, min_open=True), help="Ask this share of the workers per round.")
+@click.option(
+    "--deadline",
+    type=Number(min=0),
+    metavar="SECONDS",
+    help="After so long a round goes on with what has come.",
+)
+@click.option(
+    "--quorum",
+    type=Count(),
+    metavar="N",
+    help="With --deadline: answers that a round needs to go on without the rest.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same model.")
 @click.option(
@@ -100,7 +128,7 @@ from fedzmq.session.roster import SILENCE
     help="How long to wait for workers that are missing.",
 )
 def command(**options: object) -> None:
-    """Train a model by federated averaging: each worker on its own data, no row of which leaves it.
+    """Train a model by federated averaging: each worker on its own data, of which no row is sent.
 
     With no options: handwritten digits, split by label skew over two workers on this machine.
     """

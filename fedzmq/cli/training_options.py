@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fedzmq.errors import UsageError
@@ -22,6 +23,11 @@ class TrainingOptions:
     batch_size: int
     lr: float
     optimizer: str
+    strategy: str
+    strategy_options: Mapping[str, str]
+    fraction: float | None
+    deadline: float | None
+    quorum: int | None
     seed: int
     data: str
     dataset: str | None
@@ -43,6 +49,8 @@ class TrainingOptions:
             )
         if self.no_evaluation and self.dataset is None:
             raise UsageError("--no-evaluation needs --dataset NAME: what the workers call their data")
+        if self.quorum is not None and self.deadline is None:
+            raise UsageError("--quorum needs a --deadline in seconds; with 0, a round is over with its quorum")
 
     def beginning(self) -> str:
         """What is waited for until the first round, in words."""

@@ -39,6 +39,17 @@ def part_number(ctx: click.Context, param: click.Parameter, value: str | None) -
     return int(number), int(of)
 
 
+def named_values(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Each `name=value`, as a map: a callback."""
+    found: dict[str, str] = {}
+    for each in values:
+        name, equals, value = each.partition("=")
+        if not (name and equals and value):
+            raise click.BadParameter(f"{each!r} is not NAME=VALUE, such as mu=0.1")
+        found[name] = value
+    return found
+
+
 def broker_address(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """The address of a broker, for another process to connect to: a callback. Raises AddressError."""
     if value is not None and value.startswith("memory://"):

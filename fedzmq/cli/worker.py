@@ -23,7 +23,7 @@ from fedzmq.session.roster import SILENCE
     "sources",
     multiple=True,
     metavar="[NAME=]SOURCE",
-    help="Data to train on, which never leaves: a built-in name (digits), a .csv, .npz or .parquet file, or "
+    help="Data to train on, of which no row is sent: a built-in name (digits), a .csv, .npz or .parquet file, or "
     "module:function of your own. Clients know it by NAME (default: the file's name without its ending). Repeatable.",
 )
 @click.option(

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
+from fedzmq.client.local_worker import LocalWorker
 from fedzmq.client.session_line import SessionLine
 from fedzmq.client.worker_handle import WorkerHandle
+from fedzmq.datasets.federate import install
 from fedzmq.errors import (
     BrokerUnreachable,
     NotEnoughWorkers,
@@ -18,13 +22,17 @@ from fedzmq.errors import (
     WorkerLost,
     WorkerNotFoundError,
 )
-from fedzmq.pointers.verbs import install
+from fedzmq.pointers.destination import DIRECTORIES
+from fedzmq.pointers.pointer import Pointer
 from fedzmq.session.endpoint import Endpoint
+from fedzmq.session.packet import Lane
 from fedzmq.session.roster import SILENCE, Roster
 from fedzmq.session.session import Peer
+from fedzmq.tensors.buffers import room
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.registry import connect as connect_transport
-from fedzmq.wire.codec import decode
+from fedzmq.wire.codec import decode, encode
+from fedzmq.wire.messages import Lost
 
 SLICE = 0.1  # seconds that one look at the mailbox lasts, so that other threads have their turn
 ASK_EVERY = 1.0  # seconds between two calls of the roll while somebody is missed
@@ -49,12 +57,16 @@ class Client:
 
     def __init__(self, connection: Connection, *, silence: float = SILENCE, tended: bool = True) -> None:
         install()  # whoever has a client wants `tensor.send(...)`
-        self.endpoint = Endpoint(connection, is_worker=False, roster=Roster(silence))
+        self.endpoint = Endpoint(connection, is_worker=False, roster=Roster(silence), room=room)
         self.endpoint.departed = self._departed
         self.endpoint.ticked = self._flush
         self._lines: dict[Peer, SessionLine] = {}
         self._handles: dict[str, WorkerHandle] = {}
+        self._ways: dict[Peer, set[Peer]] = {}  # which workers may wait for tensors of which
         self._is_closed = False
+        self._may_wait = tended
+        self.home = LocalWorker(self)
+        DIRECTORIES.add(self)
         if tended:
             self.endpoint.start()
 
@@ -81,16 +93,61 @@ class Client:
         if handle is not None and not handle.is_lost:
             return handle
         roster = self.endpoint.presence.roster
-        if not self._missed(lambda: roster.get(name) is not None, timeout):
-            raise WorkerNotFoundError(
-                name,
-                tuple(member.name for member in roster.members()),
-                f"start it with `fedzmq worker --id {name} --broker {self.address}`",
-            )
+        wait = timeout if self._may_wait or roster.silence < math.inf else 0.0
+        if not self._missed(lambda: roster.get(name) is not None, wait):
+            start = f"start it with `fedzmq worker --id {name} --broker {self.address}`"
+            raise WorkerNotFoundError(name, self.names(), start if self._may_wait else "")
         member = roster.get(name)
         assert member is not None
         handle = self._handles[name] = WorkerHandle(self, self.open_line(name, member.boot))
         return handle
+
+    @property
+    def me(self) -> LocalWorker:
+        """This process, as a place to move tensors to."""
+        return self.home
+
+    def find(self, name: str) -> WorkerHandle | None:
+        """The handle of a worker that is known to be here; never waits."""
+        handle = self._handles.get(name)
+        if handle is not None and not handle.is_lost:
+            return handle
+        if self._is_closed or self.endpoint.presence.roster.get(name) is None:
+            return None
+        return self.worker(name)
+
+    def names(self) -> tuple[str, ...]:
+        """The workers that are known to be here."""
+        here = {name for name, handle in self._handles.items() if not handle.is_lost}
+        return tuple(sorted(here | {member.name for member in self.endpoint.presence.roster.members()}))
+
+    def get_worker(self, worker: Any, fail_hard: bool = False) -> Any:
+        """The handle of a worker by its id, or what was given where none is known.
+
+        With `fail_hard` an unknown one raises WorkerNotFoundError.
+        """
+        if isinstance(worker, WorkerHandle | LocalWorker):
+            return worker
+        found = self.find(str(worker))
+        if found is None and str(worker) == self.home.name:
+            return self.home
+        if found is None and fail_hard:
+            raise WorkerNotFoundError(str(worker), self.names())
+        return worker if found is None else found
+
+    def search(self, *terms: str | Iterable[str]) -> dict[str, list[Pointer]]:
+        """What `WorkerHandle.search` finds on every worker, by the worker's name; those without are left out."""
+        handles = [self.worker(name) for name in self.names()]
+        found = [(handle.name, handle.search(*terms)) for handle in handles]
+        return {name: pointers for name, pointers in found if pointers}
+
+    def adopt(self, handle: WorkerHandle) -> None:
+        """Know a worker by a handle that was made elsewhere."""
+        self._handles[handle.name] = handle
+
+    def expect(self, source: Peer, target: Peer) -> None:
+        """The target may wait for tensors of the source from now on, and is told when that one is gone."""
+        self._ways.setdefault(source, set()).add(target)
 
     def open_line(self, name: str, boot: bytes) -> SessionLine:
         """A new line to that incarnation of a worker, which need not have shown a sign of life."""
@@ -124,6 +181,7 @@ class Client:
         if self._is_closed:
             return
         self._is_closed = True
+        DIRECTORIES.remove(self)
         self.endpoint.close()
         for line in self._lines.values():
             line.end(TransportClosed(self.endpoint.connection.name))
@@ -163,6 +221,9 @@ class Client:
         line = self._lines.pop(peer, None)
         if line is not None:
             line.end(WorkerLost(peer.name, reason))
+        for target in self._ways.pop(peer, ()):
+            with suppress(WorkerLost):
+                self.endpoint.post(target, [encode([Lost(peer.name, peer.boot)])], lane=Lane.CONTROL)
 
     def _flush(self) -> None:
         for handle in list(self._handles.values()):

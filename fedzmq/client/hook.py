@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from fedzmq.client.client import Client
-from fedzmq.pointers.verbs import install
+from fedzmq.datasets.federate import install
 from fedzmq.transports.memory import MemoryConnection
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class TorchHook:
         # Nobody can fall silent in one process, so nobody has to look after heartbeats.
         connection = MemoryConnection(f"memory://hook-{os.urandom(4).hex()}", "me")
         self.client = Client(connection, silence=math.inf, tended=False)
+        self.local_worker = self.client.home
         self.virtual_workers: dict[str, VirtualWorker] = {}
 
     def close(self) -> None:

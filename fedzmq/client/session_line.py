@@ -39,7 +39,7 @@ class SessionLine:
         return self._end is not None
 
     def post(self, frames: list[Buffer]) -> None:
-        ticket = self._endpoint.post(self.peer, frames)
+        ticket = self._endpoint.post(self.peer, frames, lend=True)
         if not ticket.left:
             self._endpoint.settle(ticket, self.peer)
 

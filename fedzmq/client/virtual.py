@@ -7,7 +7,10 @@ runs them.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+import torch
 
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.transports.memory import MemoryConnection
@@ -18,17 +21,21 @@ if TYPE_CHECKING:
 
 
 class VirtualWorker(WorkerHandle):
-    """A worker called `id` in this process. Making it again gives a second handle of the same worker."""
+    """A worker called `id` in this process. Making it again gives a second handle of the same worker.
+
+    `data` are tensors that it has from the start: a search finds those with tags, and they stay when pointers go.
+    """
 
     _worker: Worker
 
-    def __init__(self, hook: TorchHook, id: str) -> None:
+    def __init__(self, hook: TorchHook, id: str, *, data: Iterable[torch.Tensor] = ()) -> None:
         client = hook.client
         first = hook.virtual_workers.get(id)
         if first is not None and not first.is_lost:
             super().__init__(client, first.line)
             self.stream = first.stream
             self._worker = first._worker
+            self._hold(data)
             return
         connection = MemoryConnection(client.address, id)
         self._worker = Worker(connection, silence=math.inf)
@@ -36,6 +43,24 @@ class VirtualWorker(WorkerHandle):
         super().__init__(client, client.open_line(id, self._worker.boot))
         self.stream.strict = hook.strict
         hook.virtual_workers[id] = self
+        client.adopt(self)
+        self._hold(data)
+
+    @property
+    def _objects(self) -> dict[int, torch.Tensor]:
+        """The tensors of this client over there, by their `id_at_location`, once all that was ordered has run."""
+        self.list_objects()  # a round trip
+        return self._worker.tensors(self.client.endpoint.connection.name)
+
+    @property
+    def stored(self) -> int:
+        """How many tensors of this client it keeps. Nothing is sent for it: what has not arrived yet is not counted."""
+        return self._worker.stored(self.client.endpoint.connection.name)
+
+    def _hold(self, data: Iterable[torch.Tensor]) -> None:
+        for tensor in data:
+            pointer = tensor.send(self, garbage_collect_data=False)  # type: ignore[attr-defined]  # a verb
+            tensor.__dict__.update(id=pointer.id_at_location, owner=self)
 
     def close(self) -> None:
         """Stop it; what it stored is gone, and its pointers say WorkerLost. Twice is fine."""

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from fedzmq.client.findings import found_by, listed
 from fedzmq.client.pending import Pending
 from fedzmq.client.session_line import SessionLine
 from fedzmq.errors import ProtocolError
 from fedzmq.plans.plan import name_of
+from fedzmq.pointers.creation import Frameworks
+from fedzmq.pointers.destination import Route
+from fedzmq.pointers.origins import origin
+from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.stream import Stream
-from fedzmq.wire.messages import DataDescribed, DatasetInfo, DefinePlan, DescribeData, Progress, TensorSpec, Train
+from fedzmq.wire.messages import (
+    Clear,
+    DataDescribed,
+    DatasetInfo,
+    DefinePlan,
+    DescribeData,
+    Local,
+    ObjectInfo,
+    Progress,
+    Seed,
+    TensorSpec,
+    Train,
+)
 
 if TYPE_CHECKING:
     from fedzmq.client.client import Client
@@ -30,6 +47,8 @@ class TrainingTask:
     options: Mapping[str, float | int | bool]
     seed: int
     report_every: float = 0.5
+    local: Local = field(default_factory=Local)
+    control: Sequence[torch.Tensor] = ()
 
 
 class WorkerHandle:
@@ -49,6 +68,62 @@ class WorkerHandle:
     def id(self) -> str:
         """The name, as users of PySyft call it."""
         return self.line.worker
+
+    @property
+    def remote(self) -> Frameworks:
+        """`worker.remote.torch.zeros(2, 3)` makes a tensor over there."""
+        return Frameworks(self.stream)
+
+    def route_from(self, source: object) -> Route | None:
+        """How another worker of the same client reaches this one; None where it is not one."""
+        if not isinstance(source, WorkerHandle) or source.client is not self.client:
+            return None
+        self.client.expect(source.line.peer, self.line.peer)
+        return Route(source.line.peer.boot, self.line.peer.boot)
+
+    def seed(self, value: int) -> None:
+        """Have this client draw over there what torch.manual_seed(value) gives. Other clients notice nothing.
+
+        Torch's own seed reaches no worker: `torch.manual_seed` is about this process.
+        """
+        self.stream.command(Seed(value), origin())
+
+    def search(self, *terms: str | Iterable[str]) -> list[Pointer]:
+        """Pointers to the tensors over there to which every term fits: a tag, or a part of the description.
+
+        They are the caller's own: they share the memory with what was found, and dropping them deletes nothing. Found
+        are this client's tensors, and those of others that they share. One round trip.
+        """
+        return found_by(self.stream, terms)
+
+    def list_objects(self) -> tuple[ObjectInfo, ...]:
+        """All that this client stores over there, without a value of it. One round trip."""
+        return listed(self.stream)
+
+    def objects_count(self) -> int:
+        """How many tensors this client stores over there. One round trip."""
+        return len(self.list_objects())
+
+    list_objects_remote = list_objects
+    objects_count_remote = objects_count
+
+    def clear_objects(self) -> WorkerHandle:
+        """Delete all that this client stores over there; what still points to it raises ObjectNotFoundError."""
+        self.stream.command(Clear(), origin())
+        return self
+
+    clear_objects_remote = clear_objects
+
+    def get_worker(self, worker: Any, fail_hard: bool = False) -> Any:
+        """See `Client.get_worker`."""
+        return self.client.get_worker(worker, fail_hard)
+
+    def add_worker(self, worker: Any) -> WorkerHandle:
+        """Itself: every worker finds every other one by way of the bus."""
+        return self
+
+    def add_workers(self, workers: Iterable[Any]) -> WorkerHandle:
+        return self
 
     @property
     def is_lost(self) -> bool:
@@ -89,16 +164,18 @@ class WorkerHandle:
                 request,
                 name,
                 task.dataset,
-                specs,
+                specs[: len(state)],
                 task.epochs,
                 task.batch_size,
                 task.optimizer,
                 dict(task.options),
                 task.seed,
                 task.report_every,
+                task.local,
+                specs[len(state) :],
             )
 
-        pending = self.line.claim(self.stream.carry(make, state))
+        pending = self.line.claim(self.stream.carry(make, [*state, *task.control]))
         pending.progress = progress
         self.stream.flush()
         return pending

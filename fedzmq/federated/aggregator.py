@@ -6,26 +6,38 @@ same bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
+from fedzmq.errors import UsageError
+from fedzmq.federated.precision import narrowed, wide
 from fedzmq.federated.update import Update
+
+Weigh = Callable[[Update], float]
+
+
+def by_examples(update: Update) -> float:
+    """An update counts as much as it has examples (McMahan et al. 2017, algorithm 1)."""
+    return update.examples
 
 
 class Aggregator:
-    """Averages the states of `workers`, weighted by their examples (McMahan et al. 2017, algorithm 1).
+    """Averages the states of `workers`. `weigh` is asked once for each update, in the order of the workers' names.
 
     Every worker is to be either added or skipped. Buffers are averaged as parameters are; integers are rounded, so that
-    a counter stays one, and a boolean goes with the majority of the examples.
+    a counter stays one, and a boolean goes with the majority of the weight.
     """
 
-    def __init__(self, workers: Iterable[str]) -> None:
+    def __init__(self, workers: Iterable[str], weigh: Weigh = by_examples) -> None:
         self._order = sorted(workers)
+        self._weigh = weigh
         self._early: dict[str, Update | None] = {}
         self._sums: list[torch.Tensor] = []
         self._dtypes: list[torch.dtype] = []
         self.examples = 0
+        self.weight: float = 0
 
     def add(self, worker: str, update: Update) -> None:
         """Fold an update in, at once if all before it in the order have come, and otherwise as soon as they have."""
@@ -37,36 +49,36 @@ class Aggregator:
         self._early[worker] = None
         self._fold()
 
-    def mean(self) -> list[torch.Tensor]:
-        """The averaged state, in the dtypes of the updates. Raises ValueError where nothing was added."""
+    def combined(self, place: int) -> torch.Tensor:
+        """The mean of the tensor at this place of the state, in float64. Raises ValueError where nothing was added."""
         if self._order:
             raise ValueError(f"the workers {', '.join(self._order)} are neither added nor skipped")
-        if self.examples == 0:
+        if not self.weight:
             raise ValueError("no update was added")
-        return [_cast(total / self.examples, dtype) for total, dtype in zip(self._sums, self._dtypes, strict=True)]
+        return self._sums[place] / self.weight
+
+    def mean(self) -> list[torch.Tensor]:
+        """The averaged state, in the dtypes of the updates. Raises ValueError where nothing was added."""
+        self.combined(0)
+        return [narrowed(self.combined(place), dtype) for place, dtype in enumerate(self._dtypes)]
+
+    def close(self) -> None:
+        """The sums can go."""
+        self._sums = []
 
     def _fold(self) -> None:
         while self._order and self._order[0] in self._early:
             update = self._early.pop(self._order.pop(0))
             if update is not None:
-                self._sum(update.state, update.examples)
+                self._sum(update.state, self._weigh(update))
+                self.examples += update.examples
 
-    def _sum(self, state: Sequence[torch.Tensor], examples: int) -> None:
+    def _sum(self, state: Sequence[torch.Tensor], weight: float) -> None:
+        if not 0 <= weight < math.inf:
+            raise UsageError(f"the strategy weighs an update by {weight:g}, and a number from 0 is needed")
         if not self._sums:
-            self._sums = [torch.zeros(tensor.shape, dtype=_wide(tensor.dtype)) for tensor in state]
+            self._sums = [torch.zeros(tensor.shape, dtype=wide(tensor.dtype)) for tensor in state]
             self._dtypes = [tensor.dtype for tensor in state]
         for total, tensor in zip(self._sums, state, strict=True):
-            total.add_(tensor.to(total.dtype), alpha=examples)
-        self.examples += examples
-
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    return torch.complex128 if dtype.is_complex else torch.float64
-
-
-def _cast(mean: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    if dtype is torch.bool:
-        return mean > 0.5
-    if not dtype.is_floating_point and not dtype.is_complex:
-        return mean.round().to(dtype)
-    return mean.to(dtype)
+            total.add_(tensor.to(total.dtype), alpha=weight)
+        self.weight += weight

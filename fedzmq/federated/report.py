@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from fedzmq.errors import DataError
@@ -15,20 +16,29 @@ from fedzmq.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A worker whose update is in the round's model; `loss` is the mean over its last epoch, on its own data."""
+    """A worker whose update is in the round's model.
+
+    loss, metrics: the means over its last epoch, on its own data. steps: how often its optimizer stepped.
+    """
 
     worker: str
     examples: int
     loss: float
     seconds: float
+    steps: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A worker that was asked and whose update is not in the round's model."""
+    """A worker that was asked and whose update is not in the round's model.
+
+    is_late: it did nothing wrong, and the round did not wait for it.
+    """
 
     worker: str
     reason: str
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +76,17 @@ class RoundReport:
         try:
             values = json.loads(line)
             numbers = {name: _number(values[name]) for name in ("loss", "train_loss")}
-            answered = tuple(Answer(**{**answer, "loss": _number(answer["loss"])}) for answer in values["answered"])
+            answered = tuple(map(_answer, values["answered"]))
             failed = tuple(Absence(**absence) for absence in values["failed"])
             return cls(**{**values, **numbers, "answered": answered, "failed": failed})
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             named = ", ".join(field.name for field in fields(cls))
             raise DataError(line[:60], f"expected the report of a round as JSON, with {named}") from error
+
+
+def _answer(values: dict[str, Any]) -> Answer:
+    metrics = {name: _number(value) for name, value in values.get("metrics", {}).items()}
+    return Answer(**{**values, "loss": _number(values["loss"]), "metrics": metrics})
 
 
 def _number(value: float | None) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
@@ -13,10 +14,16 @@ from fedzmq.tensors.dtypes import name_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Update:
-    """The state of a worker's model, parameters and then buffers, after training on so many examples."""
+    """The state of a worker's model after training on so many examples, in so many steps.
+
+    state: parameters and then buffers, without those that stay on the worker. loss: the mean over its last epoch.
+    """
 
     state: Sequence[torch.Tensor]
     examples: int
+    steps: int = 0
+    loss: float = math.nan
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 def check_update(update: Update, names: Sequence[str], state: Sequence[torch.Tensor]) -> None:
@@ -33,3 +40,9 @@ def check_update(update: Update, names: Sequence[str], state: Sequence[torch.Ten
             )
         if (new.is_floating_point() or new.is_complex()) and not bool(new.isfinite().all()):
             raise UpdateRefused(f"{name!r} holds NaN or infinity (is the learning rate too high?)")
+
+
+def needs_steps(update: Update) -> None:
+    """Raises UpdateRefused for a training that took no step."""
+    if update.steps < 1:
+        raise UpdateRefused(f"it took {update.steps} steps, and this strategy needs at least 1")

@@ -16,21 +16,35 @@ from fedzmq.errors import OperationRefused
 from fedzmq.operations.effects import RANDOM, writes, writes_now
 from fedzmq.operations.guards.guard import Guard
 from fedzmq.operations.guards.table import GUARDS
+from fedzmq.operations.listed.copies import COPIES
+from fedzmq.operations.listed.counting import COUNTING
+from fedzmq.operations.listed.decompositions import DECOMPOSITIONS
 from fedzmq.operations.listed.functional import FUNCTIONAL
 from fedzmq.operations.listed.functions import FUNCTIONS
 from fedzmq.operations.listed.inplace_methods import INPLACE_METHODS
+from fedzmq.operations.listed.layers import LAYERS
 from fedzmq.operations.listed.mathematics import MATHEMATICS
 from fedzmq.operations.listed.methods import METHODS
 from fedzmq.operations.listed.operators import OPERATORS
 from fedzmq.operations.listed.optimizers import OPTIMIZERS
+from fedzmq.operations.listed.polynomials import POLYNOMIALS
+from fedzmq.operations.listed.synonyms import SYNONYMS
+from fedzmq.operations.listed.windows import WINDOWS
 
 Operation = Callable[..., Any]
+
+_BENEATH: Any = torch._C._VariableFunctions
 
 _SUBSTITUTES: dict[Operation, str] = {
     # Memory that was not written may hold another's values: a client that asks for it is given zeros.
     torch.empty: "torch.zeros",
     torch.empty_like: "torch.zeros_like",
     torch.Tensor.new_empty: "Tensor.new_zeros",
+    # With a list of tensors these arrive as the functions beneath them.
+    _BENEATH.meshgrid: "torch.meshgrid",
+    _BENEATH.atleast_1d: "torch.atleast_1d",
+    _BENEATH.atleast_2d: "torch.atleast_2d",
+    _BENEATH.atleast_3d: "torch.atleast_3d",
 }
 
 
@@ -103,7 +117,20 @@ class Catalog:
         return number
 
 
-CATALOG = Catalog(
-    {**FUNCTIONS, **METHODS, **INPLACE_METHODS, **OPERATORS, **FUNCTIONAL, **MATHEMATICS, **OPTIMIZERS},
-    _SUBSTITUTES,
+TABLES: tuple[Mapping[str, Operation], ...] = (
+    FUNCTIONS,
+    METHODS,
+    INPLACE_METHODS,
+    OPERATORS,
+    FUNCTIONAL,
+    LAYERS,
+    MATHEMATICS,
+    DECOMPOSITIONS,
+    POLYNOMIALS,
+    COPIES,
+    COUNTING,
+    SYNONYMS,
+    WINDOWS,
+    OPTIMIZERS,
 )
+CATALOG = Catalog({name: function for table in TABLES for name, function in table.items()}, _SUBSTITUTES)

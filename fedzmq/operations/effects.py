@@ -8,13 +8,24 @@ from typing import Any
 _WRITES = {
     "Tensor.__setitem__": (0,),
     "nn.functional.batch_norm": (1, 2),
+    "nn.functional.embedding": (1,),
+    "nn.functional.embedding_bag": (1,),
     "nn.functional.instance_norm": (1, 2),
     "torch.batch_norm": (3, 4),
     "torch.instance_norm": (3, 4),
     "torch._fused_sgd_": (0, 2),
-    "torch._fused_adagrad_": (0, 2, 3),
-    "torch._fused_adam_": (0, 2, 3, 4, 5),
-    "torch._fused_adamw_": (0, 2, 3, 4, 5),
+    "torch._fused_adagrad_": (0, 2),
+    "torch._fused_adam_": (0, 2, 3, 4),
+    "torch._fused_adamw_": (0, 2, 3, 4),
+}
+_STATISTICS = frozenset({"running_mean", "running_var"})
+_KEYWORDS = {
+    "nn.functional.batch_norm": _STATISTICS,
+    "nn.functional.embedding": frozenset({"weight"}),
+    "nn.functional.embedding_bag": frozenset({"weight"}),
+    "nn.functional.instance_norm": _STATISTICS,
+    "torch.batch_norm": _STATISTICS,
+    "torch.instance_norm": _STATISTICS,
 }
 _INPLACE_OPERATORS = frozenset(
     f"Tensor.__i{name}__"
@@ -52,6 +63,10 @@ RANDOM = frozenset(
         "nn.functional.dropout2d",
         "nn.functional.dropout3d",
         "nn.functional.feature_alpha_dropout",
+        "nn.functional.fractional_max_pool2d",
+        "nn.functional.fractional_max_pool2d_with_indices",
+        "nn.functional.fractional_max_pool3d",
+        "nn.functional.fractional_max_pool3d_with_indices",
         "nn.functional.gumbel_softmax",
         "nn.functional.multi_head_attention_forward",
         "nn.functional.rrelu",
@@ -64,13 +79,19 @@ RANDOM = frozenset(
         "nn.init.uniform_",
         "nn.init.xavier_normal_",
         "nn.init.xavier_uniform_",
+        "torch.alpha_dropout",
         "torch.bernoulli",
+        "torch.binomial",
         "torch.dropout",
         "torch.dropout_",
+        "torch.feature_alpha_dropout",
+        "torch.feature_dropout",
         "torch.gru",
         "torch.lstm",
         "torch.multinomial",
+        "torch.native_dropout",
         "torch.normal",
+        "torch.pca_lowrank",
         "torch.poisson",
         "torch.rand",
         "torch.rand_like",
@@ -82,13 +103,17 @@ RANDOM = frozenset(
         "torch.rnn_relu",
         "torch.rnn_tanh",
         "torch.rrelu",
+        "torch.svd_lowrank",
     }
 )
 """Those that draw, or draw under some arguments: dropout inside a recurrent network, for example."""
 
 
-_UPDATES_STATISTICS = {
-    # The position, the keyword and the default of the argument that says whether statistics are updated.
+_WRITES_WHEN: dict[str, tuple[int, str, bool | None]] = {
+    # The position, the keyword and the default of the argument that says whether it writes: statistics are updated,
+    # or rows are renormed to a greatest norm.
+    "nn.functional.embedding": (3, "max_norm", None),
+    "nn.functional.embedding_bag": (3, "max_norm", None),
     "nn.functional.batch_norm": (5, "training", False),
     "nn.functional.instance_norm": (5, "use_input_stats", True),
     "torch.batch_norm": (5, "training", False),
@@ -107,8 +132,13 @@ def writes(name: str) -> tuple[int, ...]:
 
 def writes_now(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> tuple[int, ...]:
     """The same under these arguments: those of a normalisation in evaluation are not written, `inplace=True` is."""
-    if name in _UPDATES_STATISTICS:
-        position, keyword, default = _UPDATES_STATISTICS[name]
-        updates = arguments[position] if len(arguments) > position else keywords.get(keyword, default)
-        return writes(name) if updates else ()
+    if name in _WRITES_WHEN:
+        position, keyword, default = _WRITES_WHEN[name]
+        chosen = arguments[position] if len(arguments) > position else keywords.get(keyword, default)
+        return () if chosen is None or chosen is False else writes(name)
     return (0,) if keywords.get("inplace") is True else writes(name)
+
+
+def written_keywords(name: str) -> frozenset[str]:
+    """The names under which the arguments that it writes to, where it does, may come as keywords instead."""
+    return _KEYWORDS.get(name, frozenset())

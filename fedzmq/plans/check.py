@@ -14,6 +14,7 @@ from fedzmq.plans.plan import Plan
 from fedzmq.wire.limits import MAX_ARGUMENT_DEPTH, check_shape
 
 LOSS = "loss"
+SPARSE = 16  # registers that a plan may number for each that it fills
 
 
 def check(plan: Plan) -> None:
@@ -23,6 +24,8 @@ def check(plan: Plan) -> None:
     for slot in (*plan.parameters, *plan.buffers, *plan.columns):
         check_shape(slot.dtype, slot.shape)
     filled = set(range(1, plan.given + 1))
+    results = sum(1 if type(record[1]) is int else len(record[1]) for record in plan.records)
+    highest = plan.given + SPARSE * results  # a register takes room whether it is filled or not
     for number, record in enumerate(plan.records, 1):
         operation, result = record[0], record[1]
         if operation >= len(CATALOG):
@@ -36,12 +39,20 @@ def check(plan: Plan) -> None:
                 continue
             if register in filled:
                 raise PlanError(f"{where} fills register {register} a second time")
+            if register > highest:
+                raise PlanError(f"{where} fills register {register}, and {highest} are enough for this plan")
             filled.add(register)
-    if not plan.outputs or plan.outputs[0].name != LOSS:
-        raise PlanError(f"the first output of a plan is called {LOSS!r}")
+    if not plan.outputs:
+        raise PlanError("the plan gives nothing back")
     for output in plan.outputs:
         if output.register not in filled:
             raise PlanError(f"the output {output.name!r} is register {output.register}, which nothing fills")
+
+
+def check_training(plan: Plan) -> None:
+    """Raises PlanError where a plan, good otherwise, cannot be trained."""
+    if plan.outputs[0].name != LOSS:
+        raise PlanError(f"the first output of a plan that is trained is called {LOSS!r}")
 
 
 def _read(record: list[Any], where: str) -> Iterator[int]:

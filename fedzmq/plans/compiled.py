@@ -27,12 +27,14 @@ _Run = Callable[[_Registers], None]
 _Get = Callable[[_Registers], Any]
 
 
-def compile_plan(plan: Plan, most_bytes: int = MOST_BYTES) -> Step:
+def compile_plan(plan: Plan, most_bytes: int | None = MOST_BYTES) -> Step:
     """`step(rows, *parameters, *buffers, *columns, *constants)` gives the outputs in the plan's order.
 
     `rows` is the number of examples in the batch. Buffers are changed in place, as the recorded program did. The plan
     has been checked; what its arguments hold has not, and raises ProtocolError or OperationRefused. A result of more
-    than `most_bytes` is refused where the arguments tell its size.
+    than `most_bytes` is refused where the arguments tell its size; with None nothing is refused, which is for a plan
+    that is run here on what belongs to whoever runs it. An exception of a step has the number of the
+    operation that raised it as `failed_operation`.
     """
     last_use: dict[int, int] = {}
     runs: list[_Run] = []
@@ -43,16 +45,20 @@ def compile_plan(plan: Plan, most_bytes: int = MOST_BYTES) -> Step:
     for register, place in last_use.items():
         if register > plan.given and register not in outputs:
             spent[place].append(register)
-    steps = list(zip(runs, spent, strict=True))
+    steps = list(zip(runs, spent, plan.records, strict=True))
     registers = 1 + max([plan.given, *last_use])
 
     def step(rows: int, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
         held: _Registers = [rows, *given]
         held += [None] * (registers - len(held))
-        for run, done in steps:
-            run(held)
-            for register in done:
-                held[register] = None
+        try:
+            for run, done, record in steps:  # noqa: B007 - the exception needs it
+                run(held)
+                for register in done:
+                    held[register] = None
+        except Exception as error:
+            error.failed_operation = record[0]  # type: ignore[attr-defined]  # ours alone
+            raise
         return tuple([held[register] for register in outputs])
 
     return step
@@ -74,7 +80,7 @@ class _Later:
 class _Resolved:
     """Turns one record into a function of the registers, and notes which registers it uses."""
 
-    def __init__(self, place: int, last_use: dict[int, int], most_bytes: int) -> None:
+    def __init__(self, place: int, last_use: dict[int, int], most_bytes: int | None) -> None:
         self._place = place
         self._last_use = last_use
         self._most_bytes = most_bytes
@@ -83,7 +89,7 @@ class _Resolved:
     def record(self, record: Sequence[Any]) -> _Run:
         number, result, mask, values = record[:4]
         function, guard = CATALOG.function(number), CATALOG.guard(number)
-        if guard is not None:
+        if guard is not None and self._most_bytes is not None:
             function = _guarded(function, guard, self._most_bytes)
         arguments = [
             self._register(value) if mask >> index & 1 else unpack(value, self._scope)

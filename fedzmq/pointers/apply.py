@@ -6,7 +6,6 @@ The pointer's own fast path serves the calls that need none of this, and keeps t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -14,14 +13,17 @@ import torch
 from fedzmq.errors import OperationRefused
 from fedzmq.operations.arguments import pack
 from fedzmq.operations.catalog import CATALOG
-from fedzmq.pointers.effects import Effect, Output, Unforeseeable
+from fedzmq.operations.effects import written_keywords
+from fedzmq.pointers.decomposed import DECOMPOSED, into_out
+from fedzmq.pointers.effects import Effect, Output, Unforeseeable, Written
 from fedzmq.pointers.graph import Node
 from fedzmq.pointers.meeting import check_local, check_written, meet
 from fedzmq.pointers.metadata import CONSTANT, INNER, LEAF, Meta, meta
 from fedzmq.pointers.modes import Modes, ambient
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.reference import Reference
-from fedzmq.pointers.remote import Remote
+from fedzmq.pointers.refusals import name_of, why
+from fedzmq.pointers.remote import ORDINARY, Remote
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.signature import GETITEM, SETITEM, Signature, count_operands, filled
 from fedzmq.pointers.stream import Stream
@@ -32,63 +34,76 @@ BLIND = frozenset(getattr(torch, name) for name in ("_fused_sgd_",) if hasattr(t
 
 
 def apply(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Of pointers, on the worker where they are."""
     if kwargs.get("out") is not None:
-        return _into_out(func, args, kwargs)
+        return into_out(func, args, kwargs)
+    in_parts = DECOMPOSED.get(func)
+    if in_parts is not None:
+        result = in_parts(*args, **kwargs)
+        if result is not ORDINARY:
+            return result
     # The worker computes where it computes: a device in a program is that of the pointers it read it from.
     kwargs = {name: value for name, value in kwargs.items() if name not in ("device", "out")}
-    number = CATALOG.numbers.get(func)
-    if number is None:
-        raise OperationRefused(name_of(func))
-    operation = CATALOG.names[number]
-    signature = Signature(func)
-    parts = [func, *_parts(func, signature, args)]
-    for name, value in kwargs.items():
-        parts.append(name)
-        parts.append(signature.of(value))
-    operands = signature.operands
-    first = next((operand for operand in operands if isinstance(operand, Remote)), None)
+    call = _Call(func, args, kwargs)
+    first = next((operand for operand in call.operands if isinstance(operand, Remote)), None)
     if first is None:
-        raise OperationRefused(operation, "a pointer is hidden among its arguments where it cannot be found")
-    stream = first._ref.stream
+        raise OperationRefused(call.operation, "a pointer is hidden among its arguments where it cannot be found")
+    return _perform_or_learn(call, first._ref.stream, type(first))
+
+
+def create(
+    stream: Stream, cls: type[Remote], func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """What a function of no operands gives (`torch.zeros`, `torch.rand`), made on the stream's worker."""
+    kwargs = {name: value for name, value in kwargs.items() if name != "device"}
+    if stream.device.type != "cpu":
+        kwargs["device"] = stream.device
+    return _perform_or_learn(_Call(func, args, kwargs, creates=True), stream, cls)
+
+
+class _Call:
+    """One call, as it is looked up and as it is sent."""
+
+    __slots__ = ("args", "func", "kwargs", "number", "operands", "operation", "parts", "signature")
+
+    def __init__(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], creates: bool = False
+    ) -> None:
+        number = CATALOG.numbers.get(func)
+        if number is None:
+            raise OperationRefused(name_of(func), *why(func))
+        self.func, self.args, self.kwargs, self.number = func, args, kwargs, number
+        self.operation = CATALOG.names[number]
+        self.signature = signature = Signature(func, creates)
+        self.parts = [func, *_parts(func, signature, args)]
+        for name, value in kwargs.items():
+            self.parts.append(name)
+            self.parts.append(signature.of(value))
+        self.operands = signature.operands
+
+
+def _perform_or_learn(call: _Call, stream: Stream, cls: type[Remote]) -> Any:
+    operands = call.operands
     modes = ambient(stream.device.type)
-    check_local(operation, operands, modes.grad, stream.strict)
+    check_local(call.operation, operands, modes.grad, stream.strict)
     apart = any(isinstance(operand, Remote) and operand._ref.stream is not stream for operand in operands)
-    parts.append(modes)
-    key = tuple(parts)
+    key = (*call.parts, modes)
     effect = stream.effects.get(key)
     if effect is None:
         try:
-            effect = _learn(stream, func, number, args, kwargs, operands)
+            effect = _learn(stream, call)
         except Unforeseeable:
-            if apart:
-                return meet(operation, func, args, kwargs, operands, None)
-            return _probe(stream, number, modes, args, kwargs, signature)
+            effect = _in_place_unseen(call, modes)
+            if effect is None:
+                if apart:
+                    return meet(call.operation, call.func, call.args, call.kwargs, operands, None)
+                return _probe(stream, modes, call, cls)
         stream.effects.add(key, effect)
     if apart:
-        return meet(operation, func, args, kwargs, operands, effect)
+        return meet(call.operation, call.func, call.args, call.kwargs, operands, effect)
     if effect.written:
-        check_written(operation, operands, effect)
-    return _perform(stream, effect, modes, args, kwargs, signature)
-
-
-def name_of(func: Callable[..., Any]) -> str:
-    """What to call a function in a message."""
-    known = torch.overrides.resolve_name(func)
-    return known or getattr(func, "__qualname__", None) or repr(func)
-
-
-def _into_out(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """`out=`, as the copy that it amounts to where the shape is right."""
-    out = kwargs["out"]
-    result = func(*args, **{name: value for name, value in kwargs.items() if name != "out"})
-    if isinstance(out, torch.Tensor) != isinstance(result, torch.Tensor):
-        raise OperationRefused(name_of(func), "out= names another number of tensors than it gives")
-    pairs = [(out, result)] if isinstance(out, torch.Tensor) else list(zip(out, result, strict=True))
-    for target, source in pairs:
-        if target.shape != source.shape:
-            raise OperationRefused(name_of(func), f"out= has shape {tuple(target.shape)}, not {tuple(source.shape)}")
-        target.copy_(source)
-    return out
+        check_written(call.operation, operands, effect)
+    return _perform(stream, effect, modes, call, cls)
 
 
 def _parts(func: Callable[..., Any], signature: Signature, args: tuple[Any, ...]) -> list[Any]:
@@ -99,29 +114,42 @@ def _parts(func: Callable[..., Any], signature: Signature, args: tuple[Any, ...]
     return [signature.of(arg) for arg in args]
 
 
-def _learn(
-    stream: Stream,
-    func: Callable[..., Any],
-    number: int,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    operands: Sequence[torch.Tensor],
-) -> Effect:
-    def call(fakes: Sequence[torch.Tensor]) -> Any:
+def _learn(stream: Stream, call: _Call) -> Effect:
+    args, kwargs, operands = call.args, call.kwargs, call.operands
+    if not operands:  # nothing else says where, and a fake of it costs nothing however large
+        kwargs = {**kwargs, "device": stream.effects.device}
+
+    def on_fakes(fakes: Sequence[torch.Tensor]) -> Any:
         replaced = iter(fakes)
         positional = [filled(arg, replaced) for arg in args]
-        return func(*positional, **{name: filled(value, replaced) for name, value in kwargs.items()})
+        return call.func(*positional, **{name: filled(value, replaced) for name, value in kwargs.items()})
 
     # What no version counter shows, such as the running statistics of batch_norm.
-    ends = list(accumulate(count_operands(arg) for arg in args))
-    written = [
-        operand
-        for position in CATALOG.writes_now(number, args, kwargs)
-        if position < len(args)
-        for operand in range(ends[position - 1] if position else 0, ends[position])
-        if isinstance(operands[operand], Remote)
-    ]
-    return stream.effects.learn(number, [_meta(operand) for operand in operands], call, written, func in BLIND)
+    positions = CATALOG.writes_now(call.number, args, kwargs)
+    names = written_keywords(call.operation) if positions else ()
+    into = [position in positions for position in range(len(args))] + [name in names for name in kwargs]
+    marks: list[bool] = []
+    for value, is_written in zip((*args, *kwargs.values()), into, strict=True):
+        marks += [is_written] * count_operands(value)
+    written = [operand for operand, is_written in enumerate(marks) if is_written]
+    return stream.effects.learn(
+        call.number, [_meta(operand) for operand in operands], on_fakes, written, call.func in BLIND
+    )
+
+
+def _in_place_unseen(call: _Call, modes: Modes) -> Effect | None:
+    """The effect of an operation on its first argument that cannot be foreseen: its metadata stays what it was."""
+    target = call.args[0] if call.args else None
+    if CATALOG.writes_now(call.number, call.args, call.kwargs) != (0,) or not isinstance(target, Remote):
+        return None
+    before = target._ref.meta
+    tracked = modes.grad and not call.operation.startswith("nn.init.")
+    wanted = any(isinstance(each, Remote) and each._ref.meta.kind != CONSTANT for each in call.operands)
+    after = before.of_kind(INNER) if tracked and wanted and before.kind == CONSTANT else before
+    into = (Written(0, after, None),)
+    if call.func is SETITEM:
+        return Effect(call.number, (), into, lambda tensors: None, False)
+    return Effect(call.number, (Output(after, 0, -1, None),), into, lambda tensors: tensors[0], True)
 
 
 def _meta(operand: torch.Tensor) -> Meta:
@@ -130,19 +158,11 @@ def _meta(operand: torch.Tensor) -> Meta:
     return meta(operand.shape, operand.dtype, operand.stride(), CONSTANT)
 
 
-def _perform(
-    stream: Stream,
-    effect: Effect,
-    modes: Modes,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    signature: Signature,
-) -> Any:
-    operands = signature.operands
-    shipment = Shipment(signature.elements)
-    arguments = _arguments(args, kwargs, shipment)  # raises, if at all, before anything is changed here
+def _perform(stream: Stream, effect: Effect, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
+    operands = call.operands
+    shipment = Shipment(call.signature.elements)
+    arguments = _arguments(call, shipment)  # raises, if at all, before anything is changed here
     references = _references(operands)
-    cls = _pointer_class(operands)
     tensors: list[torch.Tensor] = []
     ids: list[int] = []
     views: list[tuple[Reference, Reference]] = []
@@ -168,10 +188,6 @@ def _perform(
 
 def _references(operands: Sequence[torch.Tensor]) -> list[Reference | None]:
     return [operand._ref if isinstance(operand, Remote) else None for operand in operands]
-
-
-def _pointer_class(operands: Sequence[torch.Tensor]) -> type[Remote]:
-    return next(type(operand) for operand in operands if isinstance(operand, Remote))
 
 
 def _new(stream: Stream, output: Output, references: Sequence[Reference | None]) -> Reference:
@@ -201,39 +217,42 @@ def _nodes(references: Sequence[Reference | None], sources: tuple[int, ...] | No
     return tuple([each.node for each in chosen if each is not None and each.node is not None])
 
 
-def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any], shipment: Shipment) -> tuple[Any, ...]:
+def _arguments(call: _Call, shipment: Shipment) -> tuple[Any, ...]:
     """The end of an operation's record: mask, arguments and, where there are any, keyword arguments."""
     mask = 0
     values: list[Any] = []
-    for index, arg in enumerate(args):
+    for index, arg in enumerate(call.args):
         if isinstance(arg, Remote):
             mask |= 1 << index
             values.append(arg._ref.id)
         else:
             values.append(pack(arg, shipment.attach))
-    if kwargs:
-        return (mask, values, {name: pack(value, shipment.attach) for name, value in kwargs.items()})
+    if call.kwargs:
+        return (mask, values, {name: pack(value, shipment.attach) for name, value in call.kwargs.items()})
     return (mask, values)
 
 
-def _probe(
-    stream: Stream,
-    number: int,
-    modes: Modes,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    signature: Signature,
-) -> Any:
+def _probe(stream: Stream, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
     """The one kind of operation that waits: only the values tell how many outputs there are, or of what shape."""
-    shipment = Shipment(signature.elements)
-    record = (number, 0, *_arguments(args, kwargs, shipment))
+    shipment = Shipment(call.signature.elements)
+    record = (call.number, 0, *_arguments(call, shipment))
     first, described = stream.probe(record, modes, origin(), shipment)
-    sources = _nodes(_references(signature.operands), None)
-    cls = _pointer_class(signature.operands)
+    sources = _nodes(_references(call.operands), None)
     outputs: list[Remote] = []
     for index, tensor in enumerate(described.tensors):
-        kind = INNER if tensor.requires_grad else CONSTANT
+        kind = (INNER if modes.grad else LEAF) if tensor.requires_grad else CONSTANT
         known = meta(torch.Size(tensor.shape), dtype_of(tensor.dtype), tuple(tensor.stride), kind)
-        reference = Reference(stream, first + index, known, Node(sources) if kind else None)
+        reference = Reference(stream, first + index, known, Node(sources) if kind == INNER else None)
+        if kind == LEAF:
+            reference.become_leaf()
         outputs.append(cls.around(reference))
-    return outputs[0] if described.bare and outputs else tuple(outputs)
+    if described.bare and outputs:
+        return outputs[0]
+    return _UNFORESEEN.get(call.func, tuple)(outputs)
+
+
+# The kinds of tuple that come from operations of unforeseen outputs.
+_UNFORESEEN: dict[Callable[..., Any], Callable[[list[Remote]], Any]] = {
+    torch.linalg.lstsq: torch.return_types.linalg_lstsq,  # type: ignore[attr-defined]  # torch does not declare it
+    torch.histogramdd: lambda outputs: torch.return_types.histogramdd((outputs[0], tuple(outputs[1:]))),
+}

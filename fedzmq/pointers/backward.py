@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from fedzmq.errors import OperationRefused
-from fedzmq.pointers.graph import Leaf, Node, reachable
+from fedzmq.pointers.doorways import send_home
+from fedzmq.pointers.graph import Doorway, Leaf, Node, reachable
 from fedzmq.pointers.meeting import apart
 from fedzmq.pointers.metadata import CONSTANT, INNER, Kind
 from fedzmq.pointers.origins import origin
@@ -78,6 +79,9 @@ def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -
         ),
         origin(),
     )
+    doorways = [leaf for leaf in leaves if isinstance(leaf, Doorway)]
+    if doorways:
+        send_home(doorways, keep)
 
 
 def _new_gradient(cls: type[Remote], leaf: Leaf, kind: Kind, history: tuple[Node, ...]) -> Remote:

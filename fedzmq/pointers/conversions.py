@@ -53,7 +53,8 @@ def to(p: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         p = p.to(dtype)
     elif copy:
         p = p.clone()
-    return p if memory_format is None else p.contiguous(memory_format=memory_format)
+    stays = memory_format is None or memory_format is torch.preserve_format
+    return p if stays else p.contiguous(memory_format=memory_format)
 
 
 def type_of(p: Remote, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:

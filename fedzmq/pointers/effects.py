@@ -22,6 +22,14 @@ from fedzmq.pointers.metadata import CONSTANT, INNER, Meta, meta_of
 if TYPE_CHECKING:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
+# Steps of backward that give their first two inputs no gradient, each with the question whether it does so now: a norm
+# of order 0 counts, and reflections that there are none of are not differentiated.
+_ENDS: dict[str, Callable[[Any], bool]] = {
+    "DistBackward0": lambda node: bool(node._saved_p == 0),
+    "LinalgHouseholderProductBackward0": lambda node: node._saved_tau.numel() == 0,
+    "LinalgVectorNormBackward0": lambda node: bool(node._saved_ord == 0),
+    "OrmqrBackward0": lambda node: node._saved_input2.numel() == 0,
+}
 LIMIT = 8192  # signatures that are remembered, at least; twice as many at most
 
 
@@ -240,7 +248,9 @@ def _sources(tensor: torch.Tensor, before: list[_Before]) -> tuple[int, ...] | N
         if node is not None and node not in reached:
             reached.add(node)
             reached.add(id(getattr(node, "variable", None)))
-            stack.extend(parent for parent, _ in node.next_functions)
+            ends = _ENDS.get(type(node).__name__)
+            reaching = node.next_functions[2:] if ends is not None and ends(node) else node.next_functions
+            stack.extend(parent for parent, _ in reaching)
     found = tuple(
         index
         for index, history in wanted.items()

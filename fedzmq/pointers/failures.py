@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fedzmq.errors import FedzmqError, GetNotPermittedError, RemoteError
+from fedzmq.errors import FedzmqError, GetNotPermittedError, ObjectNotFoundError, RemoteError
 from fedzmq.wire.messages import Failure
+from fedzmq.worker.store import TensorNotStored
 
 
 def error_of(failure: Failure, worker: str, origin: str, others: int = 0) -> FedzmqError:
@@ -11,7 +12,8 @@ def error_of(failure: Failure, worker: str, origin: str, others: int = 0) -> Fed
     if failure.error == GetNotPermittedError.__name__:
         return GetNotPermittedError(failure.message)
     more = f" (and {others} more command{'s' if others > 1 else ''} failed since)" if others else ""
-    return RemoteError(
+    kind = ObjectNotFoundError if failure.error == TensorNotStored.__name__ else RemoteError
+    return kind(
         worker,
         failure.operation,
         failure.error,

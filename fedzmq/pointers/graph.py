@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from fedzmq.pointers.metadata import Meta
 
 if TYPE_CHECKING:
+    import torch
+
     from fedzmq.pointers.remote import Remote
     from fedzmq.pointers.stream import Stream
 
@@ -27,7 +29,7 @@ class Node:
 class Leaf(Node):
     """A tensor where gradients gather. Owns the release of its id: the graph may need it after its pointer is gone."""
 
-    __slots__ = ("grad", "id", "meta", "stream")
+    __slots__ = ("grad", "id", "is_collected", "meta", "stream")
 
     def __init__(self, stream: Stream, id: int, meta: Meta) -> None:
         super().__init__(())
@@ -35,9 +37,24 @@ class Leaf(Node):
         self.id = id
         self.meta = meta  # of a gradient
         self.grad: Remote | None = None
+        self.is_collected = True  # the tensor goes when nothing here refers to it any more
 
     def __del__(self) -> None:
-        self.stream.released.append(self.id)
+        if self.is_collected:
+            self.stream.released.append(self.id)
+
+
+class Doorway(Leaf):
+    """A leaf whose gradient goes on from where the tensor lives to `home`: the tensor that it was made from.
+
+    It holds no gradient after a backward, as little as any tensor in the middle of a graph does.
+    """
+
+    __slots__ = ("home",)
+
+    def __init__(self, stream: Stream, id: int, meta: Meta, home: torch.Tensor) -> None:
+        super().__init__(stream, id, meta)
+        self.home = home
 
 
 class Storage:

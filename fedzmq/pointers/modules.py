@@ -6,7 +6,6 @@ Parameter objects (`torch.utils.swap_tensors`).
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,15 +13,19 @@ import torch
 from torch import nn
 
 from fedzmq.errors import PointerError
-from fedzmq.pointers.destination import Destination
+from fedzmq.pointers.destination import Destination, Home, destination_of, worker_of
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind
 from fedzmq.pointers.pointer import Pointer
+from fedzmq.pointers.stream import Stream
+from fedzmq.pointers.swap import check_free, swap
+from fedzmq.pointers.transfer import hand_over
 
 Place = tuple[dict[str, torch.Tensor | None], str]  # where a module keeps a tensor: the table, and the key in it
 
 
-def send_module(module: nn.Module, destination: Destination) -> nn.Module:
+def send_module(module: nn.Module, *places: Destination | Home | str) -> nn.Module:
     """Parameters, buffers and gradients to a worker. What is there already stays; what is on another one is refused."""
+    destination = _one(places)
     for name, tensor in _tensors(module):
         if isinstance(tensor, Pointer) and tensor._ref.stream is not destination.stream:
             raise PointerError(
@@ -32,7 +35,8 @@ def send_module(module: nn.Module, destination: Destination) -> nn.Module:
     buffers: dict[int, Pointer] = {}
     with _rnn_weights_released(module):
         for name, tensor in _tensors(module):
-            _check_free(name, tensor)
+            if isinstance(tensor, nn.Parameter) and not isinstance(tensor, Pointer):
+                check_free(name, tensor)
         for name, (table, key) in _places(module):
             here = table[key]
             if here is None or isinstance(here, Pointer):
@@ -65,15 +69,23 @@ def get_module(module: nn.Module) -> nn.Module:
             home = nn.Parameter(value, requires_grad=tensor.requires_grad)
             if grad is not None:
                 home.grad = values[grad._ref.id, grad._ref.stream.worker]  # type: ignore[attr-defined]  # a pointer's
-            _swap(name, tensor, home)
+            swap(name, tensor, home)
     return module
 
 
-def move_module(module: nn.Module, destination: Destination) -> nn.Module:
-    """To another worker, by way of this client."""
-    pointers = [tensor for _, tensor in _tensors(module) if isinstance(tensor, Pointer)]
-    if any(pointer._ref.stream is not destination.stream for pointer in pointers):
-        get_module(module)
+def move_module(module: nn.Module, place: Destination | Home | str) -> nn.Module:
+    """To another worker, which its own one posts the tensors to. In place, and nothing is waited for."""
+    destination = destination_of(place)
+    if isinstance(destination, Home):
+        return get_module(module)
+    away = {id(tensor): (name, tensor) for name, tensor in _tensors(module) if _is_away(tensor, destination.stream)}
+    if away:
+        with _rnn_weights_released(module):
+            moved = {key: _moved(name, pointer, destination) for key, (name, pointer) in away.items()}
+            for _, (table, key) in _places(module):
+                tensor = table[key]
+                if tensor is not None and id(tensor) in moved:
+                    table[key] = moved[id(tensor)]
     return send_module(module, destination)
 
 
@@ -85,10 +97,38 @@ def location_of(module: nn.Module) -> object:
     return None
 
 
+def _one(places: tuple[Destination | Home | str, ...]) -> Destination:
+    if len(places) != 1:
+        raise PointerError(
+            f"a module goes to one worker, in place, and {len(places)} were given; "
+            ".copy().send(worker) makes another one for each"
+        )
+    return worker_of(places[0])
+
+
+def _is_away(tensor: torch.Tensor, stream: Stream) -> bool:
+    return isinstance(tensor, Pointer) and tensor._ref.stream is not stream
+
+
+def _moved(name: str, tensor: torch.Tensor, destination: Destination) -> torch.Tensor:
+    """A parameter, the same object, or a new buffer, on another worker."""
+    assert isinstance(tensor, Pointer)
+    grad = tensor.grad
+    both = [tensor._ref] if grad is None else [tensor._ref, grad._ref]  # type: ignore[attr-defined]  # a pointer's
+    new, *grads = hand_over(both, destination, [_kind(tensor), CONSTANT][: len(both)])
+    made = _kept(Pointer.around(new))
+    if grads:
+        made.grad = Pointer.around(grads[0])
+    if not isinstance(tensor, nn.Parameter):
+        return made
+    swap(name, tensor, made)
+    return tensor
+
+
 def _send_parameter(name: str, parameter: nn.Parameter, destination: Destination) -> None:
     grad = parameter.grad
     parameter.grad = None  # it would stay behind, where nothing can reach it
-    _swap(name, parameter, _kept(Pointer.around(destination.stream.put(parameter, _kind(parameter)))))
+    swap(name, parameter, _kept(Pointer.around(destination.stream.put(parameter, _kind(parameter)))))
     if grad is not None:
         parameter.grad = Pointer.around(destination.stream.put(grad))
 
@@ -102,30 +142,6 @@ def _values(pointers: list[Pointer]) -> dict[tuple[int, str], torch.Tensor]:
         for id, value in zip(ids, stream.fetch(ids), strict=True):
             values[id, stream.worker] = value
     return values
-
-
-def _check_free(name: str, tensor: torch.Tensor) -> None:
-    """Raises where `tensor` cannot be swapped. Asked for all before the first is, so that none is left half way."""
-    if isinstance(tensor, Pointer) or not isinstance(tensor, nn.Parameter):
-        return
-    uses: int = tensor._use_count()  # type: ignore[attr-defined]  # left out of torch's stubs
-    if uses > 2 or weakref.getweakrefs(tensor):
-        raise PointerError(
-            f"{name} cannot go to a worker while something computed from it is alive here: del the outputs and losses "
-            "of earlier local runs first, or compute them under torch.no_grad()"
-        )
-
-
-def _swap(name: str, tensor: torch.Tensor, other: torch.Tensor) -> None:
-    """Make `tensor` what `other` is, in the same object. Attributes that the user set on it stay."""
-    own = {key: value for key, value in tensor.__dict__.items() if key not in ("_ref", "_is_param")}
-    if isinstance(other, Pointer):
-        other._is_param = True
-    try:
-        torch.utils.swap_tensors(tensor, other)  # type: ignore[no-untyped-call]
-    except RuntimeError as error:
-        raise PointerError(f"{name} cannot change its place while something else holds it: {error}") from error
-    tensor.__dict__.update(own)
 
 
 def _kept(pointer: Pointer) -> Pointer:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from fedzmq.pointers.metadata import CONSTANT
 from fedzmq.pointers.remote import META, ORDINARY, Handler, Remote
 
 T = torch.Tensor
@@ -84,6 +85,15 @@ def is_cuda(p: Remote) -> bool:
 def get_device(p: Remote) -> int:
     index = p._ref.stream.device.index
     return -1 if index is None else index
+
+
+def dim_order(p: Remote, **kwargs: Any) -> tuple[int, ...]:
+    order: tuple[int, ...] = p._ref.meta.of_kind(CONSTANT).blank(META).dim_order(**kwargs)
+    return order
+
+
+def is_same_size(p: torch.Tensor, other: torch.Tensor) -> bool:
+    return p.shape == other.shape
 
 
 def no(*args: Any, **kwargs: Any) -> bool:
@@ -172,6 +182,7 @@ def _table() -> dict[Any, Handler]:
         _getter("is_cuda"): is_cuda,
         _getter("name"): nothing,
         _getter("_version"): zero,
+        _getter("output_nr"): zero,
         _getter("_backward_hooks"): nothing,
         _getter("_post_accumulate_grad_hooks"): nothing,
         T.size: size,
@@ -179,6 +190,10 @@ def _table() -> dict[Any, Handler]:
         T.storage_offset: zero,
         T.get_device: get_device,
         T.is_contiguous: is_contiguous,
+        T.dim_order: dim_order,
+        T.is_same_size: is_same_size,
+        torch.is_same_size: is_same_size,
+        torch.get_device: get_device,
         T.__dir__: members,
         T.__len__: length,
         T.__iter__: iterate,
@@ -192,7 +207,7 @@ def _table() -> dict[Any, Handler]:
     table |= {T.dim: ndim, T.ndimension: ndim, T.element_size: itemsize}
     table |= {T.numel: numel, T.nelement: numel, torch.numel: numel}
     both = {"is_floating_point": is_floating_point, "is_complex": is_complex, "is_signed": is_signed}
-    for name, handler in {**both, "is_conj": no, "is_neg": no, "is_inference": no}.items():
+    for name, handler in {**both, "is_conj": no, "is_neg": no, "is_inference": no, "is_distributed": no}.items():
         for home in (T, torch):
             table[getattr(home, name)] = handler
     for name in _NEVER.split():

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from fedzmq.errors import PointerError
-from fedzmq.pointers.graph import Leaf, Node, Storage
+from fedzmq.pointers.graph import Doorway, Leaf, Node, Storage
 from fedzmq.pointers.metadata import CONSTANT, INNER, LEAF, Meta
 
 if TYPE_CHECKING:
+    import torch
+
     from fedzmq.pointers.stream import Stream
 
 
@@ -56,6 +58,8 @@ class Reference:
         """The tensor is to be forgotten on the worker now; what still uses this reference raises PointerError."""
         if self.leaf is None:
             self.stream.released.append(self.id)
+        else:
+            self.leaf.is_collected = True
         self.leaf = None
         self.node = None
         self.storage = None
@@ -70,6 +74,23 @@ class Reference:
     def become_leaf(self) -> None:
         self.meta = self.meta.of_kind(LEAF)
         self.node = self.own_leaf()
+
+    def become_doorway(self, home: torch.Tensor) -> None:
+        """A leaf whose gradient goes on to `home`. Only for a tensor that is new here."""
+        if self.leaf is not None:
+            self.leaf.is_collected = False  # the doorway takes its place
+        self.meta = self.meta.of_kind(LEAF)
+        self.node = self.leaf = Doorway(self.stream, self.id, self.meta.of_kind(CONSTANT), home)
+
+    @property
+    def is_collected(self) -> bool:
+        """The tensor is forgotten on the worker when its last pointer goes."""
+        return self.leaf is None or self.leaf.is_collected
+
+    @is_collected.setter
+    def is_collected(self, value: bool) -> None:
+        if value != self.is_collected:
+            self.own_leaf().is_collected = value
 
     def become_constant(self) -> None:
         self.meta = self.meta.of_kind(CONSTANT)

@@ -19,8 +19,9 @@ from fedzmq.pointers.remote import Remote
 from fedzmq.tensors.dtypes import NAMES
 from fedzmq.wire.limits import MAX_ARRAY, MAX_RANK
 
-# True equals 1 and hashes as 1, and an effect may depend on which it is.
-TRUE, FALSE = object(), object()
+# True equals 1 and hashes as 1, and an effect may depend on which it is. A float of zero is told from the others: with
+# it dropout gives its operand itself, and a norm has no gradient.
+TRUE, FALSE, ZERO = object(), object(), object()
 GETITEM, SETITEM = torch.Tensor.__getitem__, torch.Tensor.__setitem__
 
 # Functions whose output shape depends on a float; all others are known by the mere type of their floats.
@@ -56,14 +57,17 @@ _ATOMS = frozenset({str, type(None), type(Ellipsis), torch.dtype, torch.layout, 
 
 
 class Signature:
-    """Collects what the effect of one call depends on, and its operands: pointers and local tensors, in order."""
+    """Collects what the effect of one call depends on, and its operands: pointers and local tensors, in order.
+
+    `creates` is for functions that have no operands: their floats may say how large a tensor is to be.
+    """
 
     __slots__ = ("_exact", "_loose", "elements", "operands")
 
-    def __init__(self, func: Callable[..., Any]) -> None:
+    def __init__(self, func: Callable[..., Any], creates: bool = False) -> None:
         self.operands: list[torch.Tensor] = []
         self.elements = 0  # of sequences
-        self._exact = func in EXACT_FLOATS
+        self._exact = creates or func in EXACT_FLOATS
         self._loose = func in LOOSE_INTS
 
     def of(self, value: Any) -> Hashable:
@@ -71,7 +75,7 @@ class Signature:
         if kind is int:
             return int if self._loose else value
         if kind is float:
-            return value if self._exact else float
+            return (float, value) if self._exact else float if value else ZERO
         if kind is bool:
             return TRUE if value else FALSE
         if kind in _ATOMS:

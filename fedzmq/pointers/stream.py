@@ -127,7 +127,7 @@ class Stream:
                 self._switch(modes)
             for place, tensor in zip(shipment.places, shipment.tensors, strict=True):
                 place[2] = self._attach(tensor)
-            first = self._run_of_ids(ROOM)
+            first = self.run_of_ids(ROOM)
             self._add(Probe(request, first, ROOM, list(record)), origin)
         reply, _ = self.answer(request)
         if not isinstance(reply, Described):
@@ -223,7 +223,7 @@ class Stream:
         self._add(Mode(modes.grad, autocast, name_of(modes.default_dtype)), None)
         self.modes = modes
 
-    def _run_of_ids(self, length: int) -> int:
+    def run_of_ids(self, length: int) -> int:
         # Another thread may take an id in between; the ids of a run that it broke are never used.
         while True:
             ids = [self.new_id() for _ in range(length)]

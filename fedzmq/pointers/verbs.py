@@ -8,10 +8,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from fedzmq.errors import InvalidTensorForRemoteGet, NotInPlaceError, PointerError, UsageError
 from fedzmq.pointers.copies import Copies
-from fedzmq.pointers.destination import Destination
+from fedzmq.pointers.destination import DIRECTORIES, Destination, Home, destination_of, worker_of, workers_of
+from fedzmq.pointers.labelling import add_tags, description_of, id_of, set_description, tags_of
+from fedzmq.pointers.metadata import CONSTANT, LEAF, sent_meta
 from fedzmq.pointers.modules import get_module, location_of, move_module, send_module
-from fedzmq.pointers.pointer import send_tensor
+from fedzmq.pointers.multi_pointer import MultiPointer
+from fedzmq.pointers.pointer import Pointer, send_tensor
+from fedzmq.pointers.reference import Reference
+from fedzmq.pointers.swap import check_free, swap
+
+Place = Destination | Home | str
 
 
 class Verb:
@@ -47,11 +55,10 @@ def install() -> None:
     _give(nn.Module, "move", move_module)
     _give(nn.Module, "copy", copies.copy)
     _give(nn.Module, "location", location_of, property=True)
-    _give(torch.Tensor, "send", _send)
-    _give(torch.Tensor, "get", _get)
-    _give(torch.Tensor, "move", _send)
-    _give(torch.Tensor, "copy", _copy)
-    _give(torch.Tensor, "location", _here, property=True)
+    for name, function in _OF_TENSORS.items():
+        _give(torch.Tensor, name, function)
+    for name, function in _ANSWERS_OF_TENSORS.items():
+        _give(torch.Tensor, name, function, property=True)
 
 
 def _give(to: type, name: str, function: Callable[..., Any], *, property: bool = False) -> None:
@@ -63,9 +70,50 @@ def _give(to: type, name: str, function: Callable[..., Any], *, property: bool =
     setattr(to, name, Verb(verb, name, property=property))
 
 
-def _send(tensor: torch.Tensor, destination: Destination) -> torch.Tensor:
-    """A pointer to a copy of the tensor on a worker."""
-    return send_tensor(tensor, destination)
+def _send(
+    tensor: torch.Tensor,
+    *workers: Place,
+    requires_grad: bool = False,
+    garbage_collect_data: bool = True,
+) -> torch.Tensor:
+    """A pointer to a copy of the tensor on a worker, which is named or held; a multi-pointer for several workers.
+
+    With `requires_grad` the gradient of a backward over there flows home, to the tensors that this one was computed
+    from. Without `garbage_collect_data` the tensor stays there when its pointers are gone. Raises WorkerNotFoundError.
+    """
+    places = workers_of(workers)
+    pointers = [
+        send_tensor(tensor, place, requires_grad=requires_grad, garbage_collect_data=garbage_collect_data)
+        for place in places
+    ]
+    if not pointers:
+        raise UsageError("a tensor is sent to a worker: .send(worker)")
+    return pointers[0] if len(pointers) == 1 else MultiPointer.of(pointers)
+
+
+def _send_in_place(tensor: torch.Tensor, *workers: Place, garbage_collect_data: bool = True) -> torch.Tensor:
+    """Send the tensor in place: this very object is the pointer from now on, with its id and its tags."""
+    places = workers_of(workers)
+    if len(places) > 1:
+        raise NotInPlaceError(tuple(place.name for place in places))
+    if not places:
+        raise UsageError("a tensor is sent to a worker: .send_(worker)")
+    if not tensor.is_leaf:
+        raise PointerError("this tensor is in the middle of a graph, and cannot leave it in place; use .send(worker)")
+    grad = tensor.grad
+    check_free("this tensor", tensor)
+    pointer = send_tensor(tensor, places[0], garbage_collect_data=garbage_collect_data)
+    if grad is not None:
+        tensor.grad = None  # it would stay behind, where nothing can reach it
+    swap("this tensor", tensor, pointer)
+    return tensor
+
+
+def _move(tensor: torch.Tensor, worker: Place, requires_grad: bool = False) -> torch.Tensor:
+    """As `send`; the tensor itself where it is to be here."""
+    if isinstance(destination_of(worker), Home):
+        return tensor
+    return _send(tensor, worker, requires_grad=requires_grad)
 
 
 def _get(tensor: torch.Tensor) -> torch.Tensor:
@@ -80,5 +128,56 @@ def _copy(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().clone().requires_grad_(tensor.requires_grad)
 
 
+def _remote_get(tensor: torch.Tensor) -> torch.Tensor:
+    raise InvalidTensorForRemoteGet("a tensor of this process")
+
+
 def _here(tensor: torch.Tensor) -> None:
     """None: the tensor is in this process."""
+
+
+def _owner(tensor: torch.Tensor) -> object:
+    """Whose the tensor is: this process, as the client that was made last; None before there is one."""
+    return next((directory.home for directory in DIRECTORIES.newest_first()), None)
+
+
+def _create_pointer(
+    tensor: torch.Tensor,
+    location: Place,
+    id_at_location: int,
+    owner: object = None,
+    ptr_id: int | None = None,
+    garbage_collect_data: bool = True,
+) -> Pointer:
+    """A pointer to what a worker stores under that number already, which is like this tensor. Nothing is sent."""
+    stream = worker_of(location).stream
+    kind = LEAF if tensor.requires_grad else CONSTANT
+    reference = Reference(stream, id_at_location, sent_meta(tensor, kind))
+    if kind:
+        reference.become_leaf()
+    reference.is_collected = garbage_collect_data
+    pointer = Pointer.around(reference)
+    if ptr_id is not None:
+        pointer.__dict__["id"] = ptr_id
+    return pointer
+
+
+_OF_TENSORS: dict[str, Callable[..., Any]] = {
+    "send": _send,
+    "send_": _send_in_place,
+    "get": _get,
+    "get_": _get,
+    "move": _move,
+    "copy": _copy,
+    "remote_get": _remote_get,
+    "tag": add_tags,
+    "describe": set_description,
+    "create_pointer": _create_pointer,
+}
+_ANSWERS_OF_TENSORS: dict[str, Callable[..., Any]] = {
+    "location": _here,
+    "id": id_of,
+    "owner": _owner,
+    "tags": tags_of,
+    "description": description_of,
+}

@@ -7,6 +7,7 @@ behind training.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -22,7 +23,8 @@ from fedzmq.session.roster import Departure, Roster
 from fedzmq.session.session import MOST_MESSAGE_BYTES, WINDOW_BYTES, Peer, Session
 from fedzmq.transports.connection import Buffer, Connection, Delivery
 
-TICK = 0.02  # seconds between two looks of the tender
+TICK = 0.02  # seconds between two looks whether anything is due, and of the tender
+NAP = 0.1  # the same while nothing is under way
 BULK_BYTES = 32 * 1024  # packets from this size on travel beside the others
 BURST = 256  # messages that are taken in before anything else has its turn
 REMEMBERED = 4096  # sessions that ended, kept so that their late packets are recognised
@@ -58,6 +60,7 @@ class Endpoint:
         boot: bytes | None = None,
         window: int = WINDOW_BYTES,
         most_bytes: int = MOST_MESSAGE_BYTES,
+        room: Callable[[int], Buffer] = bytearray,
     ) -> None:
         self.boot = boot if boot is not None else os.urandom(BOOT_BYTES)
         self.connection = connection
@@ -72,15 +75,17 @@ class Endpoint:
         self._clock = clock
         self._window = window
         self._most_bytes = most_bytes
+        self._room = room
         self._sessions: dict[tuple[Peer, Lane], Session] = {}
         self._ended: OrderedDict[Peer, str] = OrderedDict()
         self._epochs: dict[str, int] = {}
+        self._expected: deque[tuple[str, bytes]] = deque()  # who should show a sign of life from now on
         self._arrived: deque[Session] = deque()
         self._state = threading.RLock()  # the sessions; held for moments
         self._pumping = threading.Lock()  # the right to receive; held while waiting
         self._closed = threading.Event()
         self._tender: threading.Thread | None = None
-        self._next_tick = 0.0
+        self._next_tick = 0.0  # when to see what is due even if nothing comes
         self.presence.start()
 
     def start(self) -> None:
@@ -97,25 +102,59 @@ class Endpoint:
                 self._sessions[peer, lane] = self._session(peer, lane)
             return peer
 
-    def post(self, peer: Peer, frames: Sequence[Buffer], *, lane: Lane = Lane.COMMANDS, donate: bool = False) -> Ticket:
+    def reach(self, name: str, boot: bytes) -> Peer:
+        """The session with an incarnation of `name`, whichever side opened it; a new one where there is none.
+
+        Two that open one at the same time have opened the same.
+        """
+        with self._state:
+            for peer, _ in self._sessions:
+                if peer.name == name and peer.boot == boot:
+                    return peer
+            ended = [peer.epoch for peer in self._ended if peer.name == name and peer.boot == boot]
+            self._epochs[name] = max([self._epochs.get(name, 0), *ended])
+            self._expected.append((name, boot))
+            return self.open(name, boot)
+
+    def post(
+        self,
+        peer: Peer,
+        frames: Sequence[Buffer],
+        *,
+        lane: Lane = Lane.COMMANDS,
+        donate: bool = False,
+        lend: bool = False,
+    ) -> Ticket:
         """Send one message. Without `donate`, memory that is not bytes must not change until the ticket has left.
 
-        Raises WorkerLost when the session ended.
+        With `lend` less of it is copied, for a caller that goes on to `settle`. Raises WorkerLost when the session
+        ended.
         """
         with self._state:
             session = self._sessions.get((peer, lane))
             if session is None:
                 raise WorkerLost(peer.name, self._ended.get(peer, "the session with it was closed"))
-            ticket = session.submit(frames, donate=donate)
+            ticket = session.submit(frames, donate=donate, lend=lend)
             self._flow(session, self._clock())
             return ticket
 
+    def detach(self, ticket: Ticket, peer: Peer, lane: Lane = Lane.COMMANDS) -> None:
+        """Copy what a message still needs of its sender's memory, so that this may change."""
+        with self._state:
+            session = self._sessions.get((peer, lane))
+            if session is not None and not ticket.left:
+                session.detach(ticket)
+
     def settle(self, ticket: Ticket, peer: Peer) -> None:
         """Receive until a message has left the caller's memory. Raises WorkerLost when it never will."""
-        while not ticket.left:
-            self.pump(0.1)
-            if not ticket.left and not self.has(peer):
-                raise WorkerLost(peer.name, self._ended.get(peer, "the session with it was closed"))
+        try:
+            while not ticket.left:
+                self.pump(0.1)
+                if not ticket.left and not self.has(peer):
+                    raise WorkerLost(peer.name, self._ended.get(peer, "the session with it was closed"))
+        except BaseException:  # an interrupt: the caller goes on, and may write to what has not been sent yet
+            self.detach(ticket, peer)
+            raise
 
     def has(self, peer: Peer) -> bool:
         """The session with this peer goes on."""
@@ -123,12 +162,16 @@ class Endpoint:
 
     def take(self) -> Arrival | None:
         """The next message of the command lane that is here."""
+        if not self._arrived:
+            return None
         with self._state:
             while self._arrived:
                 session = self._arrived.popleft()
                 frames = session.take()
                 if frames is not None and (session.peer, session.lane) in self._sessions:
-                    self._flow(session, self._clock())
+                    now = self._clock()
+                    if session.has_work(now):
+                        self._flow(session, now)
                     return Arrival(session.peer, session.lane, frames)
             return None
 
@@ -170,7 +213,7 @@ class Endpoint:
                 self.connection.close()
 
     def _session(self, peer: Peer, lane: Lane) -> Session:
-        return Session(peer, lane, self.boot, window=self._window, most_bytes=self._most_bytes)
+        return Session(peer, lane, self.boot, window=self._window, most_bytes=self._most_bytes, room=self._room)
 
     def _tend(self) -> None:
         while not self._closed.wait(TICK):
@@ -183,15 +226,17 @@ class Endpoint:
                     self._closed.wait(TICK)
                 finally:
                     self._pumping.release()
-            self.ticked()
+            with contextlib.suppress(FedzmqError):  # a worker was lost just now: whoever waits for it is told
+                self.ticked()
 
     def _pump(self, timeout: float) -> None:
-        delivery = self.connection.recv(0.0)
+        now = self._clock()
+        delivery: Delivery | None = None
+        if now >= self._next_tick:
+            delivery = self.connection.recv(0.0)
+            self._tick(now, everything_heard=delivery is None)
         if delivery is None:
-            self._tick(everything_heard=True)
-            delivery = self.connection.recv(min(timeout, self._nap()))
-        elif self._clock() >= self._next_tick:
-            self._tick(everything_heard=False)
+            delivery = self.connection.recv(max(0.0, min(timeout, self._next_tick - now)))
         for _ in range(BURST):
             if delivery is None:
                 return
@@ -200,27 +245,24 @@ class Endpoint:
                 return  # somebody waits for this: what else there is to do can be done while they work
             delivery = self.connection.recv(0.0)
 
-    def _nap(self) -> float:
-        """Seconds until something is due even if nothing comes."""
-        now = self._clock()
-        with self._state:
-            due = [time for time in (session.due() for session in self._sessions.values()) if time is not None]
-        return max(0.0, min([TICK * 5, *(time - now for time in due)]))
-
-    def _tick(self, *, everything_heard: bool) -> None:
-        now = self._clock()
-        self._next_tick = now + TICK
+    def _tick(self, now: float, *, everything_heard: bool) -> None:
         is_back = self.presence.found_again(now)
+        while self._expected:
+            name, boot = self._expected.popleft()
+            self.presence.roster.beat(name, boot, "", now)
         if everything_heard:
             for departure in self.presence.tick(now):
                 self._lose(departure)
         with self._state:
-            for session in list(self._sessions.values()):
+            sessions = list(self._sessions.values())
+            for session in sessions:
                 if is_back:
                     session.hurry(now)
                 due = session.due()
                 if due is not None and due <= now:
                     self._flow(session, now)
+            is_calm = everything_heard and all(session.due() is None for session in sessions)
+        self._next_tick = now + (NAP if is_calm else TICK)
 
     def _deliver(self, delivery: Delivery) -> None:
         now = self._clock()
@@ -230,6 +272,7 @@ class Endpoint:
                     self._lose(departure)
                 return
             self.presence.roster.heard(delivery.sender, now)
+            self.bytes_received += sum(map(len, delivery.frames))
             self._receive(delivery.sender, parse(delivery.frames), now)
         except ProtocolError:
             self.refused += 1
@@ -246,10 +289,8 @@ class Endpoint:
                 session = self._admit(peer, packet)
                 if session is None:
                     return
-            before = session.ready
-            self.bytes_received += sum(len(part) for part in packet.parts)
             try:
-                session.receive(packet, now)
+                complete = session.receive(packet, now)
             except ProtocolError as error:  # the stream cannot go on without what this packet should have held
                 self._reset(peer, packet)
                 self.end(peer, f"it broke the session protocol: {error}")
@@ -258,8 +299,12 @@ class Endpoint:
                 while (message := session.take()) is not None:
                     urgent.append(Arrival(peer, packet.lane, message))
             else:
-                self._arrived.extend([session] * (session.ready - before))
-            self._flow(session, now)
+                for _ in range(complete):
+                    self._arrived.append(session)
+            if session.has_work(now):
+                self._flow(session, now)
+            elif self._next_tick > now + TICK:  # what came is to be acknowledged, with or without an answer
+                self._next_tick = now + TICK
         for arrival in urgent:
             self.urgent(arrival)
 
@@ -306,7 +351,10 @@ class Endpoint:
 
     def _flow(self, session: Session, now: float) -> None:
         for packet in session.flow(now):
-            size = sum(len(part) for part in packet.parts)
+            frames = packet.frames()
+            size = sum(map(len, frames))
             self.bytes_sent += size
             # Parts are bytes, or memory that stays as it is until it was acknowledged: the session may send them again.
-            self.connection.send(session.peer.name, packet.frames(), bulk=size >= BULK_BYTES, donate=True)
+            self.connection.send(session.peer.name, frames, bulk=size >= BULK_BYTES, donate=True)
+        if self._next_tick > now + TICK:
+            self._next_tick = now + TICK

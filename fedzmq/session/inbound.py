@@ -6,6 +6,7 @@ What it may have to hold is bounded by the credit that it granted. Time is passe
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fedzmq.errors import LimitExceeded, ProtocolError
@@ -29,17 +30,22 @@ class _Assembly:
 
 
 class Inbound:
-    """Messages from the other side, each once and in the order in which they were sent."""
+    """Messages from the other side, each once and in the order in which they were sent.
 
-    def __init__(self, window: int, most_bytes: int) -> None:
+    `room` gives memory of so many bytes, of any content, for a frame that comes in parts, and raises MemoryError.
+    """
+
+    def __init__(self, window: int, most_bytes: int, room: Callable[[int], Buffer] = bytearray) -> None:
         self._window = window
+        self._room = room
         self._most_bytes = most_bytes
         self._expected = 1
         self._early: dict[int, Packet] = {}
         self._early_bytes = 0
         self._assembly: _Assembly | None = None
         self._ready: deque[tuple[list[Buffer], int]] = deque()
-        self._released = 0  # bytes that no longer weigh on this side
+        self._received = 0  # bytes of all packets that were joined
+        self._released = 0  # of these, bytes that no longer weigh on this side
         self._limit = window
         self._told_limit = window
         self._unsaid = 0  # packets whose arrival was not yet acknowledged
@@ -61,21 +67,19 @@ class Inbound:
         """Messages that are complete and wait to be taken."""
         return len(self._ready)
 
-    def accept(self, packet: Packet, now: float) -> None:
-        """Take a packet in, whatever its place. Raises ProtocolError when it cannot be a part of this stream."""
+    def accept(self, packet: Packet, now: float) -> int:
+        """Take a packet in, whatever its place, and say how many messages became complete by it.
+
+        Raises ProtocolError when it cannot be a part of this stream.
+        """
         self._unsaid += 1
         if self._unsaid_since is None:
             self._unsaid_since = now
         number = packet.number
-        if number < self._expected or number in self._early:
-            self._repeat = True  # the sender may have missed an acknowledgement
-            return
-        if number > self._expected:
-            cost = _cost(packet)
-            if self._early_bytes + cost <= self._window:  # beyond it the sender has no credit; it will send again
-                self._early[number] = packet
-                self._early_bytes += cost
-            return
+        if number != self._expected:
+            self._set_aside(packet)
+            return 0
+        before = len(self._ready)
         self._join(packet)
         while self._early:
             following = self._early.pop(self._expected, None)
@@ -83,6 +87,7 @@ class Inbound:
                 break
             self._early_bytes -= _cost(following)
             self._join(following)
+        return len(self._ready) - before
 
     def take(self) -> list[Buffer] | None:
         """The next complete message; its bytes become credit again."""
@@ -114,8 +119,21 @@ class Inbound:
         self._repeat = False
         self._told_limit = self._limit
 
+    def _set_aside(self, packet: Packet) -> None:
+        """A packet that came before its turn, or once more."""
+        if packet.number < self._expected or packet.number in self._early:
+            self._repeat = True  # the sender may have missed an acknowledgement
+            return
+        cost = _cost(packet)
+        if self._early_bytes + cost <= self._window:  # beyond it the sender has no credit; it will send again
+            self._early[packet.number] = packet
+            self._early_bytes += cost
+
     def _join(self, packet: Packet) -> None:
         self._expected += 1
+        self._received += _cost(packet)
+        if self._received > self._limit:
+            raise LimitExceeded("the number of bytes that were sent", self._received, self._limit)
         assembly = self._assembly
         if assembly is None:
             if not packet.sizes:
@@ -123,6 +141,9 @@ class Inbound:
             total = sum(packet.sizes)
             if total > self._most_bytes:
                 raise LimitExceeded("the size of a message in bytes", total, self._most_bytes)
+            if tuple(map(len, packet.parts)) == packet.sizes:
+                self._ready.append((list(packet.parts), PACKET_OVERHEAD + total))
+                return
             assembly = self._assembly = _Assembly(packet.sizes, [])
         elif packet.sizes:
             raise ProtocolError("a packet begins a message inside another")
@@ -150,7 +171,7 @@ class Inbound:
             assembly.frames.append(part)
         else:
             if offset == 0:
-                assembly.frames.append(_room(size))
+                assembly.frames.append(self._room_for(size))
             whole = assembly.frames[-1]
             memoryview(whole)[offset : offset + length] = part
         if offset + length == size:
@@ -158,17 +179,16 @@ class Inbound:
         else:
             assembly.offset = offset + length
 
+    def _room_for(self, size: int) -> Buffer:
+        try:
+            return self._room(size)  # pages that nothing was written to yet cost no memory
+        except MemoryError:
+            raise LimitExceeded("the size of a frame in bytes", size, size - 1) from None
+
     def _release(self, cost: int) -> None:
         self._released += cost
         self._limit = self._released + self._window
 
 
 def _cost(packet: Packet) -> int:
-    return PACKET_OVERHEAD + sum(len(part) for part in packet.parts)
-
-
-def _room(size: int) -> bytearray:
-    try:
-        return bytearray(size)  # pages that nothing was written to yet cost no memory
-    except MemoryError:
-        raise LimitExceeded("the size of a frame in bytes", size, size - 1) from None
+    return PACKET_OVERHEAD + packet.size

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fedzmq.transports.connection import Buffer
 
 CHUNK_BYTES = 512 * 1024  # one part of a packet; complete messages alone keep a slow link's heartbeats alive
+MOST_CHUNK_BYTES = 1024 * 1024  # on a link that has shown that it carries such a one within FAST
+FAST = 0.5  # seconds
+SLIVER_BYTES = 64 * 1024  # so few bytes at the end of a message travel with the chunk before them
 PACKET_OVERHEAD = 64  # what a packet costs of the credit beside its parts, so that empty ones are not free
 FIRST_TIMEOUT = 1.0  # seconds, before any answer was measured
 SHORTEST_TIMEOUT = 0.5
 LONGEST_TIMEOUT = 5.0
 RESEND_BYTES = 4 * 1024 * 1024  # at most so much is sent again at once: the first of them may be all that was lost
+
+Cut = tuple[int, tuple[int, ...], Sequence[Buffer]]  # number, sizes and parts of a packet
 
 
 @dataclass(slots=True)
@@ -25,10 +30,9 @@ class _Piece:
 
     number: int
     sizes: tuple[int, ...]
-    parts: list[Buffer]
+    parts: Sequence[Buffer]
     cost: int
     first_sent: float
-    last_sent: float
     resent: bool = False
 
 
@@ -36,19 +40,23 @@ class _Piece:
 class Ticket:
     """A message on its way: `left` is true once the session no longer needs the caller's memory."""
 
-    frames: Sequence[Buffer]
+    frames: list[Buffer]
     donated: bool
+    lent: bool
     left: bool = False
+    rest: int = 0  # bytes that were not cut yet
     frame: int = 0  # where cutting goes on: which frame, and how many of its bytes are gone
     offset: int = 0
-    begun: bool = field(default=False)
+    begun: bool = False
 
 
 class Outbound:
     """Messages that are to reach the other side, each exactly once and in this order."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._chunk = CHUNK_BYTES
+        self._limit = window
         self._sent = 0  # bytes of credit used
         self._next = 1
         self._waiting: deque[Ticket] = deque()
@@ -63,21 +71,46 @@ class Outbound:
         """Nothing is waiting and everything was acknowledged."""
         return not self._waiting and not self._unacknowledged
 
+    def has_work(self, now: float) -> bool:
+        """`flow` may have something to give."""
+        return bool(self._waiting) or (self._timer is not None and now >= self._timer)
+
     @property
     def acknowledged(self) -> int:
         """The highest number up to which everything arrived."""
         return self._unacknowledged[0].number - 1 if self._unacknowledged else self._next - 1
 
-    def submit(self, frames: Sequence[Buffer], *, donate: bool) -> Ticket:
-        """Queue one message. Without `donate`, the caller's memory must stay as it is until the ticket has left."""
-        ticket = Ticket(frames, donate)
+    def submit(self, frames: Sequence[Buffer], *, donate: bool, lend: bool = False) -> Ticket:
+        """Queue one message. Without `donate`, the caller's memory must stay as it is until the ticket has left.
+
+        With `lend` it stays in use for longer, and less of it is copied: the caller waits for the ticket, and for that
+        alone, before it goes on.
+        """
+        ticket = Ticket(list(frames), donate, lend, rest=sum(map(len, frames)))
         self._waiting.append(ticket)
         return ticket
 
-    def flow(self, now: float) -> Iterator[tuple[int, tuple[int, ...], list[Buffer]]]:
-        """(number, sizes, parts) of each packet that is to be sent now: those due again, then those never sent."""
+    def detach(self, ticket: Ticket) -> None:
+        """Copy what is still needed of the caller's memory: the ticket has left.
+
+        Of one that was lent, the transport may hold what it was given last for a moment longer.
+        """
+        for index in range(ticket.frame, len(ticket.frames)):
+            whole = ticket.frames[index]
+            if type(whole) is not bytes:
+                ticket.frames[index] = bytes(memoryview(whole)[ticket.offset if index == ticket.frame else 0 :])
+                if index == ticket.frame:
+                    ticket.offset = 0
+        if ticket.lent:
+            for piece in self._unacknowledged:
+                piece.parts = [part if type(part) is bytes else bytes(part) for part in piece.parts]
+        ticket.left = True
+
+    def flow(self, now: float) -> Iterator[Cut]:
+        """What is to be sent now: packets that are due again, then those never sent."""
         if self._timer is not None and now >= self._timer:
             self._timeout = min(self._timeout * 2, LONGEST_TIMEOUT)
+            self._chunk = CHUNK_BYTES
             yield from self._again(now)
         while self._waiting:
             piece = self._cut(self._waiting[0], now)
@@ -90,17 +123,18 @@ class Outbound:
 
     def heard(self, ack: int, limit: int, now: float) -> None:
         """Everything up to `ack` arrived there, and `limit` bytes in all may be sent."""
-        self._limit = max(self._limit, limit)
-        if ack >= self._next:
-            return  # acknowledges what was never sent: not from an honest peer, and of no use
-        progress = False
-        while self._unacknowledged and self._unacknowledged[0].number <= ack:
-            piece = self._unacknowledged.popleft()
-            progress = True
-            if not piece.resent:  # an answer to a repeated packet says nothing about time (Karn and Partridge 1987)
-                self._measure(now - piece.first_sent)
-        if progress:
-            self._timer = now + self._timeout if self._unacknowledged else None
+        if limit > self._limit:
+            self._limit = limit
+        pieces = self._unacknowledged
+        if not pieces or ack < pieces[0].number or ack >= self._next:
+            return  # nothing new, or what was never sent: that is not from an honest peer, and of no use
+        while pieces and pieces[0].number <= ack:
+            piece = pieces.popleft()
+            if piece.cost > CHUNK_BYTES and not piece.resent:
+                self._chunk = MOST_CHUNK_BYTES if now - piece.first_sent < FAST else CHUNK_BYTES
+        if not piece.resent:  # an answer to a repeated packet says nothing about time (Karn and Partridge 1987)
+            self._measure(now - piece.first_sent)
+        self._timer = now + self._timeout if pieces else None
 
     def hurry(self, now: float) -> None:
         """Send everything unacknowledged again at once: what was under way is likely lost."""
@@ -112,23 +146,43 @@ class Outbound:
         """When `flow` has something to do even if nothing is heard."""
         return self._timer
 
-    def _again(self, now: float) -> Iterator[tuple[int, tuple[int, ...], list[Buffer]]]:
+    def _again(self, now: float) -> Iterator[Cut]:
         budget = RESEND_BYTES
         for piece in self._unacknowledged:
             if budget <= 0:
                 break
             budget -= piece.cost
-            piece.last_sent = now
             piece.resent = True
             yield piece.number, piece.sizes, piece.parts
         self._timer = now + self._timeout
 
     def _cut(self, ticket: Ticket, now: float) -> _Piece | None:
         """The next packet of a message, or None while credit is short."""
-        parts: list[Buffer] = []
-        room = min(CHUNK_BYTES, self._limit - self._sent - PACKET_OVERHEAD)
-        if room < 0 or (room == 0 and any(len(frame) for frame in ticket.frames)):
+        chunk = ticket.rest if ticket.rest <= self._chunk + SLIVER_BYTES else self._chunk
+        room = min(chunk, self._limit - self._sent - PACKET_OVERHEAD)
+        if room < 0 or (room == 0 and ticket.rest):
             return None
+        sizes = () if ticket.begun else tuple(map(len, ticket.frames))
+        if sizes and ticket.rest <= room:
+            parts: Sequence[Buffer] = [
+                frame if ticket.donated or type(frame) is bytes else bytes(frame) for frame in ticket.frames
+            ]
+            cost = PACKET_OVERHEAD + ticket.rest
+            ticket.rest = 0
+        else:
+            parts, cost = self._some(ticket, room)
+        ticket.begun = True
+        if not ticket.rest and (sizes or ticket.frame == len(ticket.frames)):
+            ticket.left = True
+            self._waiting.popleft()
+        self._sent += cost
+        piece = _Piece(self._next, sizes, parts, cost, now)
+        self._next += 1
+        return piece
+
+    def _some(self, ticket: Ticket, room: int) -> tuple[list[Buffer], int]:
+        """So much of a message as there is room for, and what that costs."""
+        parts: list[Buffer] = []
         cost = PACKET_OVERHEAD
         frame, offset = ticket.frame, ticket.offset
         while frame < len(ticket.frames):
@@ -137,26 +191,27 @@ class Outbound:
             take = min(size - offset, room)
             if take == 0 and size > offset:
                 break
-            if take == size and (ticket.donated or type(whole) is bytes):
-                parts.append(whole)
-            else:
-                view = memoryview(whole)[offset : offset + take]
-                parts.append(view if ticket.donated or type(whole) is bytes else bytes(view))
+            parts.append(self._part(ticket, whole, offset, take))
+            ticket.rest -= take
             room -= take
             cost += take
             offset += take
             if offset == size:
                 frame, offset = frame + 1, 0
-        sizes = () if ticket.begun else tuple(len(each) for each in ticket.frames)
-        ticket.begun = True
         ticket.frame, ticket.offset = frame, offset
-        if frame == len(ticket.frames):
-            ticket.left = True
-            self._waiting.popleft()
-        self._sent += cost
-        piece = _Piece(self._next, sizes, parts, cost, now, now)
-        self._next += 1
-        return piece
+        return parts, cost
+
+    def _part(self, ticket: Ticket, whole: Buffer, offset: int, take: int) -> Buffer:
+        is_whole = take == len(whole)
+        if ticket.donated or type(whole) is bytes:
+            return whole if is_whole else memoryview(whole)[offset : offset + take]
+        view = memoryview(whole)[offset : offset + take]
+        # The credit for the last byte comes when all but a window of them arrived. So what goes further ahead than that
+        # is no longer needed when the ticket has left. A whole frame is copied still: where both sides share memory,
+        # the receiver might keep it as it is.
+        if ticket.lent and not is_whole and ticket.rest - take > self._window:
+            return view.toreadonly()
+        return bytes(view)
 
     def _measure(self, sample: float) -> None:
         """The retransmission timeout from measured round trips (RFC 6298)."""

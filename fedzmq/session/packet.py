@@ -1,26 +1,30 @@
-"""What one party of a session puts into a transport's message: a short header, and a part of the sender's stream.
+"""What one party of a session puts into a transport's message: a header of fixed form, and a part of its stream.
 
-The header is a positional msgpack array, so there are no keys to repeat or to order.
+A message that is small and whole travels inside the header's own frame, because every frame costs each hop as much as
+its bytes do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from struct import Struct
 from typing import NamedTuple
-
-import msgpack
 
 from fedzmq.errors import ProtocolError
 from fedzmq.transports.connection import Buffer
 
-VERSION = 1
+VERSION = 2
 BOOT_BYTES = 8
-HEADER_BYTES = 512 * 1024  # room for the sizes of as many frames
 MOST_FRAMES = 70_000
 MOST_FRAME_BYTES = 1 << 40
-_FIELDS = 10
+INLINE_BYTES = 16 * 1024  # of a whole message that travels in the frame of its header
 _COUNTER = 1 << 62
+# Version, kind, lane, whether the message follows in this frame, source, target, epoch, number, ack, limit, how many
+# sizes there are; then the sizes.
+_HEADER = Struct("!4B8s8s4QI")
+_SIZES = tuple(Struct(f"!{count}Q") for count in range(9))  # of the lengths that nearly all have
+HEADER_BYTES = _HEADER.size + 8 * MOST_FRAMES
 
 
 class Kind(IntEnum):
@@ -39,8 +43,8 @@ class Lane(IntEnum):
 
 
 # By value: an enum's own look-up costs more than all other checks of a header.
-_KINDS = {int(kind): kind for kind in Kind}
-_LANES = {int(lane): lane for lane in Lane}
+_KINDS = tuple(Kind)
+_LANES = tuple(Lane)
 
 
 class Packet(NamedTuple):
@@ -63,47 +67,62 @@ class Packet(NamedTuple):
     sizes: tuple[int, ...]
     parts: Sequence[Buffer]
 
+    @property
+    def size(self) -> int:
+        """Bytes of its parts."""
+        return sum(map(len, self.parts))
+
     def frames(self) -> list[Buffer]:
-        header = (
-            VERSION,
-            int(self.kind),
-            int(self.lane),
-            self.source,
-            self.target,
-            self.epoch,
-            self.number,
-            self.ack,
-            self.limit,
-            self.sizes,
-        )
-        return [msgpack.packb(header), *self.parts]
+        kind, lane, source, target, epoch, number, ack, limit, sizes, parts = self
+        inline = bool(sizes) and sum(sizes) <= INLINE_BYTES and tuple(map(len, parts)) == sizes
+        head = _HEADER.pack(VERSION, kind, lane, inline, source, target, epoch, number, ack, limit, len(sizes))
+        if not sizes:
+            return [head, *parts]
+        head += _sizes(len(sizes)).pack(*sizes)
+        return [b"".join((head, *parts))] if inline else [head, *parts]
 
 
 def parse(frames: Sequence[Buffer]) -> Packet:
     """The packet that these frames are. Raises ProtocolError for anything else, and allocates nothing by its word."""
-    if not frames or len(frames[0]) > HEADER_BYTES:
-        raise ProtocolError("a packet needs a header frame of at most 512 KiB")
-    try:
-        header = msgpack.unpackb(
-            frames[0], use_list=False, max_str_len=0, max_bin_len=BOOT_BYTES, max_array_len=MOST_FRAMES, max_map_len=0
-        )
-    except Exception as error:  # msgpack answers hostile bytes with several unrelated exceptions
-        raise ProtocolError(f"a packet's header is not msgpack: {type(error).__name__}") from None
-    if type(header) is not tuple or len(header) != _FIELDS:
-        raise ProtocolError(f"a packet's header has {_FIELDS} fields")
-    version, kind, lane, source, target, epoch, number, ack, limit, sizes = header
-    if version != VERSION:
-        raise ProtocolError(f"the peer speaks version {version!r} of the session protocol, and this is {VERSION}")
-    for value in (epoch, number, ack, limit):
-        if type(value) is not int or not 0 <= value < _COUNTER:
-            raise ProtocolError(f"a packet holds {value!r:.40} where a counter belongs")
-    if type(source) is not bytes or type(target) is not bytes or len(source) + len(target) != 2 * BOOT_BYTES:
-        raise ProtocolError(f"an incarnation is {BOOT_BYTES} bytes")
-    if type(sizes) is not tuple:
-        raise ProtocolError("a packet's sizes are an array")
+    if not frames:
+        raise ProtocolError("a packet needs a header")
+    head = frames[0]
+    length = len(head)
+    if length and head[0] != VERSION:
+        raise ProtocolError(f"the peer speaks version {head[0]} of the session protocol, and this is {VERSION}")
+    if not _HEADER.size <= length <= HEADER_BYTES + INLINE_BYTES:
+        raise ProtocolError(f"a packet's header has {_HEADER.size} bytes or more, not {length}")
+    _, kind, lane, inline, source, target, epoch, number, ack, limit, count = _HEADER.unpack_from(head)
+    if (epoch | number | ack | limit) >= _COUNTER:
+        raise ProtocolError("a packet counts further than any session goes")
+    if kind >= len(_KINDS) or lane >= len(_LANES) or inline > 1:
+        raise ProtocolError(f"no packet has kind {kind}, lane {lane} and form {inline}")
+    if count > MOST_FRAMES:
+        raise ProtocolError(f"a message has at most {MOST_FRAMES} frames, not {count}")
+    begin = _HEADER.size + 8 * count
+    if length < begin:
+        raise ProtocolError(f"a packet's header breaks off: {length} bytes of {begin}")
+    sizes: tuple[int, ...] = _sizes(count).unpack_from(head, _HEADER.size) if count else ()
+    if count and max(sizes) > MOST_FRAME_BYTES:
+        raise ProtocolError(f"a frame has at most {MOST_FRAME_BYTES} bytes, not {max(sizes)}")
+    if not inline:
+        if length != begin:
+            raise ProtocolError(f"a packet's header has {length - begin} bytes too many")
+        parts = frames[1:]
+    elif len(frames) > 1 or sum(sizes) != length - begin:
+        raise ProtocolError(f"a packet holds {length - begin} bytes of a message of {sum(sizes)}")
+    else:
+        parts = _split(head, begin, sizes)
+    return Packet(_KINDS[kind], _LANES[lane], source, target, epoch, number, ack, limit, sizes, parts)
+
+
+def _sizes(count: int) -> Struct:
+    return _SIZES[count] if count < len(_SIZES) else Struct(f"!{count}Q")
+
+
+def _split(head: Buffer, begin: int, sizes: tuple[int, ...]) -> list[Buffer]:
+    parts: list[Buffer] = []
     for size in sizes:
-        if type(size) is not int or not 0 <= size <= MOST_FRAME_BYTES:
-            raise ProtocolError(f"a packet holds {size!r:.40} where the size of a frame belongs")
-    if type(kind) is not int or kind not in _KINDS or type(lane) is not int or lane not in _LANES:
-        raise ProtocolError(f"no packet has kind {kind!r:.40} and lane {lane!r:.40}")
-    return Packet(_KINDS[kind], _LANES[lane], source, target, epoch, number, ack, limit, sizes, frames[1:])
+        parts.append(head[begin : begin + size])
+        begin += size
+    return parts

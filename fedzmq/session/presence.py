@@ -26,6 +26,7 @@ class Presence:
         self._interval = min(SLOWEST_BEAT, roster.silence / 5)
         self._patience = min(3.0, max(1.5, roster.silence / 2))
         self._next_beat = 0.0
+        self._hears_workers = not is_worker
         self._away = True
         self._found = 0
 
@@ -40,6 +41,12 @@ class Presence:
         self._connection.subscribe(DEPARTURES)
         if self._is_worker:
             self._connection.subscribe(ROLL_CALL)
+
+    def hear_workers(self) -> None:
+        """Listen to workers too: a worker does that from its first transfer with another one on. Twice is fine."""
+        if self._is_worker and not self._hears_workers:
+            self._hears_workers = True
+            self._connection.subscribe(WORKERS)
 
     def tick(self, now: float) -> list[Departure]:
         """Publish what is due, and say who is overdue.

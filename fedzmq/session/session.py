@@ -6,8 +6,8 @@ and nothing is sent here: `receive` and `flow` turn packets into messages and me
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from fedzmq.session.inbound import Inbound
 from fedzmq.session.outbound import Outbound, Ticket
@@ -18,8 +18,7 @@ WINDOW_BYTES = 8 * 1024 * 1024  # credit that each side gives the other
 MOST_MESSAGE_BYTES = 16 * 1024**3
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """The other end of a session: a name, the incarnation behind it, and which session of this pair it is."""
 
     name: str
@@ -42,12 +41,13 @@ class Session:
         *,
         window: int = WINDOW_BYTES,
         most_bytes: int = MOST_MESSAGE_BYTES,
+        room: Callable[[int], Buffer] = bytearray,
     ) -> None:
         self.peer = peer
         self.lane = lane
         self._boot = boot
         self._outbound = Outbound(window)
-        self._inbound = Inbound(window, most_bytes)
+        self._inbound = Inbound(window, most_bytes, room)
 
     @property
     def idle(self) -> bool:
@@ -59,26 +59,36 @@ class Session:
         """Messages that can be taken."""
         return self._inbound.ready
 
-    def submit(self, frames: Sequence[Buffer], *, donate: bool) -> Ticket:
+    def submit(self, frames: Sequence[Buffer], *, donate: bool, lend: bool = False) -> Ticket:
         """Queue one message; see `Outbound.submit`."""
-        return self._outbound.submit(frames, donate=donate)
+        return self._outbound.submit(frames, donate=donate, lend=lend)
 
-    def receive(self, packet: Packet, now: float) -> None:
-        """Take in a packet of this session. Raises ProtocolError when it cannot belong to it."""
+    def detach(self, ticket: Ticket) -> None:
+        """Need the memory of a message no longer; see `Outbound.detach`."""
+        self._outbound.detach(ticket)
+
+    def receive(self, packet: Packet, now: float) -> int:
+        """Take in a packet of this session, and say how many messages became complete by it.
+
+        Raises ProtocolError when it cannot belong to it.
+        """
         self._outbound.heard(packet.ack, packet.limit, now)
-        if packet.kind is Kind.DATA:
-            self._inbound.accept(packet, now)
+        return self._inbound.accept(packet, now) if packet.kind is Kind.DATA else 0
 
     def take(self) -> list[Buffer] | None:
         """The next message, whole; None when there is none."""
         return self._inbound.take()
 
     def flow(self, now: float) -> Iterator[Packet]:
-        """The packets that are to be sent now. Call it after anything else here, and when `due` says so."""
+        """The packets that are to be sent now. After anything else here, and when `due` says so, there may be some."""
         for number, sizes, parts in self._outbound.flow(now):
             yield self._packet(Kind.DATA, number, sizes, parts)
         if self._inbound.owes(now):
             yield self._packet(Kind.ACK, 0, (), ())
+
+    def has_work(self, now: float) -> bool:
+        """`flow` may have something to give."""
+        return self._outbound.has_work(now) or self._inbound.owes(now)
 
     def hurry(self, now: float) -> None:
         """What was under way is likely lost: the medium was away."""
@@ -86,8 +96,10 @@ class Session:
 
     def due(self) -> float | None:
         """When `flow` has something to do even if nothing is heard."""
-        times = [time for time in (self._outbound.due(), self._inbound.due()) if time is not None]
-        return min(times, default=None)
+        resend, acknowledge = self._outbound.due(), self._inbound.due()
+        if resend is None or acknowledge is None:
+            return acknowledge if resend is None else resend
+        return min(resend, acknowledge)
 
     def _packet(self, kind: Kind, number: int, sizes: tuple[int, ...], parts: Sequence[Buffer]) -> Packet:
         packet = Packet(

@@ -53,6 +53,17 @@ def export_all(tensors: Iterable[torch.Tensor], *, copy: bool = False) -> tuple[
     return tuple(specs), buffers
 
 
+def room(size: int) -> memoryview:
+    """Memory of so many bytes, of any content, for a buffer that `restore` will make a tensor of. Raises MemoryError.
+
+    It lies where kernels like it best, and nothing was written to it yet.
+    """
+    try:
+        return torch.empty(size, dtype=torch.uint8).numpy().data
+    except RuntimeError as error:
+        raise MemoryError(str(error)) from None
+
+
 def restore(spec: TensorSpec, buffer: Buffer) -> torch.Tensor:
     """The tensor, on the CPU. It takes the buffer over where that is large, writable and aligned, and copies it if not.
 

@@ -19,6 +19,7 @@ import zmq
 from fedzmq.errors import FedzmqError, LimitExceeded, NameTaken, ProtocolError, TransportClosed, UnavailableError
 from fedzmq.transports import address as addresses
 from fedzmq.transports.address import Address
+from fedzmq.transports.allocator import keep_freed_memory
 from fedzmq.transports.connection import Buffer, Connection, Delivery
 from fedzmq.transports.dealer import Dealer
 from fedzmq.transports.names import check_name, check_publishable, check_topic
@@ -64,6 +65,7 @@ class ZeroMQConnection(Connection):
         target = addresses.for_connecting(address)
         instance = os.urandom(INSTANCE_BYTES)
         self.dropped = 0  # messages of no known form
+        keep_freed_memory()
         self._lock = threading.Lock()
         self._left = threading.Condition(self._lock)  # notified when a receiver no longer waits
         self._poll = select.poll()
@@ -273,7 +275,8 @@ class ZeroMQConnection(Connection):
 
     def _stop_waiting(self) -> None:
         self._waiting -= 1
-        self._left.notify_all()
+        if self._closed:
+            self._left.notify_all()
 
     def _check_open(self) -> None:
         if self._closed:

@@ -6,7 +6,7 @@ tensors and numbers of requests are the client's own: they start at 1 and are ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
 
 from fedzmq.wire.apply import check_apply
@@ -22,6 +22,9 @@ Shape: TypeAlias = Annotated[tuple[Count, ...], AtMost(MAX_RANK)]
 Stride: TypeAlias = Annotated[tuple[int, ...], AtMost(MAX_RANK)]
 Apply: TypeAlias = Annotated[list[Any], Checked(check_apply)]
 """`[operation, result, mask, arguments]` or the same with keyword arguments: see `fedzmq.wire.apply`."""
+Boot: TypeAlias = Annotated[bytes, AtMost(64)]
+"""Which incarnation of a party: another one for every process."""
+Tags: TypeAlias = Annotated[tuple[str, ...], AtMost(64)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +200,32 @@ class DefinePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Local:
+    """What a worker does beside plain training, and what of it stays there.
+
+    proximal: how strongly the weights are pulled to those that came. ditto: the same for a second model, which is the
+    worker's own and stays there; None is no such model. loss_before: tell the loss of the model that came, too.
+    personal: parameters and buffers that keep the worker's own values, and do not travel back.
+    What stays is kept under `run`. It goes on from what the training of round `basis` kept (0: from nothing), and is
+    kept as that of `round`, so that a round that did not count leaves no trace.
+    """
+
+    proximal: Annotated[float, Finite()] = 0.0
+    ditto: Annotated[float, Finite()] | None = None
+    loss_before: bool = False
+    personal: tuple[str, ...] = ()
+    run: str = ""
+    round: Count = 0
+    basis: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """Train a plan on the worker's own data; answered by Trained, Failed or PlanMissing, with Progress before.
 
     `plan` is the plan's hash, `state` its parameters and then its buffers in the plan's order, `report_every` the
-    least time between two Progress.
+    least time between two Progress. `control` is the global control variate of every parameter that is trained and not
+    personal, or is empty: see `fedzmq.worker.corrections`.
     """
 
     request: Id
@@ -214,6 +238,8 @@ class Train:
     options: dict[str, bool | int | Annotated[float, Finite()]]
     seed: int
     report_every: Seconds
+    local: Local = field(default_factory=Local)
+    control: Tensors = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +247,138 @@ class Cancel:
     """Stop a request that still runs; it is answered by Failed."""
 
     request: Id
+
+
+@dataclass(frozen=True, slots=True)
+class PutPlan:
+    """Store a plan under an id of the client's, as tensors are stored, with the tensors that it keeps as its buffers.
+
+    `writes` are the registers, of those that it is given, that it writes to: a run that fails spoils them.
+    """
+
+    id: Id
+    plan: Annotated[bytes, AtMost(MAX_PLAN)]
+    state: tuple[Id, ...]
+    writes: tuple[Positive, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """Run a stored plan once, without gradients: its parameters and then its columns are `arguments`.
+
+    The outputs are bound to `results` in the plan's order, where 0 is not kept.
+    """
+
+    plan: Id
+    arguments: tuple[Id, ...]
+    results: tuple[Ref, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SharePlan:
+    """Let other clients fetch a stored plan, by `key`, which nobody guesses, or by one of its tags."""
+
+    plan: Id
+    key: str
+    tags: Annotated[tuple[str, ...], AtMost(64)]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPlan:
+    """Ask for a shared plan by its key or a tag; answered by PlanFetched, PlanMissing or Failed."""
+
+    request: Id
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Post a tensor to another worker, to that incarnation of it, where the client claims it by `key`."""
+
+    id: Id
+    worker: str
+    boot: Boot
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Store what that incarnation of a worker posts here under `key`. What comes after this waits until it is here."""
+
+    id: Id
+    key: str
+    worker: str
+    boot: Boot
+    requires_grad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """That incarnation of a worker is gone: what it has not posted will not come."""
+
+    worker: str
+    boot: Boot
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Give a tensor these tags and this description, in place of those that it had."""
+
+    id: Id
+    tags: Tags
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Let other clients find a tensor: the named ones, or all where none is named."""
+
+    id: Id
+    clients: Annotated[tuple[str, ...], AtMost(64)]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Find tensors to which every term fits; answered by Found. They are bound to first, first + 1 and so on.
+
+    A term fits that is a tag, or part of the description. What is bound shares the memory, and is a tensor of its own.
+    Where more is found than there is `room` for, nothing is bound.
+    """
+
+    request: Id
+    terms: Tags
+    first: Id
+    room: Annotated[int, Between(0, MAX_OUTPUTS)]
+
+
+@dataclass(frozen=True, slots=True)
+class ListObjects:
+    """Ask for all that this client stores; answered by Found, with its own ids."""
+
+    request: Id
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Forget everything that this client stores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """From worker to worker: a tensor that a client moves, for whoever of this name claims it."""
+
+    key: str
+    client: str
+    tensor: TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """From worker to worker: why no tensor comes under that key."""
+
+    key: str
+    client: str
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +424,7 @@ class DataDescribed:
 
 @dataclass(frozen=True, slots=True)
 class PlanMissing:
-    """The answer to a Train whose plan this worker has not been given."""
+    """The answer to a Train, or a FetchPlan, whose plan this worker does not have."""
 
     request: Id
     plan: str
@@ -285,7 +443,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The answer to Train: the new state in the plan's order, and the mean loss over the last epoch."""
+    """The answer to Train: the new state in the plan's order, without what is personal, the mean loss over the last
+    epoch, and how many steps were done.
+    """
 
     request: Id
     state: Tensors
@@ -293,6 +453,37 @@ class Trained:
     loss: float
     seconds: Seconds
     metrics: dict[str, float]
+    steps: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFetched:
+    """The answer to FetchPlan: the plan, under its key, and the values that its buffers have now."""
+
+    request: Id
+    key: str
+    plan: Annotated[bytes, AtMost(MAX_PLAN)]
+    state: Tensors
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """A stored tensor, without its values: `owner` is the client that stores it."""
+
+    id: Id
+    tensor: Description
+    tags: Tags
+    description: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer to Search and to ListObjects. `total` counts what the room was too small for, too."""
+
+    request: Id
+    total: Count
+    objects: tuple[ObjectInfo, ...]
 
 
 Command: TypeAlias = (
@@ -312,8 +503,24 @@ Command: TypeAlias = (
     | DefinePlan
     | Train
     | Cancel
+    | PutPlan
+    | RunPlan
+    | SharePlan
+    | FetchPlan
+    | Hand
+    | Claim
+    | Lost
+    | Label
+    | Share
+    | Search
+    | ListObjects
+    | Clear
+    | Deliver
+    | Undelivered
 )
-Reply: TypeAlias = Value | Described | Synced | Failed | DataDescribed | PlanMissing | Progress | Trained
+Reply: TypeAlias = (
+    Value | Described | Synced | Failed | DataDescribed | PlanMissing | Progress | Trained | PlanFetched | Found
+)
 Message: TypeAlias = Command | Reply
 
 TAGS: dict[int, type] = {
@@ -333,6 +540,10 @@ TAGS: dict[int, type] = {
     14: DefinePlan,
     15: Train,
     16: Cancel,
+    17: PutPlan,
+    18: RunPlan,
+    19: SharePlan,
+    20: FetchPlan,
     32: Value,
     33: Described,
     34: Synced,
@@ -341,5 +552,17 @@ TAGS: dict[int, type] = {
     37: PlanMissing,
     38: Progress,
     39: Trained,
+    40: PlanFetched,
+    64: Hand,
+    65: Claim,
+    66: Lost,
+    67: Label,
+    68: Share,
+    69: Search,
+    70: ListObjects,
+    71: Clear,
+    72: Deliver,
+    73: Undelivered,
+    96: Found,
 }
 """The number of each message on the wire, negated there. A number is never given to another message."""

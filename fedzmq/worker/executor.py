@@ -15,7 +15,7 @@ from torch import Tensor
 from fedzmq.errors import LimitExceeded, OperationRefused, ProtocolError
 from fedzmq.operations.arguments import Scope, unpack, unpack_keywords
 from fedzmq.operations.catalog import CATALOG, Catalog, Operation
-from fedzmq.tensors.buffers import export, restore
+from fedzmq.tensors.buffers import SHARE_FROM, export, restore
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.limits import check_size
@@ -27,15 +27,19 @@ from fedzmq.wire.messages import (
     Failed,
     Failure,
     Fetch,
+    FetchPlan,
     Gradients,
     Mode,
     Probe,
     Put,
+    PutPlan,
     Reply,
     RequireGrad,
+    RunPlan,
     Seed,
     SetData,
     SetGrad,
+    SharePlan,
     Sync,
     Synced,
     TensorSpec,
@@ -43,21 +47,29 @@ from fedzmq.wire.messages import (
 )
 from fedzmq.worker.failure import failure_of
 from fedzmq.worker.modes import Modes
+from fedzmq.worker.plan_calls import PlanCalls
+from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.randomness import Randomness
 from fedzmq.worker.record import only, operands, tensors, written
 from fedzmq.worker.store import Inherited, Store
 
 
 class Answer(NamedTuple):
-    """A reply, and the buffers that belong to it."""
+    """A reply, and the buffers that belong to it.
+
+    Where `is_stable` is false they are memory of the store's, which stays as it is until the next records are run.
+    """
 
     reply: Reply
     buffers: Sequence[Buffer]
+    is_stable: bool = True
 
 
 Handler = Callable[[Any, Sequence[Buffer]], list[Answer]]
 
 _PLAIN = frozenset({int, float, bool, type(None)})
+
+_READS = frozenset({Fetch, Sync, Drop})  # what changes no memory
 
 # The ids whose tensors a failed command leaves unfit for use.
 _TARGETS: dict[type, Callable[[Any], Iterable[int]]] = {
@@ -65,6 +77,7 @@ _TARGETS: dict[type, Callable[[Any], Iterable[int]]] = {
     RequireGrad: lambda command: (command.id,),
     SetGrad: lambda command: (command.id,),
     SetData: lambda command: (command.id,),
+    PutPlan: lambda command: (command.id,),
     Backward: lambda command: command.grads,
     Gradients: lambda command: command.results,
 }
@@ -74,7 +87,8 @@ class Executor:
     """One client's commands on one worker.
 
     `extra` holds the handlers of commands that are not about the store: each is called with the message and all
-    buffers of its batch, outside the client's modes, and gives replies. An exception of one becomes a Failed.
+    buffers of its batch, outside the client's modes, and gives replies. An exception of one becomes a Failed. `plans`
+    is the shelf that all clients of a worker share.
     """
 
     def __init__(
@@ -84,6 +98,7 @@ class Executor:
         *,
         catalog: Catalog = CATALOG,
         device: str = "cpu",
+        plans: PlanShelf | None = None,
     ) -> None:
         self.store = store
         self._extra = dict(extra or {})
@@ -91,9 +106,13 @@ class Executor:
         self._device = device
         self._modes = Modes(torch.device(device).type)
         self._randomness = Randomness()
+        self._plans = PlanCalls(store, plans or PlanShelf(), self._randomness)
         self._functions = [self._prepared(number) for number in range(len(catalog))]
         self._scope = Scope(store.tensor, self._take, devices=("cpu", torch.device(device).type))
         self._buffers: list[Buffer | None] = []
+        self._records: Sequence[Any] = []  # of this message, which begins after this position
+        self._begun = 0
+        self._last_write = -1  # the position of the last of them that may change memory, -1 until somebody asks
         self._handlers: dict[type, Callable[[Any], list[Answer]]] = {
             Put: self._put,
             Drop: self._drop,
@@ -107,17 +126,22 @@ class Executor:
             Probe: self._probe,
             Fetch: self._fetch,
             Sync: self._sync,
+            PutPlan: self._put_plan,
+            RunPlan: self._run_plan,
+            SharePlan: self._share_plan,
+            FetchPlan: self._fetch_plan,
         }
 
-    def run(self, records: Iterable[Any], buffers: Sequence[Buffer] = ()) -> list[Answer]:
+    def run(self, records: Sequence[Any], buffers: Sequence[Buffer] = ()) -> list[Answer]:
         """Run the records of one message, as `fedzmq.wire.codec.decode` gives them; the replies come in order.
 
-        Bytes of `buffers` may become tensors without a copy. Bytes of a reply are its own: no later command changes
-        them.
+        Bytes of `buffers` may become tensors without a copy. Bytes of a reply are its own, so that no later
+        command changes them, unless its answer says that they are not.
         """
         replies: list[Answer] = []
         self._buffers = list(buffers)
         store, apply = self.store, self._apply
+        self._records, self._begun, self._last_write = records, store.position, -1
         self._modes.enter()
         try:
             for record in records:
@@ -320,11 +344,37 @@ class Executor:
         return [Answer(Described(command.request, described, isinstance(output, Tensor)), [])]
 
     def _fetch(self, command: Fetch) -> list[Answer]:
-        dtype, shape, view = export(self.store.tensor(command.id), copy=True)
-        return [Answer(Value(command.request, TensorSpec(dtype, shape, 0)), [view])]
+        tensor = self.store.tensor(command.id)
+        copy = tensor.nbytes < SHARE_FROM or self._is_followed()
+        dtype, shape, view = export(tensor, copy=copy)
+        return [Answer(Value(command.request, TensorSpec(dtype, shape, 0)), [view], is_stable=copy)]
+
+    def _is_followed(self) -> bool:
+        """A later record of this message may change the memory of a tensor."""
+        if self._last_write < 0:
+            writes = len(self._records)
+            while writes and type(self._records[writes - 1]) in _READS:
+                writes -= 1
+            self._last_write = self._begun + writes
+        return self.store.position < self._last_write
 
     def _sync(self, command: Sync) -> list[Answer]:
         return [Answer(Synced(command.request, self.store.report()), [])]
+
+    def _put_plan(self, command: PutPlan) -> list[Answer]:
+        self._plans.put(command)
+        return []
+
+    def _run_plan(self, command: RunPlan) -> list[Answer]:
+        self._plans.run(command)
+        return []
+
+    def _share_plan(self, command: SharePlan) -> list[Answer]:
+        self._plans.share(command)
+        return []
+
+    def _fetch_plan(self, command: FetchPlan) -> list[Answer]:
+        return [Answer(*self._plans.fetch(command))]
 
     def _optional(self, id: int) -> Tensor | None:
         return self.store.tensor(id) if id else None
@@ -337,7 +387,7 @@ class Executor:
         self._buffers[spec.buffer] = None
         if memoryview(buffer).nbytes > self.store.quota:
             raise LimitExceeded("the bytes of a tensor", memoryview(buffer).nbytes, self.store.quota)
-        tensor = restore(spec, buffer)
+        tensor = restore(spec, buffer).detach()  # no view of the bytes, or its views would take them for their base
         return tensor if self._device == "cpu" else tensor.to(self._device)
 
     def _tensors_of(self, message: Any) -> list[Tensor]:

@@ -3,31 +3,47 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fedzmq.errors import DataError
+from torch import Tensor
+
+from fedzmq.errors import DataError, WorkerLost
 from fedzmq.tensors.buffers import export_all, restore_all
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import (
+    Claim,
+    Clear,
     DataDescribed,
     DatasetInfo,
     DefinePlan,
+    Deliver,
     DescribeData,
     Failed,
+    Hand,
+    Label,
+    ListObjects,
     PlanMissing,
     Progress,
     Reply,
+    Search,
+    Share,
     Train,
     Trained,
+    Undelivered,
 )
 from fedzmq.worker.data import Data
-from fedzmq.worker.executor import Answer, Executor
+from fedzmq.worker.exchange import Exchange
+from fedzmq.worker.executor import Answer, Executor, Handler
 from fedzmq.worker.failure import failure_of
+from fedzmq.worker.labels import Commons, Labels
+from fedzmq.worker.memory import Memory, RunName
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.store import Store
 from fedzmq.worker.training import train
+from fedzmq.worker.transfers import Transfers
 
 Post = Callable[[Reply, Sequence[Buffer]], None]
 
@@ -35,21 +51,84 @@ Post = Callable[[Reply, Sequence[Buffer]], None]
 class Guest:
     """Runs the records of one client, in their order. `post` sends it a reply while a task still runs."""
 
-    def __init__(self, data: Mapping[str, Data], plans: PlanShelf, post: Post) -> None:
+    def __init__(
+        self,
+        data: Mapping[str, Data],
+        plans: PlanShelf,
+        post: Post,
+        memory: Memory | None = None,
+        *,
+        client: str = "client",
+        exchange: Exchange | None = None,
+        commons: Commons | None = None,
+    ) -> None:
         self._data = data
         self._plans = plans
+        self._memory = memory or Memory()
         self._post = post
         self._cancelled: set[int] = set()
         self._finished = 0  # the last task that is over; a client numbers its requests upwards
         self._is_gone = False
         self._store = Store()
+        self._backlog: deque[tuple[list[Any], Sequence[Buffer]]] = deque()  # what waits for a tensor to come
+        self._transfers = Transfers(self._store, Exchange(_nowhere) if exchange is None else exchange, client)
+        self._labels = Labels(self._store, commons or Commons(), client)
         self._executor = Executor(
-            self._store, {DescribeData: self._describe, DefinePlan: self._define, Train: self._train}
+            self._store,
+            {
+                DescribeData: self._describe,
+                DefinePlan: self._define,
+                Train: self._train,
+                Hand: _silent(self._transfers.hand),
+                Claim: _silent(self._transfers.claim),
+                Label: _silent(self._labels.label),
+                Share: _silent(self._labels.share),
+                Clear: _silent(self._labels.clear),
+                Search: lambda message, _: [Answer(self._labels.search(message), [])],
+                ListObjects: lambda message, _: [Answer(self._labels.listed(message), [])],
+            },
+            plans=plans,
         )
 
+    @property
+    def stored(self) -> int:
+        """How many tensors it keeps."""
+        return len(self._store)
+
+    @property
+    def tensors(self) -> Mapping[int, Tensor]:
+        """What it keeps, by the client's numbers."""
+        return self._store.tensors
+
     def run(self, records: list[Any], buffers: Sequence[Buffer]) -> list[Answer]:
-        """The replies to a message's records."""
-        return self._executor.run(records, buffers)
+        """The replies to a message's records. Those from the first on that waits for a tensor are kept for `resume`."""
+        self._backlog.append((records, buffers))
+        return [] if len(self._backlog) > 1 else self.resume()
+
+    @property
+    def is_waiting(self) -> bool:
+        """A tensor that another worker was told to post is not here yet."""
+        return bool(self._backlog)
+
+    def resume(self) -> list[Answer]:
+        """Go on with what waits, as far as it can."""
+        answers: list[Answer] = []
+        while self._backlog:
+            records, buffers = self._backlog[0]
+            ready = self._transfers.ready(records)
+            if ready == len(records):
+                self._backlog.popleft()
+                answers += self._executor.run(records, buffers)
+                continue
+            if ready:
+                self._backlog[0] = (records[ready:], buffers)
+                answers += self._executor.run(records[:ready], buffers)
+            break
+        return answers
+
+    def lose(self, worker: str, boot: bytes) -> None:
+        """A worker is gone, and what this client waits for from there does not come; may come from any thread."""
+        self._transfers.lose(worker, boot)
 
     def cancel(self, request: int) -> None:
         """Stop a task; may come from another thread, and before the task began."""
@@ -57,8 +136,10 @@ class Guest:
             self._cancelled.add(request)
 
     def leave(self) -> None:
-        """The client is gone: whatever runs for it stops."""
+        """The client is gone: whatever runs for it stops, and its plans are no longer shared."""
         self._is_gone = True
+        self._store.plans.clear()
+        self._labels.leave()
 
     def _describe(self, message: DescribeData, buffers: Sequence[Buffer]) -> list[Answer]:
         return [Answer(DataDescribed(message.request, tuple(_info(each) for each in self._data.values())), [])]
@@ -82,23 +163,42 @@ class Guest:
             return [Answer(PlanMissing(message.request, message.plan), [])]
         began = time.monotonic()
         data = self._choose(message.dataset)
+        run = RunName(message.local.run, message.plan, message.dataset)
         outcome = train(
             message,
             *found,
             restore_all(message.state, buffers),
             data,
+            control=restore_all(message.control, buffers),
+            kept=self._memory.recall(run, message.local.basis),
             report=lambda *progress: self._post(Progress(message.request, *progress), ()),
             is_cancelled=lambda: self._is_gone or message.request in self._cancelled,
         )
+        if outcome.kept:
+            self._memory.keep(run, message.local.round, outcome.kept)
         state, exported = export_all(outcome.state)
         seconds = time.monotonic() - began
-        trained = Trained(message.request, state, len(data), outcome.loss, seconds, outcome.metrics)
+        trained = Trained(message.request, state, len(data), outcome.loss, seconds, outcome.metrics, outcome.steps)
         return [Answer(trained, exported)]
 
     def _choose(self, name: str) -> Data:
         if name in self._data:
             return self._data[name]
         raise DataError(name, f"this worker has {', '.join(self._data) or 'none'}; start it with --data")
+
+
+def _silent(run: Callable[[Any], None]) -> Handler:
+    """The handler of a command that is not answered."""
+
+    def handler(message: Any, buffers: Sequence[Buffer]) -> list[Answer]:
+        run(message)
+        return []
+
+    return handler
+
+
+def _nowhere(worker: str, boot: bytes, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
+    raise WorkerLost(worker, "this worker reaches no other")
 
 
 def _info(data: Data) -> DatasetInfo:

@@ -6,11 +6,16 @@ A plan that cannot run here has its error in its place, so that whoever asks for
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
-from fedzmq.errors import FedzmqError
+from fedzmq.errors import FedzmqError, UsageError
 from fedzmq.plans.check import check
 from fedzmq.plans.compiled import Step, compile_plan
 from fedzmq.plans.plan import Plan, from_bytes, name_of
+
+if TYPE_CHECKING:
+    from fedzmq.worker.plan_calls import StoredPlan
 
 MOST_PLANS = 64
 
@@ -21,6 +26,9 @@ class PlanShelf:
     def __init__(self, most: int = MOST_PLANS) -> None:
         self._most = most
         self._plans: OrderedDict[str, tuple[Plan, Step] | FedzmqError] = OrderedDict()
+        # A plan that its owner drops, or leaves behind, is no longer shared.
+        self._keys: WeakValueDictionary[str, StoredPlan] = WeakValueDictionary()
+        self._tags: WeakValueDictionary[str, StoredPlan] = WeakValueDictionary()
 
     def add(self, body: bytes) -> str:
         """Take a plan in, good or not, and give its name."""
@@ -43,6 +51,18 @@ class PlanShelf:
         if isinstance(found, FedzmqError):
             raise found.with_traceback(None)
         return found
+
+    def share(self, key: str, tags: tuple[str, ...], plan: StoredPlan) -> None:
+        """Let every client fetch it. A tag is of the plan that took it last. Raises UsageError for another's key."""
+        if self._keys.setdefault(key, plan) is not plan:
+            raise UsageError(f"another plan is shared under {key!r} already")
+        plan.key = key
+        for tag in tags:
+            self._tags[tag] = plan
+
+    def shared(self, name: str) -> StoredPlan | None:
+        """By its key, or by a tag."""
+        return self._keys.get(name) or self._tags.get(name)
 
 
 def _prepared(body: bytes) -> tuple[Plan, Step] | FedzmqError:

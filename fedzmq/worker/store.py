@@ -5,10 +5,15 @@ Each client has a store of its own, so that ids of different clients never meet.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
 from fedzmq.errors import FedzmqError, LimitExceeded
 from fedzmq.wire.messages import Failure
+
+if TYPE_CHECKING:
+    from fedzmq.worker.plan_calls import StoredPlan
 
 DEFAULT_QUOTA = 8 * 1024**3  # bytes
 MOST_UNREPORTED = 256
@@ -41,6 +46,7 @@ class Store:
         self.quota = quota
         self.tensors: dict[int, Tensor] = {}
         self.failures: dict[int, Failure] = {}
+        self.plans: dict[int, StoredPlan] = {}
         self.bytes = 0
         self.position = 0
         """How many records of this client have been run."""
@@ -85,8 +91,9 @@ class Store:
         tensor = self.tensors.pop(id, None)
         if tensor is not None:
             self.bytes -= tensor.nbytes
-        elif self.failures:
+        elif self.failures or self.plans:
             self.failures.pop(id, None)
+            self.plans.pop(id, None)
 
     def poison(self, id: int, failure: Failure) -> None:
         """Put a failure in a tensor's place."""

@@ -1,73 +1,43 @@
-"""Local training: a plan run over the worker's own batches, with no traffic but the progress.
-
-The order of the examples follows from the seed alone, so that anybody can compute what a worker computed.
-"""
+"""Local training of one task: what is done with the model that came, what stays here, and what goes back."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
-from fedzmq.errors import DataError, PlanError
-from fedzmq.plans.compiled import Step, constants
+from fedzmq.errors import DataError, PlanError, UsageError
+from fedzmq.plans.check import check_training
+from fedzmq.plans.compiled import Step
 from fedzmq.plans.plan import Plan
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.wire.messages import Train
+from fedzmq.worker.corrections import Correction
 from fedzmq.worker.data import Data
+from fedzmq.worker.epochs import Epochs, Means, Report
+from fedzmq.worker.layout import Layout, layout
+from fedzmq.worker.memory import Kept
 from fedzmq.worker.modes import Modes
-from fedzmq.worker.optimizers import make_optimizer
+from fedzmq.worker.optimizers import SGD
 from fedzmq.worker.randomness import Randomness
 
-Report = Callable[[int, int, int, float], None]
-"""Gets the epoch from 0, the step in it from 1, the steps of an epoch, and the loss of that step."""
-
-_GOLDEN = 0x9E3779B97F4A7C15  # spreads the seeds of epochs, which would otherwise meet those of other tasks
-
-
-class Cancelled(Exception):
-    """The client took the task back, or is gone."""
-
-    def __init__(self) -> None:
-        super().__init__("the client took the task back, or is gone")
+LOSS_BEFORE = "loss_before"  # the metric that tells the loss of the model that came
+PERSONAL = "personal_"  # before the loss and the metrics of the worker's own model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """The state after training, in the plan's order, and the means over the last epoch of what the plan gives back.
-
-    Without an epoch, the means are NaN.
+    """The state after training, in the plan's order without what is personal, and the means over the last epoch of
+    what the plan gives back. Without an epoch, the means are NaN. `kept` is for the next round here.
     """
 
     state: list[torch.Tensor]
     loss: float
     metrics: dict[str, float]
-
-
-def batch_sizes(rows: int, batch_size: int) -> list[int]:
-    """How many examples each batch of an epoch has.
-
-    The last batch may be smaller. A single row that is left over joins the batch before it, because batch normalization
-    has no variance of one row.
-    """
-    sizes = [batch_size] * (rows // batch_size)
-    rest = rows % batch_size
-    if rest == 1 and sizes:
-        sizes[-1] += 1
-    elif rest:
-        sizes.append(rest)
-    return sizes
-
-
-def batches(rows: int, batch_size: int, epoch: int, seed: int) -> Iterator[torch.Tensor]:
-    """The rows of each batch of an epoch, as int64 indices in an order that follows from the seed."""
-    generator = torch.Generator().manual_seed((seed + epoch * _GOLDEN) % (1 << 63))
-    order = torch.randperm(rows, generator=generator)
-    yield from torch.split(order, batch_sizes(rows, batch_size))
+    steps: int
+    kept: Kept
 
 
 def train(
@@ -79,37 +49,92 @@ def train(
     *,
     report: Report,
     is_cancelled: Callable[[], bool],
+    control: Sequence[torch.Tensor] = (),
+    kept: Kept | None = None,
 ) -> Outcome:
     """Train a copy of `state` on `data` as `task` says, whatever modes of torch are in force around it.
 
-    Dropout and the like draw from the task's seed, and the process's own random state is left as it was. Raises
-    DataError, PlanError or UsageError where plan, state, data and task do not fit together, and Cancelled.
+    Dropout and the like draw from the task's seed, and the process's own random state is left as it was. `kept` is
+    what an earlier round kept. Raises DataError, PlanError or UsageError where plan, state, data and task do not fit
+    together, and Cancelled.
     """
     _fit(plan, state, data)
+    local, kept = task.local, kept or Kept()
+    places = layout(plan, local.personal)
+    _check(task, control, [state[place] for place in places.pulled])
+    epochs = Epochs(task, plan, step, data, report, is_cancelled)
+    metrics: dict[str, float] = {}
+    if local.loss_before:
+        with _alone(task.seed):
+            metrics[LOSS_BEFORE] = epochs.loss(places.copy(state, kept.personal))
     with _alone(task.seed):
-        state = [tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in state]
-        moving = [tensor.requires_grad_() for tensor, slot in zip(state, plan.parameters, strict=False) if slot.trained]
-        fixed = constants(plan)
-        optimizer = make_optimizer(task.optimizer, moving, task.options)
-        steps = len(batch_sizes(len(data), task.batch_size))
-        totals = [math.nan] * len(plan.outputs)
-        next_report = time.monotonic() + task.report_every
-        for epoch in range(task.epochs):
-            totals = [0.0] * len(plan.outputs)
-            for number, index in enumerate(batches(len(data), task.batch_size, epoch, task.seed), 1):
-                if is_cancelled():
-                    raise Cancelled
-                outputs = step(len(index), *state, data.features[index], data.targets[index], *fixed)
-                if moving:
-                    optimizer.step(torch.autograd.grad(outputs[0], moving, allow_unused=True))
-                loss, *counts = [float(output.detach()) for output in outputs]
-                totals = [total + value for total, value in zip(totals, [loss * len(index), *counts], strict=True)]
-                if time.monotonic() >= next_report:
-                    report(epoch, number, steps, loss)
-                    next_report = time.monotonic() + task.report_every
-        names = [output.name for output in plan.outputs]
-        loss, *metrics = [total / len(data) for total in totals]
-        return Outcome([tensor.detach() for tensor in state], loss, dict(zip(names[1:], metrics, strict=True)))
+        trained = places.copy(state, kept.personal)
+        drift = _drift(places, control, kept.control)
+        means = _train(epochs, places, trained, state, local.proximal, drift)
+        own: list[torch.Tensor] = []
+        if local.ditto is not None:
+            own = places.copy(state, kept.model or kept.personal)
+            own_means = _train(epochs, places, own, state, local.ditto, ())
+            metrics |= {PERSONAL + "loss": own_means.loss}
+            metrics |= {PERSONAL + name: value for name, value in own_means.metrics.items()}
+        still_kept = Kept(
+            _control(places, task, state, trained, drift, means.steps) or kept.control,
+            places.by_name(trained, places.personal),
+            places.by_name(own, range(len(own))),
+        )
+    return Outcome(
+        [trained[place].detach() for place in places.shared],
+        means.loss,
+        means.metrics | metrics,
+        means.steps,
+        still_kept,
+    )
+
+
+def _train(
+    epochs: Epochs,
+    places: Layout,
+    state: Sequence[torch.Tensor],
+    came: Sequence[torch.Tensor],
+    strength: float,
+    drift: Sequence[torch.Tensor],
+) -> Means:
+    """Train a state in place, pulled to the one that came; what is personal is not pulled."""
+    pulled = [state[place] for place in places.pulled]
+    moving = [*pulled, *(state[place] for place in places.free)]
+    is_plain = not strength and not drift
+    anchors = [came[place].detach() for place in places.pulled]
+    return epochs.fit(state, moving, None if is_plain else Correction(pulled, anchors, strength, drift))
+
+
+@torch.no_grad()
+def _drift(places: Layout, control: Sequence[torch.Tensor], own: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+    """The global control variates less the worker's own, which are zero in the beginning."""
+    return [
+        everybodys - own[name] if name in own else everybodys.clone()
+        for name, everybodys in zip(places.pulled_names, control, strict=False)
+    ]
+
+
+@torch.no_grad()
+def _control(
+    places: Layout,
+    task: Train,
+    came: Sequence[torch.Tensor],
+    trained: Sequence[torch.Tensor],
+    drift: Sequence[torch.Tensor],
+    steps: int,
+) -> dict[str, torch.Tensor]:
+    """The worker's new control variates, by option II of SCAFFOLD (Karimireddy et al. 2020, algorithm 1, line 12):
+    its old one, less the global one, plus how far it went in all per step and unit of the learning rate.
+    """
+    way = steps * float(task.options.get("lr", SGD.DEFAULTS["lr"]))
+    if not way:
+        return {}
+    return {
+        name: (came[place] - trained[place]) / way - each
+        for name, place, each in zip(places.pulled_names, places.pulled, drift, strict=False)
+    }
 
 
 @contextmanager
@@ -125,7 +150,20 @@ def _alone(seed: int) -> Iterator[None]:
         modes.leave()
 
 
+def _check(task: Train, control: Sequence[torch.Tensor], pulled: Sequence[torch.Tensor]) -> None:
+    local = task.local
+    for name, strength in (("proximal", local.proximal), ("ditto", local.ditto or 0.0)):
+        if strength < 0:
+            raise UsageError(f"the strength {name!r} of local training is {strength:g}, and it cannot be negative")
+    if control and [each.shape for each in control] != [each.shape for each in pulled]:
+        raise UsageError(
+            f"{len(control)} control variates came, and each of the {len(pulled)} parameters that are trained and "
+            "shared needs one of its shape"
+        )
+
+
 def _fit(plan: Plan, state: Sequence[torch.Tensor], data: Data) -> None:
+    check_training(plan)
     slots = (*plan.parameters, *plan.buffers)
     if len(state) != len(slots):
         raise PlanError(f"the plan takes {len(slots)} tensors of state, and {len(state)} came")

@@ -5,15 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
+from torch import Tensor
+
 from fedzmq.errors import ProtocolError, WorkerLost
 from fedzmq.session.endpoint import Arrival, Endpoint
+from fedzmq.session.outbound import Ticket
 from fedzmq.session.roster import SILENCE, Roster
 from fedzmq.session.session import Peer
+from fedzmq.tensors.buffers import room
 from fedzmq.transports.connection import Buffer, Connection
 from fedzmq.wire.codec import decode, encode
-from fedzmq.wire.messages import Cancel, Reply
+from fedzmq.wire.messages import Cancel, Deliver, Lost, Reply, Undelivered
 from fedzmq.worker.data import Data
+from fedzmq.worker.exchange import Exchange
+from fedzmq.worker.executor import Answer
 from fedzmq.worker.guest import Guest
+from fedzmq.worker.labels import Commons
+from fedzmq.worker.memory import Memory
 from fedzmq.worker.plan_shelf import PlanShelf
 
 LOOK = 0.1  # seconds until a worker that waits notices that it was told to stop
@@ -36,10 +44,14 @@ class Worker:
     ) -> None:
         self._data = {each.name: each for each in data}
         self._plans = PlanShelf()
+        self._memory = Memory()  # outlives its clients: a coordinator that was killed comes back as another one
         self._guests: dict[Peer, Guest] = {}
+        self._exchange = Exchange(self._hand)
+        self._commons = Commons()
+        self._lent: list[tuple[Ticket, Peer]] = []  # replies out of memory of the stores
         self._say = say
         self._stopped = threading.Event()
-        self._endpoint = Endpoint(connection, is_worker=True, roster=Roster(silence))
+        self._endpoint = Endpoint(connection, is_worker=True, roster=Roster(silence), room=room)
         self._endpoint.urgent = self._urgent
         self._endpoint.departed = self._departed
 
@@ -52,6 +64,19 @@ class Worker:
         """The incarnation of this worker: another one for every process."""
         return self._endpoint.boot
 
+    def stored(self, client: str) -> int:
+        """How many tensors a client keeps here."""
+        return sum(guest.stored for peer, guest in list(self._guests.items()) if peer.name == client)
+
+    def tensors(self, client: str) -> dict[int, Tensor]:
+        """The tensors that a client keeps here, by its numbers for them; for a worker in this process."""
+        return {
+            number: tensor
+            for peer, guest in list(self._guests.items())
+            if peer.name == client
+            for number, tensor in guest.tensors.items()
+        }
+
     def run(self) -> None:
         """Serve until `stop`. Raises NameTaken when another worker of this name lives."""
         self._endpoint.start()
@@ -63,6 +88,8 @@ class Worker:
         self._endpoint.pump(timeout)
         while (arrival := self._endpoint.take()) is not None and not self._stopped.is_set():
             self._serve(arrival)
+            self._resume()
+        self._resume()
 
     def stop(self) -> None:
         """Have `run` return after the message in hand; may come from any thread."""
@@ -82,25 +109,61 @@ class Worker:
         self.close()
 
     def _serve(self, arrival: Arrival) -> None:
-        peer = arrival.peer
-        guest = self._guest(peer)
+        def run() -> list[Answer]:
+            body, *buffers = arrival.frames
+            try:
+                records = decode(body, buffers)
+            except ProtocolError:
+                self._guest(arrival.peer)  # whose it was, so that its end is told like that of the others
+                raise
+            first = records[0] if records else None
+            if isinstance(first, Deliver | Undelivered):
+                self._endpoint.presence.hear_workers()
+                self._exchange.arrived((arrival.peer.name, arrival.peer.boot), first, buffers)
+                return []
+            return self._guest(arrival.peer).run(records, buffers)
+
+        self._run(arrival.peer, run)
+
+    def _resume(self) -> None:
+        """Go on for those clients whose tensors have come from other workers, or will not come."""
+        for peer, guest in list(self._guests.items()):
+            if guest.is_waiting:
+                self._run(peer, guest.resume)
+
+    def _run(self, peer: Peer, commands: Callable[[], list[Answer]]) -> None:
         self._endpoint.presence.busy = f"running commands of {peer.name}"
         try:
-            body, *buffers = arrival.frames
-            records = decode(body, buffers)
-            for answer in guest.run(records, buffers):
-                self._post(peer, answer.reply, answer.buffers)
+            self._take_back()
+            for answer in commands():
+                self._post(peer, answer.reply, answer.buffers, is_stable=answer.is_stable)
         except ProtocolError as error:
             self._endpoint.end(peer, f"it sent what no fedzmq sends: {error}")
         finally:
             self._endpoint.presence.busy = ""
+
+    def _hand(self, worker: str, boot: bytes, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
+        if worker == self.name:  # no party has a session with itself
+            self._exchange.arrived((worker, boot), message, buffers)
+            return
+        self._endpoint.presence.hear_workers()
+        peer = self._endpoint.reach(worker, boot)
+        self._endpoint.post(peer, [encode([message]), *buffers], donate=True)
 
     def _guest(self, peer: Peer) -> Guest:
         """May come from the thread that pumps as well as from the one that serves."""
         guest = self._guests.get(peer)
         if guest is not None:
             return guest
-        guest = Guest(self._data, self._plans, lambda reply, buffers: self._post(peer, reply, buffers))
+        guest = Guest(
+            self._data,
+            self._plans,
+            lambda reply, buffers: self._post(peer, reply, buffers),
+            self._memory,
+            client=peer.name,
+            exchange=self._exchange,
+            commons=self._commons,
+        )
         kept = self._guests.setdefault(peer, guest)
         if kept is guest:
             self._say(f"{peer.name} is served")
@@ -108,19 +171,32 @@ class Worker:
                 self._departed(peer, "it left")
         return kept
 
-    def _post(self, peer: Peer, reply: Reply, buffers: Sequence[Buffer]) -> None:
+    def _post(self, peer: Peer, reply: Reply, buffers: Sequence[Buffer], *, is_stable: bool = True) -> None:
         try:
-            self._endpoint.post(peer, [encode([reply]), *buffers], donate=True)
+            ticket = self._endpoint.post(peer, [encode([reply]), *buffers], donate=is_stable)
         except WorkerLost:
             return  # the client went away while its commands ran
+        if not (is_stable or ticket.left):
+            self._lent.append((ticket, peer))
+
+    def _take_back(self) -> None:
+        """Before anything is run that might write to it: no reply that is still on its way needs the stores' memory."""
+        for ticket, peer in self._lent:
+            self._endpoint.detach(ticket, peer)
+        self._lent.clear()
 
     def _urgent(self, arrival: Arrival) -> None:
         for message in decode(arrival.frames[0]):
             if isinstance(message, Cancel):
                 self._guest(arrival.peer).cancel(message.request)
+            elif isinstance(message, Lost):
+                self._guest(arrival.peer).lose(message.worker, message.boot)
 
     def _departed(self, peer: Peer, reason: str) -> None:
         guest = self._guests.pop(peer, None)
-        if guest is not None:
+        if guest is None:
+            self._exchange.broke((peer.name, peer.boot))
+        else:
             guest.leave()
+            self._exchange.forget(peer.name)
             self._say(f"{peer.name} is gone: {reason}; what it kept here is released")

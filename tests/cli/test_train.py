@@ -80,6 +80,10 @@ def test_every_option_is_kept_with_the_run(call: Call, site: LocalCluster, tmp_p
         "batch_size": 32,
         "lr": 0.01,
         "optimizer": "adam",
+        "strategy": "fedprox",
+        "fraction": 1.0,
+        "deadline": 60.0,
+        "quorum": 2,
         "seed": 5,
         "data": "digits",
         "dataset": "digits",
@@ -92,15 +96,32 @@ def test_every_option_is_kept_with_the_run(call: Call, site: LocalCluster, tmp_p
         "patience": 30.0,
     }
     options = [text for name, value in asked.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-    ended = call("train", *options)
+    ended = call("train", *options, "--strategy-option", "mu=0.5")
 
     assert ended.code == 0, ended.err
     assert "after 2 rounds; the run is in run" in ended.out
     assert json.loads((tmp_path / "run" / "config.json").read_text()) == {
         **asked,
+        "strategy_options": {"mu": "0.5"},
         "no_evaluation": False,
         "as_json": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--strategy", "fedprxo"], "did you mean 'fedprox'?"),
+        (["--strategy", "fedprox", "--strategy-option", "mo=1"], "mu"),
+        (["--strategy-option", "mu"], "is not NAME=VALUE"),
+        (["--quorum", "2"], "--quorum needs a --deadline"),
+    ],
+)
+def test_a_wrong_strategy_is_a_sentence(call: Call, options: list[str], word: str) -> None:
+    ended = call("train", "--broker", "tcp://127.0.0.1:1", *options)
+
+    assert ended.code == 2
+    assert word in ended.err
 
 
 def test_it_trains_where_there_is_no_data_on_this_side(call: Call, site: LocalCluster) -> None:

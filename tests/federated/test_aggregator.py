@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from fedzmq.errors import UsageError
 from fedzmq.federated.aggregator import Aggregator
 from fedzmq.federated.update import Update
 from tests.recording.recorded import MODULES
@@ -130,3 +131,26 @@ def test_the_updates_are_left_as_they_were() -> None:
     mean((1, [one]), (1, [other]))
 
     assert torch.equal(one, torch.ones(2))
+
+
+def test_a_strategy_may_weigh_otherwise() -> None:
+    aggregator = Aggregator(WORKERS, lambda update: 1 / update.examples)
+    for name, examples in zip(WORKERS, (1, 2, 4), strict=True):
+        aggregator.add(name, Update([torch.tensor(float(examples))], examples))
+
+    assert float(aggregator.mean()[0]) == pytest.approx(3 / 1.75)
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf, -1.0])
+def test_a_weight_that_is_none_is_refused(weight: float) -> None:
+    with pytest.raises(UsageError, match=r"the strategy weighs an update by .*, and a number from 0 is needed"):
+        Aggregator(["bob"], lambda update: weight).add("bob", Update([torch.ones(1)], 1))
+
+
+def test_updates_are_weighed_in_the_order_of_the_names() -> None:
+    weighed: list[int] = []
+    aggregator = Aggregator(WORKERS, lambda update: weighed.append(update.examples) or 1.0)
+    for name, examples in (("carol", 3), ("alice", 1), ("bob", 2)):
+        aggregator.add(name, Update([torch.ones(1)], examples))
+
+    assert weighed == [1, 2, 3]

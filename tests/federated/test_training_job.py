@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from fedzmq.errors import UsageError
 from fedzmq.federated.training_job import TrainingJob
 
 
-@pytest.mark.parametrize("name", ["rounds", "epochs", "batch_size", "workers", "least"])
+@pytest.mark.parametrize("name", ["rounds", "epochs", "batch_size", "workers", "least", "cohort", "quorum"])
 def test_a_number_below_one_is_refused(name: str) -> None:
     number: dict[str, Any] = {name: 0}
     with pytest.raises(UsageError, match=f"{name} is 0, and at least 1 is needed"):
@@ -18,3 +19,43 @@ def test_a_number_below_one_is_refused(name: str) -> None:
 def test_patience_cannot_be_negative() -> None:
     with pytest.raises(UsageError, match="patience is -1 s, and it cannot be negative"):
         TrainingJob("data", patience=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "reason"),
+    [
+        ({"cohort": 2, "fraction": 0.5}, "cohort and fraction both say how many"),
+        ({"fraction": 0.0}, "fraction is 0, and a number above 0 and up to 1 is needed"),
+        ({"fraction": 1.5}, "fraction is 1.5, and"),
+        ({"fraction": math.nan}, "fraction is nan, and"),
+        ({"over_selection": 0.9}, "over_selection is 0.9, and it is a factor of at least 1"),
+        ({"over_selection": math.inf}, "over_selection is inf"),
+        ({"deadline": -1.0}, "deadline is -1 s, and it cannot be negative"),
+        ({"quorum": 2}, "quorum needs a deadline in seconds"),
+        ({"quorum": 3, "cohort": 2, "deadline": 1.0}, "quorum is 3, and a round asks a cohort of 2"),
+    ],
+)
+def test_numbers_that_make_no_sense_together_are_refused(numbers: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        TrainingJob("data", **numbers)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "present", "wanted", "asked"),
+    [
+        ({}, 30, 30, 30),
+        ({"fraction": 0.1}, 30, 3, 3),
+        ({"fraction": 0.1}, 31, 4, 4),
+        ({"cohort": 10, "over_selection": 1.3}, 30, 10, 13),
+        ({"cohort": 10, "over_selection": 1.3}, 12, 10, 12),
+        ({"cohort": 10}, 4, 4, 4),
+    ],
+)
+def test_how_many_are_wanted_and_asked(numbers: dict[str, Any], present: int, wanted: int, asked: int) -> None:
+    job = TrainingJob("data", **numbers)
+
+    assert (job.wanted(present), job.asked(present)) == (wanted, asked)
+
+
+def test_no_fewer_are_wanted_than_make_a_round() -> None:
+    assert TrainingJob("data", cohort=2).wanted(30, needed=7) == 7

@@ -76,6 +76,22 @@ TOO_LARGE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.tensor_split", (ONES, BIG), {}),
     ("Tensor.unbind", (WIDE,), {}),
     ("Tensor.split", (WIDE, 1), {}),
+    ("torch.chunk", (WIDE, BIG), {}),
+    ("torch.split_copy", (WIDE, 1), {}),
+    ("torch.expand_copy", (ONES[:, :1], (2, BIG)), {}),
+    ("torch.constant_pad_nd", (ONES, (0, BIG)), {}),
+    ("torch.logspace", (0, 1, BIG), {}),
+    ("torch.kaiser_window", (BIG,), {}),
+    ("signal.windows.cosine", (BIG,), {}),
+    ("torch.combinations", (torch.ones(1000), 9), {}),
+    ("torch.combinations", (ONES[0], BIG), {}),
+    ("torch.cov", (WIDE[:, None],), {}),
+    ("torch.corrcoef", (WIDE[:, None],), {}),
+    ("torch.mvlgamma", (ONES, BIG), {}),
+    ("torch.histogram", (ONES, BIG), {}),
+    ("torch.histogramdd", (torch.ones(2, 9), 1000), {}),
+    ("torch.histogramdd", (ONES, [BIG, 1, 1]), {}),
+    ("torch.nonzero_static", (ONES,), {"size": BIG}),
 ]
 
 
@@ -115,6 +131,21 @@ EVERYDAY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("Tensor.to", (ONES, torch.float64), {}),
     ("torch.norm", (ONES,), {}),
     ("torch.div", (INDEX, 2), {"rounding_mode": "trunc"}),
+    ("torch.split", (torch.ones(1).expand(1 << 17), [1 << 16, 1 << 16]), {}),
+    ("torch.chunk", (ONES, 2, 1), {}),
+    ("torch.linspace", (torch.tensor(0.0), 1.0, 5), {}),
+    ("torch.cov", (torch.ones(300, 300),), {}),
+    ("torch.mvlgamma", (ONES + 3, 2), {}),
+    ("torch.combinations", (INDEX, 2), {"with_replacement": True}),
+    ("torch.histogramdd", (torch.eye(5, 2), [2, 3]), {}),
+    ("torch.histogram", (ONES, 4), {}),
+    ("signal.windows.gaussian", (8,), {"std": 2.0}),
+    ("special.hermite_polynomial_h", (ONES, torch.tensor(4)), {}),
+    ("special.legendre_polynomial_p", (0.5, torch.tensor([1.0, float("nan")])), {}),
+    ("nn.functional.embedding_bag", (INDEX, ONES.repeat(2, 1), torch.tensor([0, 1])), {}),
+    ("nn.functional.fractional_max_pool2d", (IMAGE, 2), {"output_size": 2, "_random_samples": torch.zeros(1, 1, 2)}),
+    ("torch.grid_sampler", (IMAGE, torch.zeros(1, 2, 2, 2), 0, 1, False), {}),
+    ("torch.svd_lowrank", (torch.eye(4), 2), {}),
 ]
 
 
@@ -274,3 +305,43 @@ def test_out_by_position_is_refused() -> None:
 def test_a_device_as_text_is_refused() -> None:
     with pytest.raises(OperationRefused):
         run("Tensor.to", ONES, "meta")
+
+
+HOSTILE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("linalg.lu_solve", (torch.eye(2), torch.tensor([1, 99], dtype=torch.int32), ONES), {}),
+    ("linalg.lu_solve", (torch.eye(2),), {"pivots": torch.tensor([0, 1], dtype=torch.int32), "B": ONES}),
+    ("torch.lu_solve", (ONES, torch.eye(2), torch.tensor([1, -2], dtype=torch.int32)), {}),
+    ("linalg.ldl_solve", (torch.eye(2), torch.tensor([1, -2], dtype=torch.int32), ONES), {}),
+    ("linalg.ldl_solve", (torch.eye(2), torch.tensor([-9, -9], dtype=torch.int32), ONES), {}),
+    ("nn.functional.embedding_bag", (INDEX, ONES.repeat(2, 1), torch.tensor([0, 9, 1])), {}),
+    ("nn.functional.embedding_bag", (INDEX, ONES.repeat(2, 1), torch.tensor([0, -7])), {}),
+    ("nn.functional.embedding_bag", (ONES, INDEX), {}),
+    (
+        "nn.functional.fractional_max_pool2d",
+        (IMAGE, 2),
+        {"output_size": 2, "_random_samples": torch.full((1, 1, 2), 9.0)},
+    ),
+    ("torch.grid_sampler_2d", (IMAGE, torch.zeros(1, 2, 2, 2), 99, 0, False), {}),
+    ("torch.grid_sampler", (IMAGE, torch.zeros(1, 2, 2, 2), 0, -1, False), {}),
+    ("special.chebyshev_polynomial_t", (ONES * 2, torch.tensor(1e12)), {}),
+    ("special.hermite_polynomial_he", (ONES, 1 << 40), {}),
+    ("torch.svd_lowrank", (torch.eye(4), 2, BIG), {}),
+    ("torch.pca_lowrank", (torch.eye(4),), {"niter": BIG}),
+    ("torch.ctc_loss", (LOG_PROBS, torch.tensor([[1, 9], [1, 1]]), (5, 5), (2, 2)), {}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "keywords"), HOSTILE, ids=lambda value: str(value)[:30])
+def test_what_a_kernel_would_trust_is_looked_at_first(
+    name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> None:
+    with pytest.raises(OperationRefused):
+        ask(name, *arguments, **keywords)
+
+
+def test_the_pivots_of_a_factorisation_pass() -> None:
+    matrix = torch.rand(3, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+    matrix = matrix + matrix.mT
+    factors, pivots = torch.linalg.ldl_factor(matrix)
+    run("linalg.ldl_solve", factors, pivots, torch.rand(3, 1))
+    run("linalg.lu_solve", *torch.linalg.lu_factor(matrix), torch.rand(3, 1))

@@ -7,7 +7,7 @@ import pytest
 
 from fedzmq.errors import FedzmqError, LimitExceeded, PlanError, ProtocolError
 from fedzmq.operations.catalog import CATALOG
-from fedzmq.plans.check import check
+from fedzmq.plans.check import check, check_training
 from fedzmq.plans.plan import Output, Plan, Slot
 from tests.plans.listing import W, op, plan
 
@@ -36,6 +36,7 @@ def test_a_good_plan_passes() -> None:
         (plan(op("torch.cat", 3, 0, [{"p": 1}, {"p": 7}])), "reads register 7"),
         (plan(op("torch.add", 3, 0b1, 1, other={"p": 7})), "reads register 7"),
         (plan(op("Tensor.__getitem__", 3, 0b1, 1, {"t": [{"p": 7}]})), "reads register 7"),
+        (plan(op("torch.mul", 60_000_000, 0b11, 1, 2)), "fills register 60000000, and 18 are enough"),
         (plan(PRODUCT, PRODUCT), "record 2 .* fills register 3 a second time"),
         (plan(op("torch.neg", 1, 0b1, 2)), "fills register 1 a second time"),
         (plan(op("torch.max", [3, 3], 0b1, 1, 0)), "fills register 3 a second time"),
@@ -43,8 +44,7 @@ def test_a_good_plan_passes() -> None:
         (plan(op("torch.add", 3, 0b11, 1, "1")), "names a register that is not a number"),
         (plan(op("torch.cat", 3, 0, [{"p": True}])), "names a register that is not a number"),
         (plan(op("torch.add", 3, 0b1, 1, nested(10))), "nests its arguments too deeply"),
-        (plan(PRODUCT, outputs=()), "the first output of a plan is called 'loss'"),
-        (plan(PRODUCT, outputs=(Output("accuracy", 3),)), "the first output of a plan is called 'loss'"),
+        (plan(PRODUCT, outputs=()), "the plan gives nothing back"),
         (plan(PRODUCT, outputs=(Output("loss", 9),)), "the output 'loss' is register 9, which nothing fills"),
     ],
 )
@@ -64,3 +64,9 @@ def test_a_slot_that_no_tensor_fills_is_refused(slot: Slot, error: type[FedzmqEr
 
 def test_an_output_that_is_not_kept_fills_nothing() -> None:
     check(plan(op("torch.max", [3, 0], 0b1, 1, 0), op("torch.sum", 4, 0b1, 3)))
+
+
+def test_only_a_plan_that_gives_a_loss_first_is_trained() -> None:
+    check_training(GOOD)
+    with pytest.raises(PlanError, match="the first output of a plan that is trained is called 'loss'"):
+        check_training(plan(PRODUCT, outputs=(Output("accuracy", 3),)))

@@ -1,3 +1,3 @@
-from tests.pointers.conftest import bob, effects
+from tests.pointers.conftest import alice, bob, effects
 
-__all__ = ["bob", "effects"]
+__all__ = ["alice", "bob", "effects"]

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedzmq.errors import LimitExceeded, ProtocolError
-from fedzmq.session.outbound import CHUNK_BYTES
-from fedzmq.session.packet import Kind, Lane, Packet, parse
+from fedzmq.session.outbound import CHUNK_BYTES, MOST_CHUNK_BYTES
+from fedzmq.session.packet import INLINE_BYTES, Kind, Lane, Packet, parse
 from fedzmq.session.session import Peer, Session
 from fedzmq.transports.connection import Buffer
 
@@ -133,6 +133,86 @@ def test_large_frames_travel_in_chunks() -> None:
     assert [sum(map(len, packet.parts)) for packet in session.flow(0.0)] == [CHUNK_BYTES] * 3
 
 
+def test_chunks_grow_on_a_link_that_is_fast_and_shrink_when_something_is_lost() -> None:
+    pair = Pair(window=1 << 30)
+    pair.sessions[0].submit([bytes(64 * CHUNK_BYTES)], donate=True)
+    pair.run(1, 1)
+    pair.pass_on()
+    pair.sessions[0].submit([bytes(64 * CHUNK_BYTES)], donate=True)
+    assert next(iter(pair.sessions[0].flow(pair.now))).size == MOST_CHUNK_BYTES
+    pair.now += 100.0
+    list(pair.sessions[0].flow(pair.now))
+    pair.sessions[0].submit([bytes(64 * CHUNK_BYTES)], donate=True)
+    assert max(packet.size for packet in pair.sessions[0].flow(pair.now)) == CHUNK_BYTES
+
+
+def test_a_lent_message_is_copied_only_where_it_may_be_under_way_when_it_has_left() -> None:
+    pair = Pair(window=200_000)
+    lent = bytearray(b"x" * 1_000_000)
+    ticket = pair.sessions[0].submit([memoryview(lent)], donate=False, lend=True)
+    copied = 0
+    while not ticket.left:
+        for packet in pair.sessions[0].flow(pair.now):
+            copied += sum(len(part) for part in packet.parts if type(part) is bytes)
+            pair.sessions[1].receive(parse(packet.frames()), pair.now)
+        for packet in pair.sessions[1].flow(pair.now):
+            pair.sessions[0].receive(parse(packet.frames()), pair.now)
+        pair.now += 0.1
+    assert 0 < copied <= 400_000
+    assert pair.run(1, 1) == [[b"x" * 1_000_000]]
+
+
+@given(st.integers(0, 2**16))
+@settings(max_examples=20, deadline=None)
+def test_what_was_lent_may_change_once_it_left_however_the_packets_fare(seed: int) -> None:
+    pair = Pair(window=50_000, seed=seed, loss=0.3)
+    lent = bytearray(random.Random(seed).randbytes(300_000))
+    sent = bytes(lent)
+    ticket = pair.sessions[0].submit([b"head", memoryview(lent), b"tail"], donate=False, lend=True)
+    while not ticket.left:
+        pair.pass_on()
+        pair.now += 0.1
+    lent[:] = bytes(len(lent))
+    assert pair.run(1, 1) == [[b"head", sent, b"tail"]]
+
+
+@pytest.mark.parametrize("lend", [False, True])
+def test_memory_that_is_taken_back_may_change_at_once(lend: bool) -> None:
+    pair = Pair(window=50_000)
+    memory = bytearray(b"x" * 300_000)
+    ticket = pair.sessions[0].submit([b"head", memoryview(memory), b"tail"], donate=False, lend=lend)
+    for _ in range(3):
+        pair.pass_on()
+        pair.now += 0.1
+    pair.sessions[0].detach(ticket)
+    assert ticket.left
+    memory[:] = b"y" * 300_000
+    assert pair.run(1, 1) == [[b"head", b"x" * 300_000, b"tail"]]
+
+
+def test_frames_that_come_in_parts_are_joined_in_the_room_that_is_given() -> None:
+    rooms: list[bytearray] = []
+
+    def room(size: int) -> bytearray:
+        rooms.append(bytearray(b"?" * size))
+        return rooms[-1]
+
+    receiver = Session(Peer("other", BOOTS[0], 1), Lane.COMMANDS, BOOTS[1], room=room)
+    receiver.receive(_packet(1, (4, 1), [b"ab"]), 0.0)
+    receiver.receive(_packet(2, (), [b"cd", b"e"]), 0.0)
+    assert receiver.take() == [b"abcd", b"e"]
+    assert rooms == [b"abcd"]
+
+
+def test_a_room_that_cannot_be_had_is_a_limit() -> None:
+    def room(size: int) -> bytearray:
+        raise MemoryError
+
+    receiver = Session(Peer("other", BOOTS[0], 1), Lane.COMMANDS, BOOTS[1], room=room)
+    with pytest.raises(LimitExceeded, match="4"):
+        receiver.receive(_packet(1, (4,), [b"ab"]), 0.0)
+
+
 def test_an_acknowledged_message_is_not_sent_again() -> None:
     pair = Pair()
     pair.send(0, [b"once"])
@@ -158,6 +238,13 @@ def test_a_message_beyond_the_limit_is_refused_before_it_is_held() -> None:
     receiver = Pair(most_bytes=1000).sessions[1]
     with pytest.raises(LimitExceeded, match="1001"):
         receiver.receive(_packet(1, (1001,), [b"x"]), 0.0)
+
+
+def test_a_sender_that_takes_no_heed_of_its_credit_is_refused() -> None:
+    receiver = Pair(window=1000).sessions[1]
+    receiver.receive(_packet(1, (800,), [bytes(800)]), 0.0)
+    with pytest.raises(LimitExceeded, match="the limit is 1000"):
+        receiver.receive(_packet(2, (800,), [bytes(800)]), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -187,9 +274,38 @@ def test_any_frames_are_a_packet_or_a_protocol_error(frames: list[bytes]) -> Non
         return
 
 
-def test_a_packet_survives_the_wire() -> None:
-    packet = _packet(7, (3, 0), [b"abc", b""])
+@pytest.mark.parametrize(
+    ("sizes", "parts", "frames"),
+    [
+        ((3, 0), [b"abc", b""], 1),
+        ((1,) * 20, [b"x"] * 20, 1),
+        ((INLINE_BYTES + 1,), [bytes(INLINE_BYTES + 1)], 2),
+        ((3, 5), [b"abc", b"de"], 3),
+        ((), [b"abc"], 2),
+        ((), [], 1),
+    ],
+    ids=["small", "many", "large", "begun", "continued", "empty"],
+)
+def test_a_packet_survives_the_wire(sizes: tuple[int, ...], parts: list[bytes], frames: int) -> None:
+    packet = _packet(7, sizes, parts)
+    assert len(packet.frames()) == frames
     assert parse(packet.frames()) == packet
+
+
+@pytest.mark.parametrize("change", range(46))
+def test_a_header_with_a_changed_byte_is_a_packet_or_a_protocol_error(change: int) -> None:
+    header = bytearray(_packet(7, (3, 1), [b"abc", b"d"]).frames()[0])
+    header[change] ^= 0xFF
+    try:
+        packet = parse([bytes(header)])
+    except ProtocolError:
+        return
+    assert sum(packet.sizes) == sum(map(len, packet.parts))
+
+
+def test_another_version_is_named() -> None:
+    with pytest.raises(ProtocolError, match="version 154"):
+        parse([b"\x9a" + bytes(60)])
 
 
 def _packet(number: int, sizes: tuple[int, ...], parts: list[bytes]) -> Packet:

@@ -105,13 +105,19 @@ def test_dropped_tensors_are_gone(bench: Bench) -> None:
     assert len(bench.executor.store) == 0
 
 
-def test_a_fetched_value_is_not_reached_by_later_commands(bench: Bench) -> None:
+def test_a_fetched_value_is_not_reached_by_later_commands_of_its_message(bench: Bench) -> None:
     x = bench.put(torch.zeros(100_000))
     bench.flush()
-    answer = bench.executor.run([Fetch(1, x)])[0]
-    bench.apply(Tensor.fill_, at(x), 7, results=0)
-    bench.flush()
+    fill = [CATALOG.numbers[Tensor.fill_], 0, 1, [x, 7]]
+    answer = bench.executor.run([Fetch(1, x), fill])[0]
+    assert answer.is_stable
     assert not any(memoryview(answer.buffers[0]).tobytes())
+
+
+def test_a_value_that_nothing_follows_is_lent(bench: Bench) -> None:
+    x = bench.put(torch.zeros(100_000))
+    bench.flush()
+    assert not bench.executor.run([Fetch(1, x), Sync(2)])[0].is_stable
 
 
 # Failures

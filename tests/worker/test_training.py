@@ -12,8 +12,9 @@ from torch import Tensor, nn, optim
 from fedzmq.errors import DataError, FedzmqError, PlanError, UsageError
 from fedzmq.plans.compiled import compile_plan
 from fedzmq.plans.plan import Constant
+from fedzmq.worker.batches import batches
 from fedzmq.worker.data import Data
-from fedzmq.worker.training import Cancelled, batches
+from fedzmq.worker.epochs import Cancelled
 from tests.plans.listing import X, op, plan
 from tests.recording.recorded import MODULES, Recorded
 from tests.worker.training import data_of, plainly_trained, run, state_of, trained

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fedzmq.wire.messages import Train
+from fedzmq.worker.batches import batches
 from fedzmq.worker.data import Data
-from fedzmq.worker.training import Outcome, batches, train
+from fedzmq.worker.training import Outcome, train
 from tests.recording.recorded import Made, Recorded
 
 TASK = Train(

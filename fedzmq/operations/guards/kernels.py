@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
+from math import isfinite
 from typing import Any
 
 import torch
@@ -14,6 +16,8 @@ from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, pick
 Operation = Callable[..., Any]
 
 _STEP_COUNTS = {"torch._fused_adagrad_": 3, "torch._fused_adam_": 5, "torch._fused_adamw_": 5}
+_MOST_DEGREE = 1 << 12
+_MOST_ROUNDS = 1 << 10
 _CTC = ("log_probs", "targets", "input_lengths", "target_lengths", "blank")
 
 
@@ -84,6 +88,87 @@ def ctc(name: str, function: Operation) -> Guard:
     return guard
 
 
+def bounded_degree(name: str, function: Operation) -> Guard:
+    """A polynomial is computed degree by degree, for each element anew."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        degree = pick(arguments, keywords, 1, "n", 0)
+        most = float(torch.as_tensor(degree).max()) if not isinstance(degree, Tensor) or degree.numel() else 0.0
+        if isfinite(most) and most > _MOST_DEGREE:
+            raise OperationRefused(name, f"its degree is at most {_MOST_DEGREE}")
+
+    return guard
+
+
+def pivots(position: int, pairs: bool = False) -> Callable[[str, Operation], Guard]:
+    """LAPACK exchanges the rows that pivots name, wherever they point. In `pairs`, negative ones stand two by two."""
+
+    def make(name: str, function: Operation) -> Guard:
+        def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+            given = [each for word in ("LU_pivots", "pivots") if (each := keywords.get(word)) is not None]
+            chosen = arguments[position] if len(arguments) > position else next(iter(given), None)
+            if not isinstance(chosen, Tensor) or chosen.is_floating_point() or chosen.dim() == 0:
+                raise OperationRefused(name, "its pivots are a tensor of ints")
+            rows = chosen.shape[-1]
+            if not _within(chosen.abs() if pairs else chosen, 1, rows) or (pairs and not _paired(chosen)):
+                raise OperationRefused(name, f"a pivot is from 1 to {rows}, as the factorisation gave it")
+
+        return guard
+
+    return make
+
+
+def bags(name: str, function: Operation) -> Guard:
+    """The kernel reads from each offset to the next, whatever they are."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        indices, offsets = pick(arguments, keywords, 0, "input"), pick(arguments, keywords, 2, "offsets")
+        if not isinstance(indices, Tensor) or indices.is_floating_point():
+            raise OperationRefused(name, "its input is a tensor of ints, and the weight comes second")
+        if isinstance(offsets, Tensor) and offsets.numel():
+            rising = offsets.dim() == 1 and bool((offsets.diff() >= 0).all())
+            if not rising or not _within(offsets, 0, indices.numel()):
+                raise OperationRefused(name, f"its offsets rise from 0 to {indices.numel()}")
+
+    return guard
+
+
+def fractions(name: str, function: Operation) -> Guard:
+    """The random numbers that place the regions of a fractional pooling, where the caller draws them."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        samples = pick(arguments, keywords, 5, "_random_samples")
+        if isinstance(samples, Tensor) and not bool(((samples >= 0) & (samples <= 1)).all()):
+            raise OperationRefused(name, "its random samples are from 0 to 1")
+
+    return guard
+
+
+def grid_modes(name: str, function: Operation) -> Guard:
+    """A mode that there is not leaves the result unwritten: what was in its memory before."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        modes = (
+            pick(arguments, keywords, 2, "interpolation_mode"),
+            pick(arguments, keywords, 3, "padding_mode"),
+        )
+        if any(type(mode) is not int or not 0 <= mode <= 2 for mode in modes):
+            raise OperationRefused(name, "its modes are 0, 1 or 2")
+
+    return guard
+
+
+def bounded_rounds(name: str, function: Operation) -> Guard:
+    """For the decompositions of low rank: they repeat as often as they are told to."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        rounds = keywords.get("niter", arguments[-1] if len(arguments) > 2 else 2)
+        if type(rounds) is int and rounds > _MOST_ROUNDS:
+            raise OperationRefused(name, f"it repeats at most {_MOST_ROUNDS} times")
+
+    return guard
+
+
 def without_out(position: int) -> Callable[[str, Operation], Guard]:
     """For the few functions that also take `out` by position: writing there would resize memory that others share."""
 
@@ -111,6 +196,11 @@ def _check_alike(name: str, model: Tensor, tensor: Tensor) -> None:
     dense = tensor.is_contiguous() or tensor.is_contiguous(memory_format=torch.channels_last)
     if tensor.shape != model.shape or tensor.stride() != model.stride() or not dense:
         raise OperationRefused(name, f"its lists pair tensors of shapes {list(model.shape)} and {list(tensor.shape)}")
+
+
+def _paired(pivots: Tensor) -> bool:
+    rows: list[list[int]] = pivots.flatten(0, -2).tolist() if pivots.dim() > 1 else [pivots.tolist()]
+    return all(len(list(run)) % 2 == 0 for row in rows for negative, run in groupby(row, lambda p: p < 0) if negative)
 
 
 def _check_numbers(name: str, tensors: Arguments) -> None:

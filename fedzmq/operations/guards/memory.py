@@ -20,6 +20,7 @@ from fedzmq.wire.limits import MAX_OUTPUTS
 
 _WIDEST = 16  # bytes of an element
 _MOST_DIMENSIONS = 3  # that one number may enlarge: the rows, columns and slices of an image
+_LONGEST_CHOICE = 64
 _EVERYDAY_PADDING = 8  # of a convolution: only what is wider is looked at closer
 
 Operation = Callable[..., Any]
@@ -114,20 +115,88 @@ def binned(name: str, function: Operation) -> Guard:
 
 def divided(name: str, function: Operation) -> Guard:
     """For split, unbind and the like: as many outputs as a dimension is long, or as a number says."""
-    sized = name.endswith(".split")
-    counted = name.endswith(("tensor_split", "hsplit", "vsplit", "dsplit"))
+    last = name.rpartition(".")[2]
+    counted = last in ("tensor_split", "hsplit", "vsplit", "dsplit", "chunk", "unsafe_chunk")
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        value, number = pick(arguments, keywords, 0, "input"), pick(arguments, keywords, 1, "split_size_or_sections")
-        outputs = max(value.shape, default=0) if isinstance(value, Tensor) else 0
-        if counted:
-            outputs = max(_numbers(arguments[1:]), _numbers(keywords)) if type(number) is int or keywords else 0
-        elif sized and type(number) is int and number > 0:
-            outputs = -(-outputs // number)
+        value = pick(arguments, keywords, 0, "input", keywords.get("tensor"))
+        numbers = [each for each in (*arguments[1:], *keywords.values()) if type(each) is int]
+        longest = max(value.shape, default=0) if isinstance(value, Tensor) else 0
+        if last.startswith("unbind"):
+            outputs = longest
+        elif any(isinstance(each, (list, tuple)) for each in (*arguments[1:], *keywords.values())):
+            outputs = 0  # one for each size or index that came with the message, which bounds them
+        elif counted:
+            outputs = max(numbers, default=0)
+        else:
+            outputs = -(-longest // max(1, _part(arguments, keywords)))
         if outputs > MAX_OUTPUTS:
             raise LimitExceeded(f"the number of outputs of {name}", outputs, MAX_OUTPUTS)
 
     return guard
+
+
+def spaced(name: str, function: Operation) -> Guard:
+    """For linspace and logspace: bounds may be tensors, and the number of steps is a number."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        check_bytes(name, _WIDEST * _numbers(pick(arguments, keywords, 2, "steps", 100)), limit)
+
+    return guard
+
+
+def chosen(name: str, function: Operation) -> Guard:
+    """For combinations, which goes through all tuples of elements."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value, size = pick(arguments, keywords, 0, "input"), pick(arguments, keywords, 1, "r", 2)
+        if type(size) is not int or not 0 <= size < _LONGEST_CHOICE or not isinstance(value, Tensor):
+            raise OperationRefused(name, f"it chooses fewer than {_LONGEST_CHOICE} elements at a time")
+        check_bytes(name, _WIDEST * max(1, size) * value.numel() ** size, limit)
+
+    return guard
+
+
+def between_rows(name: str, function: Operation) -> Guard:
+    """For cov and corrcoef: one number for each pair of rows."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value = pick(arguments, keywords, 0, "input")
+        if isinstance(value, Tensor) and value.dim() == 2:
+            check_bytes(name, _WIDEST * value.shape[0] ** 2, limit)
+
+    return guard
+
+
+def multivariate(name: str, function: Operation) -> Guard:
+    """For mvlgamma: it sums as many numbers for each element as the order says."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value = pick(arguments, keywords, 0, "input")
+        if isinstance(value, Tensor):
+            check_bytes(name, _WIDEST * max(1, value.numel()) * _numbers(pick(arguments, keywords, 1, "p", 1)), limit)
+
+    return guard
+
+
+def gridded(name: str, function: Operation) -> Guard:
+    """For histogramdd: the numbers of bins of all columns multiply."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value, bins = pick(arguments, keywords, 0, "input"), pick(arguments, keywords, 1, "bins")
+        columns = value.shape[-1] if isinstance(value, Tensor) and value.dim() else 1
+        sides = [bins] * columns if type(bins) is int else list(leaves(bins))
+        counts = [side.numel() if isinstance(side, Tensor) else abs(int(side)) for side in sides]
+        check_bytes(name, _WIDEST * prod(count + 1 for count in counts), limit)
+
+    return guard
+
+
+def _part(arguments: Arguments, keywords: Keywords) -> int:
+    """The length of a part of split, by any of its names."""
+    names = ("split_size_or_sections", "split_size")
+    given = [arguments[1]] if len(arguments) > 1 else [keywords[name] for name in names if name in keywords]
+    return given[0] if given and type(given[0]) is int else 1
 
 
 def _numbers(*values: Any) -> int:

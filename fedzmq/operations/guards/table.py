@@ -13,9 +13,14 @@ MakeGuard = Callable[[str, Callable[..., Any]], Guard]
 _NAMES: dict[MakeGuard, str] = {
     memory.made_from_numbers: """
         fft.fftfreq fft.rfftfreq torch.arange torch.eye torch.full torch.hamming_window torch.hann_window
-        torch.linspace torch.logspace torch.ones torch.rand torch.randint torch.randn torch.randperm
+        torch.ones torch.rand torch.randint torch.randn torch.randperm
         torch.scalar_tensor torch.tril_indices torch.triu_indices torch.zeros
+        signal.windows.bartlett signal.windows.blackman signal.windows.cosine signal.windows.exponential
+        signal.windows.gaussian signal.windows.general_cosine signal.windows.general_hamming signal.windows.hamming
+        signal.windows.hann signal.windows.kaiser signal.windows.nuttall torch.bartlett_window torch.blackman_window
+        torch.kaiser_window
     """,
+    memory.spaced: "torch.linspace torch.logspace",
     memory.enlarged_by_numbers: """
         Tensor.istft Tensor.new_full Tensor.new_ones Tensor.new_zeros Tensor.repeat Tensor.stft Tensor.tile
         fft.fft fft.fft2 fft.fftn fft.hfft fft.hfft2 fft.hfftn fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.ihfft2
@@ -28,6 +33,9 @@ _NAMES: dict[MakeGuard, str] = {
         nn.functional.conv_transpose3d nn.functional.fold nn.functional.interpolate
         nn.functional.local_response_norm nn.functional.pad nn.functional.unfold torch.istft torch.normal torch.stft
         torch.tile torch.vander
+        Tensor.nonzero_static nn.functional.max_unpool1d nn.functional.max_unpool2d nn.functional.max_unpool3d
+        torch.affine_grid_generator torch.constant_pad_nd torch.conv_tbc torch.expand_copy torch.nonzero_static
+        torch.unfold_copy
     """,
     memory.enlarged_by_padding: "nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d",
     memory.multiplied_by_each_other: """
@@ -36,14 +44,37 @@ _NAMES: dict[MakeGuard, str] = {
     """,
     memory.sized_by_values: "Tensor.bincount nn.functional.one_hot torch.bincount",
     memory.repeated: "Tensor.repeat_interleave torch.repeat_interleave",
-    memory.binned: "Tensor.histc torch.histc",
+    memory.binned: "Tensor.histc Tensor.histogram torch.histc torch.histogram",
+    memory.gridded: "torch.histogramdd",
+    memory.chosen: "torch.combinations",
+    memory.between_rows: "Tensor.corrcoef Tensor.cov torch.corrcoef torch.cov",
+    memory.multivariate: "Tensor.mvlgamma Tensor.mvlgamma_ special.multigammaln torch.mvlgamma",
     memory.divided: """
         Tensor.dsplit Tensor.hsplit Tensor.split Tensor.tensor_split Tensor.unbind Tensor.vsplit torch.dsplit
         torch.hsplit torch.split torch.tensor_split torch.unbind torch.vsplit
+        Tensor.chunk Tensor.unsafe_chunk Tensor.unsafe_split torch.chunk torch.split_copy torch.unbind_copy
+        torch.unsafe_chunk torch.unsafe_split
     """,
     kernels.truncated_division: "Tensor.div Tensor.div_ Tensor.divide Tensor.divide_ torch.div torch.divide",
     kernels.fused_step: "torch._fused_adagrad_ torch._fused_adam_ torch._fused_adamw_ torch._fused_sgd_",
-    kernels.ctc: "nn.functional.ctc_loss",
+    kernels.ctc: "nn.functional.ctc_loss torch.ctc_loss",
+    kernels.bounded_degree: """
+        special.chebyshev_polynomial_t special.chebyshev_polynomial_u special.chebyshev_polynomial_v
+        special.chebyshev_polynomial_w special.hermite_polynomial_h special.hermite_polynomial_he
+        special.laguerre_polynomial_l special.legendre_polynomial_p special.shifted_chebyshev_polynomial_t
+        special.shifted_chebyshev_polynomial_u special.shifted_chebyshev_polynomial_v
+        special.shifted_chebyshev_polynomial_w
+    """,
+    kernels.pivots(1): "linalg.lu_solve",
+    kernels.pivots(2): "Tensor.lu_solve torch.lu_solve",
+    kernels.pivots(1, pairs=True): "linalg.ldl_solve",
+    kernels.bags: "nn.functional.embedding_bag",
+    kernels.fractions: """
+        nn.functional.fractional_max_pool2d nn.functional.fractional_max_pool2d_with_indices
+        nn.functional.fractional_max_pool3d nn.functional.fractional_max_pool3d_with_indices
+    """,
+    kernels.grid_modes: "torch.grid_sampler torch.grid_sampler_2d torch.grid_sampler_3d",
+    kernels.bounded_rounds: "torch.pca_lowrank torch.svd_lowrank",
     kernels.without_out(3): "torch.tensordot",
     kernels.without_out(4): "nn.functional.normalize torch.norm",
     kernels.without_device_names: "Tensor.to",

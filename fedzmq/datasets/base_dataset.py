@@ -1,0 +1,83 @@
+"""Examples and their targets, by row, here or on a worker: they change their place in the same object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from fedzmq.errors import DataError, FederatedMember
+from fedzmq.pointers.destination import Destination, worker_of
+from fedzmq.pointers.pointer import Pointer, send_tensor
+from fedzmq.pointers.verbs import Place
+
+if TYPE_CHECKING:
+    from fedzmq.datasets.federated_dataset import FederatedDataset
+
+Transform = Callable[[Tensor], Tensor]
+Examples = tuple[Tensor, Tensor]
+
+
+class BaseDataset(torch.utils.data.Dataset[Examples]):
+    """`data` and `targets` have a row for each example. `transform` is applied to the data of what is taken out."""
+
+    def __init__(self, data: Tensor, targets: Tensor, transform: Transform | None = None) -> None:
+        if len(data) != len(targets):
+            raise DataError("BaseDataset", f"it has {len(data)} rows of data and {len(targets)} targets")
+        self.data = data
+        self.targets = targets
+        self.transform_ = transform
+        self.federated = False  # a FederatedDataset holds it, which then says where it is
+
+    def __len__(self) -> int:
+        return int(self.data.shape[0])
+
+    def __getitem__(self, index: Any) -> Examples:
+        """One example for a number, several for a slice or an index tensor: two commands where it is on a worker."""
+        data = self.data[index]
+        return data if self.transform_ is None else self.transform_(data), self.targets[index]
+
+    def __iter__(self) -> Iterator[Examples]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def location(self) -> Any:
+        """The worker that has it, None for here."""
+        return self.data.location if isinstance(self.data, Pointer) else None
+
+    def transform(self, transform: Transform) -> None:
+        """Apply a function to all the data now. On a worker it runs there, on pointers."""
+        self.data = transform(self.data)
+
+    def send(self, worker: Place) -> BaseDataset:
+        """To a worker, held or named, in place."""
+        destination = worker_of(worker)
+        self.data, self.targets = _moved(self.data, destination), _moved(self.targets, destination)
+        return self
+
+    def get(self) -> BaseDataset:
+        """Home, in place. Raises FederatedMember where it is part of a FederatedDataset."""
+        if self.federated:
+            raise FederatedMember(self.location.name)
+        self.data, self.targets = _home(self.data), _home(self.targets)
+        return self
+
+    def federate(self, workers: Sequence[Place]) -> FederatedDataset:
+        """See `fedzmq.federate`."""
+        from fedzmq.datasets.federate import federate
+
+        return federate(self, workers)
+
+    def __repr__(self) -> str:
+        where = "here" if self.location is None else f"on {self.location.name}"
+        return f"BaseDataset({len(self)} examples of {tuple(self.data.shape[1:])} {where})"
+
+
+def _moved(tensor: Tensor, worker: Destination) -> Tensor:
+    return tensor.move(worker) if isinstance(tensor, Pointer) else send_tensor(tensor, worker)
+
+
+def _home(tensor: Tensor) -> Tensor:
+    return tensor.get() if isinstance(tensor, Pointer) else tensor

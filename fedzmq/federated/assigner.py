@@ -1,0 +1,62 @@
+"""Makes the assignments of one run: what each worker is told beside the model, and what of it counts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+import torch
+
+from fedzmq.client.worker_handle import TrainingTask, WorkerHandle
+from fedzmq.federated.assignment import Assignment
+from fedzmq.federated.seeds import derive
+from fedzmq.federated.shared_model import SharedModel
+from fedzmq.federated.strategies.strategy import Strategy
+from fedzmq.federated.training_job import TrainingJob
+from fedzmq.wire.messages import Local, Progress
+
+
+class Assigner:
+    """`hear` is given the progress of each worker. `run` is the name under which workers keep what stays with them:
+    one that nobody guesses, unless a run is taken up again under its old name.
+    """
+
+    def __init__(
+        self,
+        job: TrainingJob,
+        shared: SharedModel,
+        strategy: Strategy,
+        hear: Callable[[str, Progress], None],
+        run: str | None = None,
+    ) -> None:
+        self._job = job
+        self._shared = shared
+        self._strategy = strategy
+        self._hear = hear
+        self.run = run or os.urandom(8).hex()
+        self.counted: dict[str, int] = {}
+        """The last round in which the answer of a worker counted: from there it goes on with what it kept."""
+
+    def assign(self, handle: WorkerHandle, number: int, state: Sequence[torch.Tensor]) -> Assignment:
+        """Have a worker train the state in this round, of which its random numbers follow. Raises a FedzmqError."""
+        job, asked = self._job, self._strategy.ask(handle.name)
+        local = Local(
+            float(asked.proximal),
+            None if asked.ditto is None else float(asked.ditto),
+            asked.loss_before,
+            self._shared.personal,
+            self.run,
+            number,
+            self.counted.get(handle.name, 0),
+        )
+        task = TrainingTask(
+            job.dataset,
+            job.epochs,
+            job.batch_size,
+            job.optimizer,
+            job.options,
+            derive(job.seed, "train", number, handle.name),
+            local=local,
+            control=asked.control,
+        )
+        return Assignment(handle, self._shared.form, state, task, self._hear)

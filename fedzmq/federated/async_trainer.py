@@ -1,0 +1,158 @@
+"""Federated training without rounds: every worker trains all the time, and nobody waits for the slowest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from fedzmq.client.client import Client
+from fedzmq.errors import FedzmqError, UsageError
+from fedzmq.federated.aggregator import Aggregator
+from fedzmq.federated.assigner import Assigner
+from fedzmq.federated.assignment import Assignment
+from fedzmq.federated.cohort import Cohort
+from fedzmq.federated.evaluation import Score
+from fedzmq.federated.precision import wide
+from fedzmq.federated.report import Absence, Answer, RoundReport
+from fedzmq.federated.round import LOOK
+from fedzmq.federated.shared_model import SharedModel
+from fedzmq.federated.strategies.asynchronous import Asynchronous
+from fedzmq.federated.trainer import Evaluate, Hear
+from fedzmq.federated.training_job import TrainingJob
+from fedzmq.federated.update import Update
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Running:
+    """A worker that trains, and what it was sent: the model after so many steps."""
+
+    assignment: Assignment
+    number: int
+    steps: int
+    state: Sequence[torch.Tensor]
+
+
+class AsyncTrainer:
+    """As `Trainer`, with an asynchronous strategy. The job's rounds are the steps of the model.
+
+    Raises UsageError for a job that says how a round ends. An answer's metrics tell its staleness. A worker that failed
+    is asked again after the next step.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        model: torch.nn.Module,
+        plan: bytes,
+        job: TrainingJob,
+        *,
+        strategy: Asynchronous,
+        evaluate: Evaluate | None = None,
+        say: Callable[[str], None] = lambda line: None,
+        hear: Hear = lambda worker, progress: None,
+    ) -> None:
+        for name in ("cohort", "fraction", "quorum", "deadline"):
+            if getattr(job, name) is not None:
+                raise UsageError(f"asynchronous training has no rounds: leave {name!r} out of the job")
+        strategy.check(job)
+        self._client = client
+        self._model = model
+        self._job = job
+        self._strategy = strategy
+        self._evaluate = evaluate
+        self._say = say
+        self._cohort = Cohort(client, job.dataset, say)
+        self._shared = SharedModel(model, plan, strategy)
+        self._assigner = Assigner(job, self._shared, strategy, hear)
+        self._running: dict[str, _Running] = {}
+        self._numbers: dict[str, int] = {}  # how often each worker was asked
+        self._failed: dict[str, FedzmqError] = {}
+
+    def rounds(self) -> Iterator[RoundReport]:
+        """Run the job, and give a report after every step of the model. Raises as `Trainer.rounds` does."""
+        self._cohort.gather(self._job.workers, self._job.patience)
+        try:
+            for number in range(1, self._job.rounds + 1):
+                yield self._step(number)
+        finally:
+            for running in self._running.values():
+                running.assignment.cancel()
+
+    def _step(self, number: int) -> RoundReport:
+        endpoint = self._client.endpoint
+        began, sent, received = time.monotonic(), endpoint.bytes_sent, endpoint.bytes_received
+        state = [tensor.detach().clone() for tensor in self._shared.state]
+        places = [f"{place:09}" for place in range(self._strategy.buffer)]
+        aggregator = Aggregator(places, lambda update: 1.0)
+        answered: list[Answer] = []
+        absent: dict[str, Absence] = {}
+        self._failed.clear()
+        while len(answered) < len(places):
+            self._engage(number - 1, state)
+            done = [name for name, running in sorted(self._running.items()) if running.assignment.done]
+            for name in done[: len(places) - len(answered)]:
+                running = self._running[name]
+                try:
+                    taken = running.assignment.take()
+                except FedzmqError as error:
+                    self._without(running, error)
+                    absent[name] = Absence(name, str(error))
+                    continue
+                if taken is None:
+                    continue
+                answer, update = taken
+                staleness = number - 1 - running.steps
+                aggregator.add(places[len(answered)], self._moved(state, running, update, staleness))
+                answered.append(replace(answer, metrics={**answer.metrics, "staleness": float(staleness)}))
+                self._assigner.counted[name] = running.number
+                del self._running[name]
+            if not done:
+                waiting = [running.assignment for running in self._running.values()]
+                self._client.wait_until(lambda: any(each.done for each in waiting), LOOK)  # noqa: B023
+        self._shared.step(aggregator)
+        score = self._evaluate(self._model) if self._evaluate is not None else Score(float("nan"), None)
+        examples = sum(answer.examples for answer in answered)
+        return RoundReport(
+            number,
+            score.loss,
+            score.accuracy,
+            sum(answer.loss * answer.examples for answer in answered) / examples,
+            time.monotonic() - began,
+            endpoint.bytes_sent - sent,
+            endpoint.bytes_received - received,
+            tuple(answered),
+            tuple(absence for _, absence in sorted(absent.items())),
+        )
+
+    def _engage(self, steps: int, state: Sequence[torch.Tensor]) -> None:
+        """Have everybody train who is here and does nothing. Raises what a worker failed with where nobody is left."""
+        present = self._cohort.gather(self._job.least, self._job.patience)
+        for name, handle in present.items():
+            if name in self._running or name in self._failed:
+                continue
+            number = self._numbers[name] = self._numbers.get(name, 0) + 1
+            try:
+                assignment = self._assigner.assign(handle, number, state)
+            except FedzmqError:
+                continue  # it went this very moment: it is here no more, or comes back as another one
+            self._running[name] = _Running(assignment, number, steps, state)
+        if not self._running and self._failed:
+            raise next(iter(self._failed.values()))
+
+    def _without(self, running: _Running, error: FedzmqError) -> None:
+        name = running.assignment.handle.name
+        del self._running[name]
+        if not running.assignment.handle.is_lost:
+            self._failed[name] = error
+        self._say(f"the training goes on without {name}: {error}")
+
+    def _moved(self, state: Sequence[torch.Tensor], running: _Running, update: Update, staleness: int) -> Update:
+        """Where this answer alone would move the model."""
+        moved = []
+        for place, new in zip(self._shared.form.places, update.state, strict=True):
+            now, sent, answer = (each.to(wide(each.dtype)) for each in (state[place], running.state[place], new))
+            moved.append(self._strategy.moved(now, sent, answer, staleness))
+        return replace(update, state=moved)

@@ -1,0 +1,23 @@
+"""What the numbers of a strategy may be."""
+
+from __future__ import annotations
+
+from fedzmq.errors import UsageError
+
+
+def at_least(name: str, value: float, low: float) -> None:
+    """Raises UsageError, for NaN too."""
+    if not value >= low:
+        raise UsageError(f"{name} is {value:g}, and at least {low:g} is needed")
+
+
+def above(name: str, value: float, low: float) -> None:
+    """Raises UsageError, for NaN too."""
+    if not value > low:
+        raise UsageError(f"{name} is {value:g}, and it must be above {low:g}")
+
+
+def a_share(name: str, value: float) -> None:
+    """From 0 to below 1. Raises UsageError."""
+    if not 0 <= value < 1:
+        raise UsageError(f"{name} is {value:g}, and a number from 0 to below 1 is needed")

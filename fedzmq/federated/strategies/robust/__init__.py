@@ -1,0 +1,1 @@
+"""Strategies that hold against workers who send what they like."""

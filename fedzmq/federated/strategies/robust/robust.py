@@ -1,0 +1,50 @@
+"""Strategies that compare the updates of a round with each other, and so need all of them.
+
+Every worker counts the same: how many examples it has is what a worker says of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from fedzmq.federated.gathering import Gathering
+from fedzmq.federated.strategies.numbers import at_least
+from fedzmq.federated.strategies.strategy import Collector, Strategy
+
+
+class Robust(Strategy):
+    """Takes the plain mean; a subclass trusts some workers and not others, or merges otherwise, or both."""
+
+    compares: ClassVar[bool] = False
+    """Whether `trust` is asked; it costs a look at every pair of updates."""
+
+    def collect(self, workers: Iterable[str]) -> Collector:
+        return Gathering(workers, self.merge, self.trust if self.compares else None)
+
+    def trust(self, distances: torch.Tensor) -> torch.Tensor:
+        """The weights of n updates, (n,) in float64, from the squared distances between them, (n, n)."""
+        return torch.ones(len(distances), dtype=torch.float64)
+
+    def merge(self, rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """One row (elements,) of those with a weight above 0, (k, elements), and the weights (k,)."""
+        return (rows * weights[:, None]).sum(0) / weights.sum()
+
+
+@dataclass(eq=False)
+class AgainstSome(Robust):
+    """Holds while at most so many of the workers that answer attack."""
+
+    attackers: int = 1
+
+    def __post_init__(self) -> None:
+        at_least("attackers", self.attackers, 0)
+
+
+def middle(ordered: torch.Tensor) -> torch.Tensor:
+    """The median over the first dimension of what is sorted along it; of an even number, the mean of the middle two."""
+    count = len(ordered)
+    return (ordered[(count - 1) // 2] + ordered[count // 2]) / 2

@@ -1,0 +1,103 @@
+"""Control variates, which correct the drift of workers with unlike data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from fedzmq.errors import UsageError
+from fedzmq.federated.aggregator import Aggregator
+from fedzmq.federated.strategies.numbers import above
+from fedzmq.federated.strategies.strategy import Collector, Instructions, Opening, Strategy
+from fedzmq.federated.update import Update, needs_steps
+
+if TYPE_CHECKING:
+    from fedzmq.federated.training_job import TrainingJob
+
+
+@dataclass(eq=False)
+class Scaffold(Strategy):
+    """A worker adds (control - its own control) to each gradient, and keeps its own control, by option II, for itself.
+
+    model = model + lr * (mean - model), where the mean does not weigh; control = control + the sum over the answers of
+    (new own control - old one) / number of workers. Karimireddy et al. 2020, SCAFFOLD: Stochastic Controlled Averaging
+    for Federated Learning, algorithm 1.
+
+    The difference of a worker's controls is (model - its model) / (its steps * local lr) - control, which needs nothing
+    that the update does not tell: the controls themselves never travel back. A worker that was started anew begins with
+    a control of zero.
+    """
+
+    lr: float = 1.0
+
+    def __post_init__(self) -> None:
+        above("lr", self.lr, 0)
+        self._population = 1
+        self._local_lr = 0.0
+        self._places: dict[str, int] = {}
+        self._control: list[torch.Tensor] = []
+        self._sums = _Sums([])
+
+    def check(self, job: TrainingJob) -> None:
+        plain = {"lr"} >= {name for name, value in job.options.items() if value}
+        if job.optimizer != "sgd" or not plain or not job.options.get("lr", 0) > 0:
+            raise UsageError(
+                f"SCAFFOLD needs the optimizer sgd with a positive 'lr' and no other option, and the job has "
+                f"{job.optimizer!r} with {dict(job.options)}"
+            )
+        self._local_lr = float(job.options["lr"])
+
+    def begin(self, opening: Opening) -> None:
+        self._population = opening.population
+        self._places = {name: place for place, name in enumerate(opening.state)}
+        for name in opening.trained:
+            zeros = torch.zeros_like(opening.state[name], memory_format=torch.contiguous_format)
+            self.memory.setdefault(f"control/{name}", zeros)
+        self._control = [self.memory[f"control/{name}"] for name in opening.trained]
+
+    def ask(self, worker: str) -> Instructions:
+        return Instructions(control=self._control)
+
+    def accept(self, update: Update) -> None:
+        needs_steps(update)
+
+    def collect(self, workers: Iterable[str]) -> Collector:
+        self._sums = _Sums(workers)
+        return self._sums
+
+    def step(self, name: str, old: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        key = f"control/{name}"
+        if key not in self.memory:
+            return mean
+        control, sums = self.memory[key], self._sums
+        gradients = sums.ways_per_step(self._places[name], old) / self._local_lr
+        self.memory[key] = (control + (gradients - sums.weight * control) / self._population).to(control.dtype)
+        return old + self.lr * (mean - old)
+
+
+class _Sums(Aggregator):
+    """The plain mean, and beside it the sum of how far every worker went per step."""
+
+    def __init__(self, workers: Iterable[str]) -> None:
+        names = list(workers)
+        super().__init__(names, lambda update: 1.0)
+        self._per_step = Aggregator(names, lambda update: 1.0 / update.steps)
+
+    def add(self, worker: str, update: Update) -> None:
+        super().add(worker, update)
+        self._per_step.add(worker, update)
+
+    def skip(self, worker: str) -> None:
+        super().skip(worker)
+        self._per_step.skip(worker)
+
+    def close(self) -> None:
+        super().close()
+        self._per_step.close()
+
+    def ways_per_step(self, place: int, old: torch.Tensor) -> torch.Tensor:
+        """The sum of (old - new) / steps over the workers."""
+        return (old - self._per_step.combined(place)) * self._per_step.weight

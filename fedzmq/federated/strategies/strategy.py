@@ -1,0 +1,109 @@
+"""A strategy: whom to ask in a round, what to ask for, and what becomes of the answers.
+
+As it stands it is federated averaging. Another one overrides what it does differently, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from fedzmq.federated.aggregator import Aggregator
+from fedzmq.federated.seeds import derive
+from fedzmq.federated.update import Update
+
+if TYPE_CHECKING:
+    from fedzmq.federated.training_job import TrainingJob
+
+
+@dataclass(frozen=True, slots=True)
+class Instructions:
+    """What a worker does beside plain training: see `fedzmq.wire.messages.Local`, and of `control` its Train."""
+
+    proximal: float = 0.0
+    ditto: float | None = None
+    loss_before: bool = False
+    control: Sequence[torch.Tensor] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opening:
+    """A round that begins: its number, who is asked, how many workers are here, and the model that they all get.
+
+    state: what is shared, by name. trained: the names of that which training changes.
+    """
+
+    number: int
+    workers: tuple[str, ...]
+    population: int
+    state: Mapping[str, torch.Tensor]
+    trained: tuple[str, ...]
+
+
+class Collector(Protocol):
+    """Takes the updates of a round, and gives one tensor after the other of what they make together."""
+
+    def add(self, worker: str, update: Update) -> None: ...
+
+    def skip(self, worker: str) -> None: ...
+
+    def combined(self, place: int) -> torch.Tensor: ...
+
+    def close(self) -> None: ...
+
+
+class Strategy:
+    """Federated averaging (McMahan et al. 2017, algorithm 1): the mean of the states, weighted by examples.
+
+    A round calls `choose`, `begin`, `ask` for each worker, `collect` (which asks `weigh` for each update), and `step`
+    for each tensor of the model. What a strategy remembers from round to round is in `memory`, and nowhere else, so
+    that a training can be taken up again.
+    """
+
+    least: int = 1
+    """Fewer updates than this make no round."""
+
+    @cached_property
+    def memory(self) -> dict[str, torch.Tensor]:
+        """Tensors by a name of the strategy's own, such as "momentum/0.weight"."""
+        return {}
+
+    def check(self, job: TrainingJob) -> None:
+        """Raises UsageError for a job that it cannot be used with."""
+
+    def personal(self, model: torch.nn.Module) -> Sequence[str]:
+        """The names of parameters and buffers that stay on each worker; none is."""
+        return ()
+
+    def choose(self, present: Sequence[str], count: int, seed: int) -> Sequence[str]:
+        """Whom to ask: `count` of the workers that are here. By lot; the seed is another one in every round."""
+        return sorted(sorted(present, key=lambda name: derive(seed, name))[:count])
+
+    def begin(self, opening: Opening) -> None:
+        """A round begins; it may be the same one again, where it lost its workers."""
+
+    def ask(self, worker: str) -> Instructions:
+        """What this worker is to do beside plain training."""
+        return Instructions()
+
+    def accept(self, update: Update) -> None:
+        """Raises UpdateRefused for an update that cannot be used; it has the model's form, and all of it is finite."""
+
+    def weigh(self, update: Update) -> float:
+        """How much an update counts in the mean; called once for each, in the order of the workers' names."""
+        return update.examples
+
+    def collect(self, workers: Iterable[str]) -> Collector:
+        """Where the updates of these workers come together."""
+        return Aggregator(workers, self.weigh)
+
+    def step(self, name: str, old: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        """The new value of a tensor of the model, from the old one and what the updates make together.
+
+        The mean is in float64. What is returned is brought to the model's precision; `old` must not be changed.
+        """
+        return mean

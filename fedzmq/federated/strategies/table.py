@@ -1,0 +1,82 @@
+"""The strategies by the names that the command line and job files use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any
+
+from fedzmq.errors import UsageError
+from fedzmq.federated.strategies.asynchronous import FedAsync, FedBuff
+from fedzmq.federated.strategies.ditto import Ditto
+from fedzmq.federated.strategies.fedavg import FedAvg
+from fedzmq.federated.strategies.fedavgm import FedAvgM
+from fedzmq.federated.strategies.fedbn import FedBN
+from fedzmq.federated.strategies.fednova import FedNova
+from fedzmq.federated.strategies.fedopt import FedAdagrad, FedAdam, FedYogi
+from fedzmq.federated.strategies.fedper import FedPer
+from fedzmq.federated.strategies.fedprox import FedProx
+from fedzmq.federated.strategies.qfedavg import QFedAvg
+from fedzmq.federated.strategies.robust.bulyan import Bulyan
+from fedzmq.federated.strategies.robust.geometric_median import GeometricMedian
+from fedzmq.federated.strategies.robust.krum import Krum, MultiKrum
+from fedzmq.federated.strategies.robust.median import Median
+from fedzmq.federated.strategies.robust.trimmed_mean import TrimmedMean
+from fedzmq.federated.strategies.scaffold import Scaffold
+from fedzmq.federated.strategies.strategy import Strategy
+
+STRATEGIES: Mapping[str, type[Strategy]] = {
+    "fedavg": FedAvg,
+    "fedavgm": FedAvgM,
+    "fedadagrad": FedAdagrad,
+    "fedadam": FedAdam,
+    "fedyogi": FedYogi,
+    "fedprox": FedProx,
+    "scaffold": Scaffold,
+    "fednova": FedNova,
+    "fedbn": FedBN,
+    "fedper": FedPer,
+    "ditto": Ditto,
+    "qfedavg": QFedAvg,
+    "fedasync": FedAsync,
+    "fedbuff": FedBuff,
+    "median": Median,
+    "trimmedmean": TrimmedMean,
+    "geometricmedian": GeometricMedian,
+    "krum": Krum,
+    "multikrum": MultiKrum,
+    "bulyan": Bulyan,
+}
+
+_READ: Mapping[str, Callable[[Any], object]] = {"float": float, "int": int, "str": str}
+
+
+def by_name(name: str, **options: float | str) -> Strategy:
+    """The strategy of that name with its numbers; a number may be given as text. Raises UsageError."""
+    known = STRATEGIES.get(name)
+    if known is None:
+        raise UsageError(f"no strategy {name!r} (known: {', '.join(STRATEGIES)}){_nearest(name, STRATEGIES)}")
+    kinds = options_of(name)
+    given: dict[str, Any] = {}
+    for option, value in options.items():
+        if option not in kinds:
+            takes = f"known: {', '.join(kinds)}" if kinds else "it has none"
+            raise UsageError(f"the strategy {name!r} has no option {option!r} ({takes}){_nearest(option, kinds)}")
+        try:
+            given[option] = _READ[kinds[option]](value)
+        except ValueError:
+            raise UsageError(
+                f"the option {option!r} of the strategy {name!r} is {value!r}, and {kinds[option]} is expected"
+            ) from None
+    return known(**given)
+
+
+def options_of(name: str) -> dict[str, str]:
+    """The options of a strategy by their names, each with its kind: "float", "int" or "str"."""
+    return {field.name: str(field.type) for field in fields(STRATEGIES[name]) if field.init}  # type: ignore[arg-type]
+
+
+def _nearest(word: str, known: Mapping[str, object]) -> str:
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,128 @@
+"""One tensor on several workers at once: an operation on it is that operation on each of them.
+
+It holds one pointer for each worker, and nothing of it is on the wire but what these pointers say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+import torch
+
+from fedzmq.errors import OperationRefused, PointerError, UsageError
+from fedzmq.pointers.meeting import apart
+from fedzmq.pointers.nesting import leaves, mapped
+from fedzmq.pointers.remote import META, Remote
+
+
+class MultiPointer(torch.Tensor):
+    """Made by `x.send(bob, alice)` and by `combine_pointers`. `children` are its pointers by their workers' names.
+
+    What the pointers answer without a value is answered once where they agree: shape, dtype, requires_grad.
+    """
+
+    children: Mapping[str, Remote]
+
+    @classmethod
+    def of(cls, pointers: Sequence[Remote]) -> MultiPointer:
+        """Raises UsageError for two on one worker, or of different shapes or dtypes."""
+        if not pointers:
+            raise UsageError("a multi-pointer needs one pointer at least")
+        first = pointers[0]
+        children = {pointer._ref.stream.worker: pointer for pointer in pointers}
+        if len(children) < len(pointers):
+            raise UsageError("a multi-pointer has one pointer on each worker, and two of these are on the same one")
+        for pointer in pointers:
+            if pointer.shape != first.shape or pointer.dtype != first.dtype:
+                raise UsageError(f"a multi-pointer is of tensors that are alike, and not of {first!r} and {pointer!r}")
+        made: MultiPointer = torch.Tensor._make_wrapper_subclass(cls, first.shape, dtype=first.dtype, device=META)
+        made.children = children
+        return made
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        several = [each for each in leaves([args, kwargs]) if isinstance(each, MultiPointer)]
+        places = list(several[0].children)
+        if any(set(each.children) != set(places) for each in several):
+            everywhere = [child for each in several for child in each.children.values()]
+            name = getattr(func, "__name__", repr(func))
+            raise apart(name, everywhere, "the multi-pointers are not on the same workers")
+
+        def on(place: str) -> Any:
+            def at(value: Any) -> Any:
+                return value.children[place] if isinstance(value, MultiPointer) else value
+
+            return func(*mapped(args, at), **mapped(kwargs, at))
+
+        return _gathered([on(place) for place in places], several)
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]  # torch declares it without the function
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> NoReturn:
+        raise OperationRefused(str(func), "it reached torch's own kernels with a pointer, which has no value here")
+
+    @property
+    def location(self) -> list[object]:
+        """The workers, in the order in which the tensor was sent."""
+        return [child._ref.stream.location for child in self.children.values()]
+
+    def pointers(self) -> Iterator[Remote]:
+        return iter(self.children.values())
+
+    def get(self, sum_results: bool = False) -> Any:
+        """The values, one for each worker in their order, or their sum."""
+        values = [child.get() for child in self.children.values()]  # type: ignore[attr-defined]  # every tensor has it
+        return sum(values[1:], values[0]) if sum_results else values
+
+    def copy(self) -> MultiPointer:
+        """Second tensors on the same workers."""
+        return MultiPointer.of([child.copy() for child in self.children.values()])  # type: ignore[attr-defined]
+
+    def combine(self, *others: torch.Tensor) -> MultiPointer:
+        return combine_pointers(self, *others)
+
+    def send(self, *destinations: object) -> NoReturn:
+        raise PointerError(f"{self!r} is on several workers already; .get() brings the values here")
+
+    move = send_ = send
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]  # torch leaves its name out
+        first = next(self.pointers())
+        extents = "x".join(map(str, first.shape)) or "scalar"
+        return f"MultiPointer({extents} {str(first.dtype).removeprefix('torch.')} on {', '.join(self.children)})"
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+
+def combine_pointers(*pointers: torch.Tensor) -> MultiPointer:
+    """One multi-pointer of pointers to tensors that are alike, each on a worker of its own."""
+    found: list[Remote] = []
+    for pointer in pointers:
+        if isinstance(pointer, MultiPointer):
+            found += pointer.pointers()
+        elif isinstance(pointer, Remote):
+            found.append(pointer)
+        else:
+            raise UsageError(f"only pointers can be combined, and not a {type(pointer).__name__} that is here")
+    return MultiPointer.of(found)
+
+
+def _gathered(results: list[Any], operands: Sequence[MultiPointer]) -> Any:
+    first = results[0]
+    if isinstance(first, Remote):
+        for operand in operands:
+            if all(result is child for result, child in zip(results, operand.children.values(), strict=True)):
+                return operand  # in place
+        return MultiPointer.of(results)
+    if isinstance(first, list | tuple) and first and any(isinstance(each, Remote) for each in first):
+        parts = [_gathered(list(part), operands) for part in zip(*results, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    if all(result is first or result == first for result in results):
+        return first
+    return results

@@ -1,0 +1,178 @@
+"""A function on tensors as a plan: recorded once for each form of its arguments, and called by one command.
+
+Where the function takes batches of any size, it is recorded for two sizes and made into one plan that holds for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from traceback import walk_tb
+from typing import Any
+
+import torch
+
+from fedzmq.errors import PlanError
+from fedzmq.operations.catalog import CATALOG
+from fedzmq.plans.check import check
+from fedzmq.plans.plan import Output, Plan, Slot
+from fedzmq.plans.structure import flatten
+from fedzmq.pointers.effects import Effects
+from fedzmq.pointers.metadata import CONSTANT, Meta, contiguous_stride, meta
+from fedzmq.pointers.origins import LIBRARY
+from fedzmq.recording.batch_rows import generalise
+from fedzmq.recording.registers import Registers
+from fedzmq.recording.tracing import Recording, record
+from fedzmq.tensors.dtypes import name_of
+
+ROWS = (7, 11)  # two primes: a number that is a multiple of both by chance is not to be expected
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Argument:
+    """What a plan is given at one place. Of a `batch` the first extent is free, and `meta` has it as 1."""
+
+    place: str
+    meta: Meta
+    batch: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What a plan gives: its path in what the function returned, and its form. `grows` says how often the rows of the
+    batch are in each extent; where that is 0, the extent is that of `meta`."""
+
+    path: str
+    meta: Meta
+    grows: tuple[int, ...]
+
+    def at(self, rows: int) -> Meta:
+        if not any(self.grows):
+            return self.meta
+        extents = [times * rows if times else size for times, size in zip(self.grows, self.meta.shape, strict=True)]
+        shape = torch.Size(extents)
+        return meta(shape, self.meta.dtype, contiguous_stride(shape), CONSTANT)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FunctionPlan:
+    """A plan for certain `arguments`, as bytes and as the client needs to know it.
+
+    `order` has the arguments' numbers in the order in which the plan takes them: batches come last. `writes` are the
+    registers that it writes to, of those that it is given.
+    """
+
+    body: bytes
+    arguments: tuple[Argument, ...]
+    order: tuple[int, ...]
+    writes: tuple[int, ...]
+    results: tuple[Result, ...]
+
+    def rows(self, metas: Sequence[Meta]) -> int:
+        """Of the batches among these arguments, 0 without one; -1 where the plan is not for such arguments.
+
+        A single row is a case of its own: functions squeeze it away, or spread it.
+        """
+        rows = {of.shape[:1] for argument, of in zip(self.arguments, metas, strict=True) if argument.batch}
+        if any(map(_differ, self.arguments, metas)) or len(rows) > 1:
+            return -1
+        if not rows:
+            return 0
+        ((count,),) = rows
+        return count if count > 1 else -1
+
+
+def function_plan(
+    function: Callable[[Sequence[torch.Tensor], Sequence[torch.Tensor]], Any],
+    arguments: Sequence[Argument],
+    state: Sequence[tuple[str, Meta]],
+    effects: Effects,
+) -> FunctionPlan:
+    """Record `function(arguments, state)`. Raises what it raises, and PlanError, which names the user's line."""
+    fixed = [number for number, argument in enumerate(arguments) if not argument.batch]
+    batches = [number for number, argument in enumerate(arguments) if argument.batch]
+    order = (*fixed, *batches)
+    paths: list[str] = []
+
+    def called(*given: torch.Tensor) -> list[torch.Tensor]:
+        kept, after = len(fixed), len(fixed) + len(state)
+        placed = dict(zip(order, [*given[:kept], *given[after:]], strict=True))
+        with torch.enable_grad():  # whatever the caller is in: nothing here has a gradient, and no_grad takes records
+            try:
+                value = function([placed[number] for number in range(len(order))], given[kept:after])
+            except RuntimeError as error:
+                if "does not require grad" not in str(error):
+                    raise
+                raise PlanError(
+                    f"a gradient{_line(error)} cannot be part of a plan: nothing in one requires grad; "
+                    "give back the loss, and take the gradient of a module on the worker, or train the plan"
+                ) from error
+        paths[:], tensors = flatten(value)
+        if not tensors:
+            raise PlanError("the function gives nothing back, and a plan is run for what it gives")
+        return tensors
+
+    def recorded(rows: int) -> Recording:
+        metas = [arguments[number].meta for number in fixed]
+        metas += [of for _, of in state]
+        return record(called, [*metas, *(_rows(arguments[number].meta, rows) for number in batches)], effects)
+
+    # Twice even where nothing is free: what differs then is up to chance, and cannot be in a plan.
+    first, second = recorded(ROWS[0]), recorded(ROWS[1])
+    merged = generalise(first, ROWS[0], second, ROWS[1])
+    registers = Registers(first, second)
+    records = tuple(registers.records(merged, first.origins))
+    outputs = tuple(Output(path, registers.register(id)) for path, id in zip(paths, first.outputs, strict=True))
+    plan = Plan(
+        CATALOG.digest(),
+        tuple(_slot(number, arguments[number]) for number in fixed),
+        tuple(Slot(name, name_of(of.dtype), tuple(of.shape), False) for name, of in state),
+        tuple(_slot(number, arguments[number]) for number in batches),
+        tuple(registers.constants),
+        records,
+        outputs,
+    )
+    check(plan)
+    results = [
+        Result(path, one, _growth(one, other))
+        for path, one, other in zip(paths, first.output_metas, second.output_metas, strict=True)
+    ]
+    return FunctionPlan(plan.to_bytes(), tuple(arguments), order, first.mutated, tuple(results))
+
+
+def _line(error: Exception) -> str:
+    """Of the user's program, that the error came from."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__) if not frame.f_code.co_filename.startswith(LIBRARY)]
+    return f" at {frames[-1].f_code.co_filename}:{frames[-1].f_lineno}" if frames else ""
+
+
+def _growth(one: Meta, other: Meta) -> tuple[int, ...]:
+    """How often the rows are in each extent, 0 where they are not."""
+    grows: list[int] = []
+    for extent, larger in zip(one.shape, other.shape, strict=False):
+        times = extent // ROWS[0] if extent != larger else 0
+        if extent != larger and (extent, larger) != (times * ROWS[0], times * ROWS[1]):
+            break
+        grows.append(times)
+    if len(grows) != max(len(one.shape), len(other.shape)):
+        shapes = f"{tuple(one.shape)} for {ROWS[0]} rows and {tuple(other.shape)} for {ROWS[1]}"
+        raise PlanError(f"the function gives {shapes}: a plan for any number of rows gives multiples of them")
+    return tuple(grows)
+
+
+def _differ(argument: Argument, of: Meta) -> bool:
+    own, start = argument.meta, 1 if argument.batch else 0
+    if own.dtype is not of.dtype or len(own.shape) != len(of.shape) or own.shape[start:] != of.shape[start:]:
+        return True
+    return argument.batch and of.stride != contiguous_stride(of.shape)
+
+
+def _rows(of: Meta, rows: int) -> Meta:
+    shape = torch.Size((rows, *of.shape[1:]))
+    return meta(shape, of.dtype, contiguous_stride(shape), CONSTANT)
+
+
+def _slot(number: int, argument: Argument) -> Slot:
+    """Its name tells the place of the argument among all, because a plan takes batches last."""
+    shape = argument.meta.shape[1:] if argument.batch else argument.meta.shape
+    return Slot(f"{number} {argument.place}", name_of(argument.meta.dtype), tuple(shape), False)

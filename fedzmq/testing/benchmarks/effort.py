@@ -1,0 +1,23 @@
+"""How much is measured: enough to be believed, or only enough to see that everything works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """`repeats` turns for each side, of so many operations, training steps, or round trips; tensors of `sizes` MiB.
+
+    `endurance` counts the steps of the long run.
+    """
+
+    repeats: int = 7
+    operations: int = 5000
+    steps: int = 400
+    round_trips: int = 300
+    sizes: tuple[int, ...] = (1, 16, 64, 256)
+    endurance: int = 10_000
+
+
+QUICK = Effort(repeats=1, operations=50, steps=5, round_trips=5, sizes=(1,), endurance=40)

@@ -1,0 +1,22 @@
+"""The figures by name, in the order in which they are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+from fedzmq.testing.benchmarks import endurance, operations, plan, round_trip, training, transfer
+from fedzmq.testing.benchmarks.outcome import Outcome
+from fedzmq.testing.benchmarks.site import Site
+
+FIGURES: Mapping[str, Callable[[Site], Iterator[Outcome]]] = MappingProxyType(
+    {
+        "operations": operations.measure,
+        "training": training.measure,
+        "virtual": training.measure_virtual,
+        "plan": plan.measure,
+        "get": round_trip.measure,
+        "transfer": transfer.measure,
+        "endurance": endurance.measure,
+    }
+)

@@ -1,0 +1,39 @@
+"""Small operations on pointers, none of which is waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside
+from fedzmq.testing.benchmarks.site import Site
+
+FIVE_TIMES = Bound(5.0, at_least=True)
+
+
+def measure(site: Site) -> Iterator[Outcome]:
+    count, stream = site.effort.operations, site.worker.stream
+    local: Any = torch.randn(10)
+    x = local.send(site.worker)
+    peer = site.peer("torch_rpc")
+
+    def ours() -> float:
+        start = time.perf_counter()
+        for _ in range(count):
+            x + x
+        stream.sync()
+        return (time.perf_counter() - start) / count
+
+    took, theirs = site.alternate(ours, None if peer is None else lambda: peer.ask("operations", count))
+    yield beside(
+        "operations",
+        "small pointer operations, pipelined",
+        "operations/s",
+        1 / took,
+        "torch.distributed.rpc",
+        None if theirs is None else 1 / theirs,
+        FIVE_TIMES,
+    )

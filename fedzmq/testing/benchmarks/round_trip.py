@@ -1,0 +1,40 @@
+"""`get` of a small tensor, against the least that a message there and back costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside
+from fedzmq.testing.benchmarks.site import Site
+
+NEAR_THE_FLOOR = Bound(1.3)
+
+
+def measure(site: Site) -> Iterator[Outcome]:
+    count = site.effort.round_trips
+    local: Any = torch.randn(10)
+    x = local.send(site.worker)
+    stream = site.worker.stream
+    peer = site.peer("raw_echo")
+
+    def ours() -> float:
+        ids = [x._ref.id]  # `get` gives the pointer up, and this asks again and again
+        start = time.perf_counter()
+        for _ in range(count):
+            stream.fetch(ids)
+        return (time.perf_counter() - start) / count
+
+    took, theirs = site.alternate(ours, None if peer is None else lambda: peer.ask("round_trips", count))
+    yield beside(
+        "get",
+        "get of a small tensor",
+        "us",
+        took * 1e6,
+        "raw pyzmq, two hops",
+        None if theirs is None else theirs * 1e6,
+        NEAR_THE_FLOOR,
+    )

@@ -1,0 +1,93 @@
+"""Tensors on their way between workers: what others posted for a client waits here until that client claims it.
+
+A delivery is known by who posted it and a key that nobody guesses, so that no other client can claim it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from fedzmq.errors import LimitExceeded
+from fedzmq.transports.connection import Buffer
+from fedzmq.wire.messages import Deliver, Failure, Undelivered
+from fedzmq.worker.failure import failure_of
+from fedzmq.worker.store import DEFAULT_QUOTA
+
+Send = Callable[[str, bytes, "Deliver | Undelivered", Sequence[Buffer]], None]
+Source = tuple[str, bytes]  # a worker and its incarnation
+
+
+class Delivery(NamedTuple):
+    """What came: the message, and the bytes of its tensor where it has one."""
+
+    message: Deliver | Undelivered
+    buffers: Sequence[Buffer]
+
+
+class Exchange:
+    """`send` posts a message to an incarnation of a worker, in a session of this worker's own.
+
+    What waits for one client is bounded by `quota` bytes: what is beyond is replaced by a failure.
+    """
+
+    def __init__(self, send: Send, quota: int = DEFAULT_QUOTA) -> None:
+        self.send = send
+        self._quota = quota
+        self._waiting: dict[tuple[Source, str], Delivery] = {}
+        self._bytes: dict[str, int] = {}  # what waits for each client
+        self._broken: set[Source] = set()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def arrived(self, source: Source, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
+        """Another worker posted this."""
+        self._broken.discard(source)
+        delivery = Delivery(message, buffers)
+        size = self._bytes.get(message.client, 0) + _size(delivery)
+        if size > self._quota:
+            error = LimitExceeded("the bytes that wait for this client on the worker", size, self._quota)
+            delivery = Delivery(Undelivered(message.key, message.client, failure_of(error, 0, "move")), ())
+        self._count(delivery, 1)
+        self._waiting[source, message.key] = delivery
+
+    def has(self, source: Source, key: str) -> bool:
+        return (source, key) in self._waiting
+
+    def take(self, source: Source, key: str) -> Delivery | None:
+        """What was posted under that key, once; None where it has not come."""
+        delivery = self._waiting.pop((source, key), None)
+        if delivery is not None:
+            self._count(delivery, -1)
+        return delivery
+
+    def broke(self, source: Source) -> None:
+        """The session with a worker ended: what is not here of it by now will not come."""
+        self._broken.add(source)
+
+    def is_broken(self, source: Source) -> bool:
+        return source in self._broken
+
+    def forget(self, client: str) -> None:
+        """A client is gone, and with it what waits for it."""
+        for place, delivery in list(self._waiting.items()):
+            if delivery.message.client == client:
+                del self._waiting[place]
+        self._bytes.pop(client, None)
+
+    def _count(self, delivery: Delivery, sign: int) -> None:
+        client = delivery.message.client
+        self._bytes[client] = self._bytes.get(client, 0) + sign * _size(delivery)
+        if not self._bytes[client]:
+            del self._bytes[client]
+
+
+def lost(worker: str, position: int) -> Failure:
+    """What a claim fails with whose worker is gone."""
+    reason = f"worker {worker!r} was lost before the tensor had left it"
+    return Failure(position, "move", "WorkerLost", reason, "", ())
+
+
+def _size(delivery: Delivery) -> int:
+    return sum(memoryview(buffer).nbytes for buffer in delivery.buffers)

@@ -1,0 +1,57 @@
+"""Which tensors of a plan's state are shared with the others, and which are a worker's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from fedzmq.errors import UsageError
+from fedzmq.plans.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Places in the state, which is the plan's parameters and then its buffers.
+
+    pulled: parameters that are trained and shared. free: trained and personal. personal: all that is. shared: all else.
+    """
+
+    names: tuple[str, ...]
+    pulled: tuple[int, ...]
+    free: tuple[int, ...]
+    personal: tuple[int, ...]
+    shared: tuple[int, ...]
+
+    @property
+    def pulled_names(self) -> list[str]:
+        return [self.names[place] for place in self.pulled]
+
+    def copy(self, state: Sequence[torch.Tensor], own: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+        """A state to train: with the worker's own values in their places, where there are any."""
+        return [
+            own.get(name, tensor).detach().clone(memory_format=torch.contiguous_format)
+            for name, tensor in zip(self.names, state, strict=True)
+        ]
+
+    def by_name(self, state: Sequence[torch.Tensor], places: Sequence[int]) -> dict[str, torch.Tensor]:
+        return {self.names[place]: state[place].detach() for place in places}
+
+
+def layout(plan: Plan, personal: Sequence[str]) -> Layout:
+    """Raises UsageError for the name of something that the plan does not have."""
+    slots = (*plan.parameters, *plan.buffers)
+    names = tuple(slot.name for slot in slots)
+    for name in personal:
+        if name not in names:
+            raise UsageError(f"{name!r} is to stay on the worker, and the plan has no parameter or buffer of that name")
+    own = {place for place, name in enumerate(names) if name in set(personal)}
+    trained = [place for place, slot in enumerate(plan.parameters) if slot.trained]
+    return Layout(
+        names,
+        tuple(place for place in trained if place not in own),
+        tuple(place for place in trained if place in own),
+        tuple(sorted(own)),
+        tuple(place for place in range(len(slots)) if place not in own),
+    )

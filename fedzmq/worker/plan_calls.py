@@ -1,0 +1,183 @@
+"""The plans that one client stored, and their runs: each is one command of the client's, however long the plan is.
+
+A run has neither gradients nor modes but those that it was recorded under. What it makes is stored like the result of
+any operation, and so is its failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from fedzmq.errors import LimitExceeded, PlanError, ProtocolError
+from fedzmq.operations.catalog import CATALOG
+from fedzmq.plans.compiled import Step, constants
+from fedzmq.plans.plan import Plan
+from fedzmq.tensors.buffers import export_all
+from fedzmq.tensors.dtypes import name_of
+from fedzmq.transports.connection import Buffer
+from fedzmq.wire.messages import FetchPlan, PlanFetched, PlanMissing, PutPlan, Reply, RunPlan, SharePlan
+from fedzmq.worker.failure import describe, failure_of
+from fedzmq.worker.plan_shelf import PlanShelf
+from fedzmq.worker.randomness import Randomness
+from fedzmq.worker.store import Inherited, Store, TensorNotStored
+
+MOST_STORED = 1024  # plans of one client
+
+
+@dataclass(eq=False)
+class StoredPlan:
+    """A plan that was checked and compiled, and the ids of what belongs to it in the `store` of its owner.
+
+    `key` is what other clients know it by, if it is shared.
+    """
+
+    store: Store
+    plan: Plan
+    step: Step
+    state: tuple[int, ...]
+    writes: tuple[int, ...]
+    is_random: bool
+    key: str = ""
+    constants: list[Tensor] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
+
+    def fresh_constants(self) -> list[Tensor]:
+        """Made anew where something wrote to them: no run is to see what another wrote."""
+        if len(self.versions) != len(self.plan.constants) or self._are_written:
+            self.constants = constants(self.plan)
+            self.versions = [each._version for each in self.constants]
+        return self.constants
+
+    @property
+    def _are_written(self) -> bool:
+        return any(each._version != version for each, version in zip(self.constants, self.versions, strict=True))
+
+    def ids(self, arguments: Sequence[int]) -> tuple[int, ...]:
+        """Of all that the plan is given but constants, in its order."""
+        count = len(self.plan.parameters)
+        return (*arguments[:count], *self.state, *arguments[count:])
+
+
+class PlanCalls:
+    """Handles the commands about plans on one client's store. Plans are compiled on the `shelf` of all clients."""
+
+    def __init__(self, store: Store, shelf: PlanShelf, randomness: Randomness) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._randomness = randomness
+
+    def put(self, command: PutPlan) -> None:
+        """Raises ProtocolError, PlanError or OperationRefused for a plan that cannot run here."""
+        found = self._shelf.get(self._shelf.add(command.plan))
+        assert found is not None
+        plan, step = found
+        if len(command.state) != len(plan.buffers):
+            raise PlanError(f"the plan keeps {len(plan.buffers)} tensors, and {len(command.state)} came")
+        given = plan.given - len(plan.constants)
+        if any(register > given for register in command.writes):
+            raise ProtocolError(f"a plan that is given {given} tensors cannot write to more")
+        if len(self._store.plans) >= MOST_STORED:
+            raise LimitExceeded("the number of plans that this client keeps on the worker", MOST_STORED, MOST_STORED)
+        is_random = any(CATALOG.is_random(record[0]) for record in plan.records)
+        self._store.drop(command.id)
+        self._store.plans[command.id] = StoredPlan(self._store, plan, step, command.state, command.writes, is_random)
+
+    def run(self, command: RunPlan) -> None:
+        """What fails is in the place of the results, and of all that the plan may have written to, afterwards."""
+        store = self._store
+        try:
+            stored = self._stored(command.plan)
+            outputs = self._outputs(stored, command)
+            for id, output in zip(command.results, outputs, strict=True):
+                if id:
+                    store.keep(id, output.detach() if output.requires_grad else output)
+            return
+        except Inherited as error:
+            failure = error.failure
+        except Exception as error:
+            given = [store.tensors.get(id) for id in command.arguments]
+            failure = failure_of(error, store.position, _operation(error), given)
+            store.remember(failure)
+        for id in (*command.results, *self._written(command)):
+            if id:
+                store.poison(id, failure)
+
+    def share(self, command: SharePlan) -> None:
+        """Raises UsageError where another plan has that key."""
+        self._shelf.share(command.key, command.tags, self._stored(command.plan))
+
+    def fetch(self, command: FetchPlan) -> tuple[Reply, Sequence[Buffer]]:
+        """A plan that this client or another one has shared."""
+        found = self._shelf.shared(command.name)
+        if found is None:
+            return PlanMissing(command.request, command.name), ()
+        state, buffers = export_all([found.store.tensor(id) for id in found.state], copy=True)
+        return PlanFetched(command.request, found.key, found.plan.to_bytes(), state), buffers
+
+    def _stored(self, id: int) -> StoredPlan:
+        found = self._store.plans.get(id)
+        if found is not None:
+            return found
+        failure = self._store.failures.get(id)
+        raise TensorNotStored(id) if failure is None else Inherited(failure)
+
+    def _written(self, command: RunPlan) -> list[int]:
+        stored = self._store.plans.get(command.plan)
+        if stored is None:
+            return []
+        ids = stored.ids(command.arguments)
+        return [ids[register - 1] for register in stored.writes if register <= len(ids)]
+
+    def _outputs(self, stored: StoredPlan, command: RunPlan) -> Sequence[Tensor]:
+        plan = stored.plan
+        if len(command.arguments) != len(plan.parameters) + len(plan.columns):
+            taken = len(plan.parameters) + len(plan.columns)
+            raise PlanError(f"the plan takes {taken} arguments, and {len(command.arguments)} came")
+        if len(command.results) != len(plan.outputs):
+            raise ProtocolError(f"the plan gives {len(plan.outputs)} tensors, and {len(command.results)} ids came")
+        given = [self._store.tensor(id) for id in stored.ids(command.arguments)]
+        rows = _fitting_rows(plan, given)
+        if stored.is_random:
+            self._randomness.enter()
+        with _recorded_modes():
+            return stored.step(rows, *given, *stored.fresh_constants())
+
+
+def _fitting_rows(plan: Plan, given: Sequence[Tensor]) -> int:
+    """The rows of the batch, 0 where there is none. Raises PlanError for a tensor that is not as recorded."""
+    whole = (*plan.parameters, *plan.buffers)
+    for slot, tensor in zip(whole, given, strict=False):
+        if tuple(tensor.shape) != slot.shape or name_of(tensor.dtype) != slot.dtype:
+            raise PlanError(f"{slot.name!r} is {slot.dtype}{list(slot.shape)} in the plan, and {describe(tensor)} came")
+    columns = given[len(whole) :]
+    rows = columns[0].shape[0] if columns and columns[0].dim() else 0
+    for slot, tensor in zip(plan.columns, columns, strict=True):
+        if tuple(tensor.shape) != (rows, *slot.shape) or name_of(tensor.dtype) != slot.dtype:
+            wanted = f"{slot.dtype}{[rows, *slot.shape]}"
+            raise PlanError(f"{slot.name!r} is {wanted} in the plan, and {describe(tensor)} came")
+    return rows
+
+
+@contextmanager
+def _recorded_modes() -> Iterator[None]:
+    """Whatever the client is in now, a plan was recorded without autocast and with float32 as the default."""
+    default = torch.get_default_dtype()
+    autocast = torch._C._is_any_autocast_enabled()
+    if default is not torch.float32:
+        torch.set_default_dtype(torch.float32)
+    try:
+        with torch.no_grad(), torch.autocast("cpu", enabled=False) if autocast else nullcontext():
+            yield
+    finally:
+        if default is not torch.float32:
+            torch.set_default_dtype(default)
+
+
+def _operation(error: Exception) -> str:
+    number = getattr(error, "failed_operation", None)
+    return "a plan" if number is None else f"{CATALOG.name(number)} in a plan"

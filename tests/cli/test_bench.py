@@ -1,0 +1,55 @@
+"""`fedzmq bench`, with so little work that its numbers mean nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from fedzmq.testing.benchmarks.figures import FIGURES
+from fedzmq.testing.cluster import LocalCluster
+
+FIELDS = {"figure", "what", "unit", "ours", "peer", "theirs", "bound", "compared", "extra", "met"}
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fedzmq", "bench", "--quick", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=110)
+
+
+def test_every_figure_is_measured_beside_its_peer() -> None:
+    done = bench("--json")
+
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert {row["figure"] for row in rows} == set(FIGURES)
+    assert all(set(row) == FIELDS and row["met"] in (True, False) for row in rows)
+    assert {row["peer"] for row in rows if row["theirs"]} == {
+        "torch.distributed.rpc",
+        "raw pyzmq, two hops",
+        "plain torch",
+    }
+
+
+def test_a_table_says_what_is_wanted() -> None:
+    done = bench("virtual")
+
+    assert done.returncode == 0, done.stderr
+    assert "plain torch" in done.stdout
+    assert "2.2" in done.stdout
+
+
+def test_at_a_running_broker_only_fedzmq_is_measured(site: LocalCluster) -> None:
+    done = bench("--json", "--broker", site.address, "--worker", "bob", "operations", "get", "transfer", "plan")
+
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert [row["figure"] for row in rows if row["theirs"] is None][:2] == ["operations", "get"]
+    assert not any(row["peer"] for row in rows)
+
+
+def test_an_unknown_figure_names_the_known() -> None:
+    done = bench("speed")
+
+    assert done.returncode == 2
+    assert "operations" in done.stderr

@@ -1,0 +1,3 @@
+from tests.pointers.conftest import alice, bob, effects
+
+__all__ = ["alice", "bob", "effects"]

@@ -1,0 +1,136 @@
+"""Workers with a part of a problem each, trained together by a strategy, all in this process."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fedzmq.federated.report import RoundReport
+from fedzmq.federated.strategies import Opening, Strategy
+from fedzmq.federated.trainer import Trainer
+from fedzmq.federated.training_job import TrainingJob
+from fedzmq.federated.update import Update
+from fedzmq.recording.training_plan import Loss, training_plan
+from fedzmq.wire.messages import Train
+from fedzmq.worker.data import Data
+from fedzmq.worker.memory import Kept
+from fedzmq.worker.worker import Worker
+from tests.federated.fake_worker import FakeWorker
+from tests.recording.recorded import Made, Recorded
+from tests.worker.hub import Meeting
+from tests.worker.training import run
+
+JOB = TrainingJob("data", rounds=30, epochs=4, batch_size=4, options={"lr": 0.05}, seed=1)
+
+
+class Federation:
+    """The outcome of a training: the model, the reports, and what each worker kept for itself."""
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        module: nn.Module,
+        loss: Loss,
+        parts: Mapping[str, Data],
+        attacks: Mapping[str, Any] | None = None,
+        **job: Any,
+    ) -> None:
+        attacks = attacks or {}
+        sample = next(iter(parts.values()))
+        self.model = copy.deepcopy(module)
+        made = Made(module, sample.features, sample.targets, loss)
+        self.said: list[str] = []
+        with Meeting() as meeting:
+            workers: dict[str, Worker] = {}
+            for name, data in parts.items():
+                if name in attacks:
+                    meeting.opened(attacker(meeting, name, made, data, attacks[name]).endpoint)
+                else:
+                    workers[name] = meeting.worker(name, [data])
+            wanted = replace(JOB, workers=len(parts), **job)
+            plan = training_plan(module, loss, sample.features, sample.targets)
+            trainer = Trainer(
+                meeting.client("coordinator"), self.model, plan, wanted, strategy=strategy, say=self.said.append
+            )
+            self.reports: list[RoundReport] = list(trainer.rounds())
+            self.kept = {name: kept_by(worker) for name, worker in workers.items()}
+
+    @property
+    def weight(self) -> float:
+        """The only parameter of a model that has one."""
+        (parameter,) = self.model.parameters()
+        return float(parameter.detach())
+
+
+def attacker(meeting: Meeting, name: str, made: Made, data: Data, attack: Any) -> FakeWorker:
+    """Trains as it should, and then sends what `attack(state)` makes of it, with a claim of many examples."""
+    recorded = Recorded(made)
+
+    def trains(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
+        answer = run(
+            recorded,
+            data,
+            state=state,
+            seed=task.seed,
+            epochs=task.epochs,
+            batch_size=task.batch_size,
+            options=task.options,
+        )
+        worker.answer_state(task, attack(state, answer.state), examples=100)
+
+    return FakeWorker(meeting.address, name, trains)
+
+
+def kept_by(worker: Worker) -> Kept:
+    """What a worker keeps of the one run that it took part in."""
+    runs = list(worker._memory._runs.values())
+    return runs[0][max(runs[0])] if runs else Kept()
+
+
+def parabola(curvature: float, bottom: float, rows: int = 4) -> Data:
+    """Data on which the squared error of `one_weight` is curvature * (weight - bottom)^2."""
+    features = torch.full((rows, 1), curvature**0.5)
+    return Data("data", features, features * bottom, None)
+
+
+def one_weight(value: float = 0.0) -> nn.Module:
+    """y = weight * x."""
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(module.weight, value)
+    return module
+
+
+def after(
+    strategy: Strategy,
+    old: Mapping[str, Tensor],
+    updates: Mapping[str, Update],
+    *,
+    number: int = 1,
+    population: int | None = None,
+    trained: Sequence[str] | None = None,
+) -> dict[str, Tensor]:
+    """What a strategy makes of these updates, which come in the order of the mapping. All is trained by default."""
+    names = tuple(sorted(updates))
+    strategy.begin(Opening(number, names, population or len(names), old, tuple(trained or old)))
+    collector = strategy.collect(names)
+    try:
+        for name, update in updates.items():
+            strategy.accept(update)
+            collector.add(name, update)
+        return {
+            name: strategy.step(name, tensor, collector.combined(place))
+            for place, (name, tensor) in enumerate(old.items())
+        }
+    finally:
+        collector.close()
+
+
+def randoms(count: int, *shapes: tuple[int, ...], seed: int = 0) -> list[list[Tensor]]:
+    """So many states of tensors of these shapes."""
+    generator = torch.Generator().manual_seed(seed)
+    return [[torch.randn(shape, generator=generator) for shape in shapes] for _ in range(count)]

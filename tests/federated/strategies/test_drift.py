@@ -1,0 +1,163 @@
+"""FedProx, SCAFFOLD and FedNova: what becomes of workers whose data pull apart.
+
+Workers with parabolas a * (w - b)^2 have their common best weight at the mean of b weighted by a. Plain averaging of
+long local trainings goes to the plain mean of b instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from fedzmq.errors import UpdateRefused, UsageError
+from fedzmq.federated.strategies.fedavg import FedAvg
+from fedzmq.federated.strategies.fednova import FedNova
+from fedzmq.federated.strategies.fedprox import FedProx
+from fedzmq.federated.strategies.scaffold import Scaffold
+from fedzmq.federated.training_job import TrainingJob
+from fedzmq.federated.update import Update
+from tests.federated.strategies.federation import Federation, after, one_weight, parabola, randoms
+
+STEEP_AND_FLAT = {"alice": parabola(2.0, 1.0), "bob": parabola(0.2, 5.0)}
+BEST = (2.0 * 1 + 0.2 * 5) / 2.2
+LONG = {"rounds": 40, "epochs": 20, "options": {"lr": 0.1}}
+
+
+def federation(strategy: Any, **job: Any) -> Federation:
+    return Federation(strategy, one_weight(), mse_loss, STEEP_AND_FLAT, **{**LONG, **job})
+
+
+def test_plain_averaging_misses_the_best_weight() -> None:
+    assert abs(federation(FedAvg()).weight - BEST) > 1
+
+
+def test_a_proximal_term_brings_averaging_nearer_to_the_best_weight() -> None:
+    plain, near, nearer = (abs(federation(each).weight - BEST) for each in (FedAvg(), FedProx(mu=1), FedProx(mu=4)))
+
+    assert nearer < near < 0.7 * plain
+
+
+def test_control_variates_reach_the_best_weight() -> None:
+    assert federation(Scaffold()).weight == pytest.approx(BEST, abs=1e-3)
+
+
+def test_control_variates_reach_the_best_weight_with_one_worker_a_round() -> None:
+    assert federation(Scaffold(), cohort=1, rounds=150).weight == pytest.approx(BEST, abs=1e-2)
+
+
+def test_the_control_of_all_is_the_mean_of_the_workers_own() -> None:
+    strategy = Scaffold()
+    kept = federation(strategy, rounds=5).kept
+
+    own = torch.stack([each.control["weight"] for each in kept.values()])
+    torch.testing.assert_close(strategy.memory["control/weight"], own.mean(0))
+
+
+def test_scaffold_is_the_papers_algorithm() -> None:
+    """Against a plain loop, for workers that take unlike numbers of steps."""
+    parts = {"alice": parabola(2.0, 1.0, rows=4), "bob": parabola(0.2, 5.0, rows=12)}
+    outcome = Federation(Scaffold(lr=0.5), one_weight(), mse_loss, parts, rounds=6, epochs=2, options={"lr": 0.05})
+
+    x, c, own, shape = 0.0, 0.0, {"alice": 0.0, "bob": 0.0}, {"alice": (2.0, 1.0, 2), "bob": (0.2, 5.0, 6)}
+    for _ in range(6):
+        ends, grown = [], []
+        for name, (curvature, bottom, steps) in shape.items():
+            y = x
+            for _ in range(steps):
+                y -= 0.05 * (2 * curvature * (y - bottom) - own[name] + c)
+            new = own[name] - c + (x - y) / (steps * 0.05)
+            ends.append(y)
+            grown.append(new - own[name])
+            own[name] = new
+        x += 0.5 * (sum(ends) / 2 - x)
+        c += sum(grown) / 2
+    assert outcome.weight == pytest.approx(x, rel=1e-4)
+    assert float(outcome.kept["bob"].control["weight"]) == pytest.approx(own["bob"], rel=1e-3)
+
+
+def test_a_worker_that_is_not_asked_keeps_its_share_of_the_control() -> None:
+    strategy = Scaffold()
+    strategy.check(TrainingJob("data", options={"lr": 0.5}))
+    old = {"w": torch.zeros(1)}
+    after(strategy, old, {"x": Update([torch.tensor([2.0])], 1, steps=4)}, population=10)
+
+    assert strategy.memory["control/w"] == pytest.approx(-2.0 / (4 * 0.5) / 10)
+
+
+@pytest.mark.parametrize("job", [{"optimizer": "adam"}, {"options": {"lr": 0.1, "momentum": 0.9}}, {"options": {}}])
+def test_scaffold_refuses_steps_that_it_cannot_account_for(job: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="SCAFFOLD needs the optimizer sgd with a positive 'lr' and no other option"):
+        Scaffold().check(TrainingJob("data", **job))
+
+
+def test_fedprox_is_gradient_descent_on_the_loss_and_the_term() -> None:
+    outcome = federation(FedProx(mu=3.0), rounds=1, epochs=5)
+
+    ends = []
+    for curvature, bottom in ((2.0, 1.0), (0.2, 5.0)):
+        y = 0.0
+        for _ in range(5):
+            y -= 0.1 * (2 * curvature * (y - bottom) + 3.0 * (y - 0.0))
+        ends.append(y)
+    assert outcome.weight == pytest.approx(sum(ends) / 2, rel=1e-5)
+
+
+def test_with_a_term_of_zero_fedprox_is_averaging_to_the_bit() -> None:
+    assert federation(FedProx(mu=0), rounds=2).weight == federation(FedAvg(), rounds=2).weight
+
+
+UNLIKE_SIZES = {"alice": parabola(1.0, 0.0, rows=4), "bob": parabola(1.0, 3.0, rows=32)}
+BETWEEN = (4 * 0.0 + 32 * 3.0) / 36
+
+
+def test_normalized_averaging_is_not_pulled_to_those_who_step_more() -> None:
+    job = {"rounds": 400, "epochs": 1, "options": {"lr": 0.01}}
+    plain, nova = (
+        abs(Federation(each, one_weight(), mse_loss, UNLIKE_SIZES, **job).weight - BETWEEN)
+        for each in (FedAvg(), FedNova())
+    )
+
+    assert nova < plain / 2
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_fednova_follows_its_formula(momentum: float) -> None:
+    strategy = FedNova()
+    strategy.check(TrainingJob("data", options={"lr": 0.1, "momentum": momentum}))
+    old, *states = randoms(4, (3, 2), (4,))
+    examples, steps = [10, 30, 5], [2, 9, 40]
+    updates = {
+        name: Update(state, n, steps=k) for name, state, n, k in zip("xyz", states, examples, steps, strict=True)
+    }
+    new = after(strategy, dict(zip("ab", old, strict=True)), updates)
+
+    def effective(count: int) -> float:
+        """What each of the gradients weighs in the end, added up."""
+        velocities, total = [0.0] * count, 0.0
+        for step in range(count):
+            velocities = [momentum * each for each in velocities]
+            velocities[step] = 1.0
+            total += sum(velocities)
+        return total
+
+    shares, a = [n / 45 for n in examples], [effective(k) for k in steps]
+    for place, name in enumerate("ab"):
+        x = old[place].double()
+        d: Tensor = sum(p * (x - state[place]) / k for p, state, k in zip(shares, states, a, strict=True))  # type: ignore[assignment]
+        torch.testing.assert_close(new[name], x - sum(p * k for p, k in zip(shares, a, strict=True)) * d)
+
+
+def test_with_equal_steps_fednova_is_averaging() -> None:
+    old, one, other = randoms(3, (3,))
+    updates = {"x": Update(one, 1, steps=7), "y": Update(other, 4, steps=7)}
+
+    torch.testing.assert_close(after(FedNova(), {"a": old[0]}, updates), after(FedAvg(), {"a": old[0]}, updates))
+
+
+def test_an_update_without_a_step_is_refused() -> None:
+    with pytest.raises(UpdateRefused, match="it took 0 steps, and this strategy needs at least 1"):
+        FedNova().accept(Update([], 1, steps=0))

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from fedzmq.errors import UsageError
+from fedzmq.federated.strategies import STRATEGIES, Strategy, by_name, options_of
+from fedzmq.federated.strategies.fedopt import FedAdam
+from fedzmq.federated.strategies.robust.krum import MultiKrum
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_has_a_default_for_all_its_numbers(name: str) -> None:
+    assert isinstance(by_name(name), Strategy)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_names_its_paper(name: str) -> None:
+    assert STRATEGIES[name].__doc__
+
+
+def test_options_are_given_as_numbers_or_as_text() -> None:
+    assert repr(by_name("fedadam", lr="0.5", tau=0.1)) == repr(by_name("fedadam", lr=0.5, tau="0.1"))
+    strategy = by_name("fedadam", lr="0.5")
+    assert isinstance(strategy, FedAdam)
+    assert strategy.lr == 0.5
+
+
+def test_an_integer_stays_one() -> None:
+    strategy = by_name("multikrum", attackers="2", selected=3)
+
+    assert isinstance(strategy, MultiKrum)
+    assert (strategy.attackers, strategy.selected) == (2, 3)
+
+
+def test_the_options_of_a_strategy_are_known_with_their_kinds() -> None:
+    assert options_of("fedprox") == {"mu": "float"}
+    assert options_of("fedper") == {"keep": "str"}
+    assert options_of("multikrum") == {"attackers": "int", "selected": "int"}
+    assert options_of("median") == {}
+
+
+def test_an_unknown_name_is_told_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"no strategy 'fedadm' \(known: fedavg, .*\); did you mean 'fedadam'\?"):
+        by_name("fedadm")
+
+
+def test_an_unknown_option_is_told_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"'fedavgm' has no option 'momentun' .*; did you mean 'momentum'\?"):
+        by_name("fedavgm", momentun=0.5)
+
+
+def test_a_strategy_without_options_says_so() -> None:
+    with pytest.raises(UsageError, match=r"'median' has no option 'mu' \(it has none\)"):
+        by_name("median", mu=1)
+
+
+def test_text_that_is_no_number_is_refused() -> None:
+    with pytest.raises(UsageError, match="the option 'mu' of the strategy 'fedprox' is 'much', and float is expected"):
+        by_name("fedprox", mu="much")

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fedzmq.errors import UsageError
+from fedzmq.federated.aggregator import Aggregator
+from fedzmq.federated.shared_model import SharedModel
+from fedzmq.federated.strategies import Strategy
+from fedzmq.federated.strategies.fedbn import FedBN
+from fedzmq.federated.update import Update
+
+
+class Keeps(Strategy):
+    def personal(self, model: nn.Module) -> Sequence[str]:
+        return ["weight", "head"]
+
+
+class Fails(Strategy):
+    def step(self, name: str, old: Tensor, mean: Tensor) -> Tensor:
+        if name == "bias":
+            raise RuntimeError("not this one")
+        return mean
+
+
+def of_one(*state: Tensor) -> Aggregator:
+    aggregator = Aggregator(["bob"])
+    aggregator.add("bob", Update(state, 1))
+    return aggregator
+
+
+def test_a_step_that_fails_leaves_the_model_as_it_was() -> None:
+    module = nn.Linear(2, 1)
+    before = module.weight.detach().clone()
+    with pytest.raises(RuntimeError, match="not this one"):
+        SharedModel(module, b"", Fails()).step(of_one(torch.ones(1, 2), torch.ones(1)))
+
+    assert torch.equal(module.weight, before)
+
+
+def test_what_is_personal_is_left_out_of_the_opening_and_of_what_travels_back() -> None:
+    module = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1))
+    module[1].bias.requires_grad_(False)
+    shared = SharedModel(module, b"", FedBN())
+    opening = shared.opening(1, ["bob"], 3)
+
+    assert list(opening.state) == ["1.weight", "1.bias"]
+    assert opening.trained == ("1.weight",)
+    assert [shared.form.names[place] for place in shared.form.places] == ["1.weight", "1.bias"]
+
+
+def test_a_step_changes_what_is_shared_in_place() -> None:
+    module = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1))
+    weight = module[1].weight
+    SharedModel(module, b"", FedBN()).step(of_one(torch.full((1, 2), 5.0), torch.zeros(1)))
+
+    assert module[1].weight is weight
+    assert weight.tolist() == [[5.0, 5.0]]
+    assert module[0].weight.tolist() == [1.0, 1.0]
+
+
+def test_a_strategy_that_keeps_what_is_not_there_is_refused() -> None:
+    with pytest.raises(UsageError, match="'head' is to stay on the workers, and the model has no such parameter"):
+        SharedModel(nn.Linear(2, 1), b"", Keeps())

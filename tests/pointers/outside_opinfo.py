@@ -1,0 +1,30 @@
+"""The entries of torch's list of operations that no pointer serves, each with its reason."""
+
+from __future__ import annotations
+
+_REASONS = {
+    "it gives a value, and only get() brings values": "item allclose equal",
+    "its arguments are sizes alone: it is no operation on tensors": "broadcast_shapes",
+    "memory that was not written may hold another's values": "empty_strided empty_permuted new_empty_strided",
+    "its result would reach memory beyond the tensor's elements": """
+        as_strided as_strided.partial_views as_strided_copy as_strided_scatter
+    """,
+    "it resizes memory that others may share": "resize_ resize_as_",
+    "tensors on workers are dense": "sparse.sampled_addmm sparse.mm.reduce to_sparse",
+    "its kernel trusts sizes that come beside the tensors; torch.nn.functional checks them": """
+        native_batch_norm native_group_norm _segment_reduce.lengths _segment_reduce.offsets
+    """,
+    "it is private to torch: what its own functions are made of": """
+        _batch_norm_with_update _chunk_cat _native_batch_norm_legit _softmax_backward_data _unsafe_masked_index
+        _unsafe_masked_index_put_accumulate _upsample_bilinear2d_aa max_pool2d_with_indices_backward
+        native_dropout_backward slice torch.ops.aten._safe_softmax.default
+    """,
+}
+
+OUTSIDE: dict[str, str] = {name: reason for reason, names in _REASONS.items() for name in names.split()}
+
+# Their values mean nothing, and on a worker are zeros; all else about them is compared.
+UNWRITTEN = frozenset({"empty", "empty_like", "new_empty"})
+
+# A worker computes them in pieces of its own choice, and in a dtype of 16 bits the sums are rounded elsewhere.
+REGROUPED = frozenset({"nn.functional.linear_cross_entropy.chunked", "nn.functional.linear_cross_entropy.chunked_none"})

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from fedzmq.errors import NeedsValueError, OperationRefused, TensorsNotCollocatedException
+from fedzmq.pointers.apply import create
+from fedzmq.pointers.effects import Effect, Effects, Unforeseeable
+from fedzmq.pointers.pointer import Pointer
+from fedzmq.wire.messages import Seed
+from tests.pointers.loopback import Place
+
+EYE = torch.eye(3)
+
+
+def value(pointer: torch.Tensor) -> torch.Tensor:
+    return pointer.copy().get()
+
+
+def test_dropout_of_nothing_teaches_nothing_about_dropout_of_half(bob: Place) -> None:
+    p = torch.ones(64).send(bob)
+    assert F.dropout(p, 0.0) is p
+    bob.stream.command(Seed(3), None)
+    dropped = value(F.dropout(p, 0.5))
+    torch.manual_seed(3)
+    assert torch.equal(dropped, F.dropout(torch.ones(64), 0.5))
+
+
+@pytest.mark.parametrize("order", [0, 0.0, 2, 2.0])
+def test_a_leaf_has_a_gradient_exactly_where_it_has_one_here(bob: Place, order: float) -> None:
+    here, there = torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True).send(bob)
+    torch.linalg.vector_norm(here, order).backward()
+    torch.linalg.vector_norm(there, order).backward()
+    assert (there.grad is None) == (here.grad is None)
+
+
+def test_a_view_without_grad_mode_tells_what_it_tells_here(bob: Place) -> None:
+    here, there = EYE.clone().requires_grad_(), EYE.clone().requires_grad_().send(bob)
+    with torch.no_grad():
+        assert there.t().requires_grad == here.t().requires_grad
+        stored = bob.line.store
+        view = there.t()
+        bob.stream.sync()
+        assert stored.tensors[view._ref.id].requires_grad == here.t().requires_grad
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_statistics_that_are_here_are_not_updated_there_in_silence(bob: Place, by_name: bool) -> None:
+    mean, spread = torch.zeros(3), torch.ones(3)
+    given = {"running_mean": mean, "running_var": spread} if by_name else {}
+    with pytest.raises(TensorsNotCollocatedException):
+        F.batch_norm(EYE.send(bob), *(() if by_name else (mean, spread)), training=True, **given)
+
+
+def test_a_named_result_keeps_its_names_where_only_the_worker_knows_it(bob: Place) -> None:
+    found = torch.linalg.lstsq(EYE.send(bob), torch.ones(3, 1).send(bob))
+    assert type(found) is torch.return_types.linalg_lstsq
+    assert torch.allclose(value(found.solution), torch.ones(3, 1))
+
+
+class Blind(Effects):
+    """Foresees nothing."""
+
+    def learn(self, *args: object, **kwargs: object) -> Effect:
+        raise Unforeseeable
+
+
+def test_what_is_written_in_place_stays_itself_though_nothing_is_foreseen() -> None:
+    bob = Place("bob", Blind())
+    p = torch.ones(3).send(bob)
+    assert p.add_(1) is p
+    p[torch.tensor([True, False, True])] = 5
+    assert value(p.detach()).tolist() == [5, 2, 5]
+
+
+def test_a_distance_of_the_users_own_is_computed_there(bob: Place) -> None:
+    def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (a - b).abs().sum(1)
+
+    tensors = [EYE, EYE * 2, EYE * 3]
+    found = F.triplet_margin_with_distance_loss(*[each.send(bob) for each in tensors], distance_function=distance)
+    assert torch.equal(value(found), F.triplet_margin_with_distance_loss(*tensors, distance_function=distance))
+
+
+def test_lists_of_tensors_go_to_functions_that_take_them(bob: Place) -> None:
+    rows, columns = torch.meshgrid([torch.ones(2).send(bob), torch.zeros(3).send(bob)], indexing="ij")
+    assert rows.shape == columns.shape == (2, 3)
+    assert [each.dim() for each in torch.atleast_2d([torch.ones(2).send(bob), torch.tensor(1.0).send(bob)])] == [2, 2]
+
+
+def test_what_is_made_from_numbers_is_made_there(bob: Place) -> None:
+    made = create(bob.stream, Pointer, torch.arange, (0, 1, 0.25), {"device": "cuda"})
+    assert torch.equal(value(made), torch.arange(0, 1, 0.25))
+    assert create(bob.stream, Pointer, torch.arange, (0, 1, 0.5), {}).shape == (2,)
+    assert create(bob.stream, Pointer, torch.ones, (2,), {"requires_grad": True}).is_leaf
+
+
+def test_out_of_the_same_shape_is_written(bob: Place) -> None:
+    p, out = EYE.send(bob), torch.zeros(3, 3).send(bob)
+    assert torch.add(p, p, out=out) is out
+    assert torch.equal(value(out), EYE * 2)
+    values, indices = torch.zeros(3).send(bob), torch.zeros(3, dtype=torch.long).send(bob)
+    found = torch.max(p, 0, out=(values, indices))
+    assert found.values is values
+    assert torch.equal(value(found.indices), torch.arange(3))
+
+
+def test_out_that_does_not_fit_is_refused(bob: Place) -> None:
+    p = EYE.send(bob)
+    with pytest.raises(OperationRefused, match="shape"):
+        torch.add(p, p, out=torch.zeros(1).send(bob))
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        torch.add(p, p, out=torch.zeros(3, 3, dtype=torch.long).send(bob))
+    with pytest.raises(RuntimeError, match="automatic differentiation"):
+        torch.add(p, p, out=torch.zeros(3, 3, requires_grad=True).send(bob))
+    with pytest.raises(TensorsNotCollocatedException):
+        torch.add(p, p, out=torch.zeros(3, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (lambda p: p.as_strided((1,), (1,), 5), "beyond the tensor's own elements"),
+        (lambda p: p.resize_(9), "resize memory"),
+        (lambda p: p.new_empty_strided((1,), (1,)), "use zeros"),
+        (lambda p: p.to_sparse(), "are dense"),
+        (lambda p: torch.quantize_per_tensor(p, 0.1, 0, torch.quint8), "not quantised"),
+        (lambda p: torch.ops.aten.add(p, p), "call those"),
+        (lambda p: torch._softmax(p, 0, False), "private"),
+    ],
+)
+def test_what_is_refused_says_why(bob: Place, call: object, reason: str) -> None:
+    with pytest.raises(OperationRefused, match=reason):
+        call(EYE.send(bob))
+
+
+def test_what_needs_a_value_says_get(bob: Place) -> None:
+    with pytest.raises(NeedsValueError, match="get"):
+        torch.allclose(EYE.send(bob), EYE)
+
+
+def test_two_metadata_questions_cost_nothing(bob: Place) -> None:
+    p = EYE.send(bob)
+    bob.stream.flush()
+    records = bob.line.records
+    assert p.is_same_size(EYE)
+    assert p.dim_order() == (0, 1)
+    assert torch.get_device(p) == -1
+    bob.stream.flush()
+    assert bob.line.records == records

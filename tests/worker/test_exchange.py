@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from fedzmq.errors import WorkerLost
+from fedzmq.tensors.buffers import export
+from fedzmq.transports.connection import Buffer
+from fedzmq.wire.messages import Claim, Deliver, Hand, Sync, TensorSpec, Undelivered
+from fedzmq.worker.exchange import Exchange
+from fedzmq.worker.store import Inherited, Store
+from fedzmq.worker.transfers import Transfers
+
+BOB = ("bob", b"1")
+
+
+class Post:
+    """Keeps what was posted."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Deliver | Undelivered, Sequence[Buffer]]] = []
+
+    def __call__(self, worker: str, boot: bytes, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
+        if worker == "gone":
+            raise WorkerLost(worker, "it left")
+        self.sent.append((worker, message, buffers))
+
+
+@pytest.fixture
+def post() -> Post:
+    return Post()
+
+
+def delivery(value: torch.Tensor, key: str = "key", client: str = "me") -> tuple[Deliver, list[Buffer]]:
+    dtype, shape, view = export(value)
+    return Deliver(key, client, TensorSpec(dtype, shape, 0)), [view]
+
+
+def test_a_delivery_is_claimed_once_and_only_as_the_sender_posted_it(post: Post) -> None:
+    exchange = Exchange(post)
+    exchange.arrived(BOB, *delivery(torch.ones(2)))
+    assert exchange.take(("carol", b"1"), "key") is None
+    assert exchange.take(("bob", b"2"), "key") is None
+    assert exchange.take(BOB, "other") is None
+    assert exchange.take(BOB, "key") is not None
+    assert exchange.take(BOB, "key") is None
+
+
+def test_what_waits_for_a_client_is_bounded(post: Post) -> None:
+    exchange = Exchange(post, quota=16)
+    exchange.arrived(BOB, *delivery(torch.ones(4), "one"))
+    exchange.arrived(BOB, *delivery(torch.ones(1), "two"))
+    exchange.arrived(BOB, *delivery(torch.ones(4), "three", client="other"))
+    kinds = [type(found.message) for key in ("one", "two", "three") if (found := exchange.take(BOB, key))]
+    assert kinds == [Deliver, Undelivered, Deliver]
+
+
+def test_what_waits_for_a_client_goes_with_it(post: Post) -> None:
+    exchange = Exchange(post)
+    exchange.arrived(BOB, *delivery(torch.ones(2), "mine"))
+    exchange.arrived(BOB, *delivery(torch.ones(2), "theirs", client="other"))
+    exchange.forget("me")
+    assert (exchange.has(BOB, "mine"), exchange.has(BOB, "theirs")) == (False, True)
+
+
+def test_a_claim_holds_back_what_comes_after_it_until_its_tensor_is_here(post: Post) -> None:
+    exchange, store = Exchange(post), Store()
+    transfers = Transfers(store, exchange, "me")
+    records = [Sync(1), Claim(5, "key", *BOB, True), Sync(2)]
+    assert transfers.ready(records) == 1
+    exchange.arrived(BOB, *delivery(torch.ones(2)))
+    assert transfers.ready(records) == 3
+    transfers.claim(records[1])
+    assert store.tensor(5).requires_grad
+
+
+def test_a_claim_on_a_lost_worker_fails(post: Post) -> None:
+    exchange, store = Exchange(post), Store()
+    transfers = Transfers(store, exchange, "me")
+    claim = Claim(5, "key", *BOB, False)
+    transfers.lose(*BOB)
+    assert transfers.ready([claim]) == 1
+    transfers.claim(claim)
+    with pytest.raises(Inherited, match="'bob' was lost"):
+        store.tensor(5)
+    assert [failure.error for failure in store.report()] == ["WorkerLost"]
+
+
+def test_a_broken_session_fails_claims_until_the_sender_is_heard_again(post: Post) -> None:
+    exchange = Exchange(post)
+    transfers = Transfers(Store(), exchange, "me")
+    claim = Claim(5, "key", *BOB, False)
+    exchange.broke(BOB)
+    assert transfers.ready([claim]) == 1
+    exchange.arrived(BOB, *delivery(torch.ones(2), "another"))
+    assert transfers.ready([claim]) == 0
+
+
+def test_a_tensor_is_posted_as_it_is_at_that_moment(post: Post) -> None:
+    store = Store()
+    store.keep(1, torch.ones(2))
+    Transfers(store, Exchange(post), "me").hand(Hand(1, "alice", b"2", "key"))
+    store.tensor(1).add_(1)
+    ((worker, message, buffers),) = post.sent
+    assert (worker, message) == ("alice", Deliver("key", "me", TensorSpec("float32", (2,), 0)))
+    assert torch.frombuffer(bytearray(buffers[0]), dtype=torch.float32).tolist() == [1.0, 1.0]
+
+
+def test_what_is_not_there_is_posted_as_a_failure(post: Post) -> None:
+    store = Store()
+    Transfers(store, Exchange(post), "me").hand(Hand(1, "alice", b"2", "key"))
+    ((_, message, buffers),) = post.sent
+    assert isinstance(message, Undelivered)
+    assert (message.failure.error, list(buffers)) == ("TensorNotStored", [])
+    assert len(store.report()) == 1
+
+
+def test_a_target_that_is_gone_is_no_failure_of_the_source(post: Post) -> None:
+    store = Store()
+    store.keep(1, torch.ones(2))
+    Transfers(store, Exchange(post), "me").hand(Hand(1, "gone", b"2", "key"))
+    assert store.report() == ()

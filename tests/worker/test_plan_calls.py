@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from fedzmq.plans.plan import Constant, Plan, Slot
+from fedzmq.tensors.buffers import export_all, restore
+from fedzmq.wire.messages import (
+    Drop,
+    Failed,
+    Fetch,
+    FetchPlan,
+    Mode,
+    PlanFetched,
+    PlanMissing,
+    Put,
+    PutPlan,
+    RunPlan,
+    SharePlan,
+    Sync,
+    Synced,
+    Value,
+)
+from fedzmq.worker.executor import Executor
+from fedzmq.worker.plan_shelf import PlanShelf
+from fedzmq.worker.store import Store
+from tests.plans.listing import W, op, plan
+
+X = replace(W, name="0 x", trained=False)
+ADDED = plan(op("torch.add", 3, 0b11, 1, 2), parameters=(X, replace(X, name="1 y")), columns=())
+
+
+class Stay:
+    """One client's executor; tensors get the ids 1, 2, ..."""
+
+    def __init__(self, shelf: PlanShelf | None = None, *tensors: torch.Tensor) -> None:
+        self.store = Store()
+        self.executor = Executor(self.store, plans=shelf)
+        specs, buffers = export_all(tensors, copy=True)
+        self.run(*[Put(id, spec, False) for id, spec in enumerate(specs, 1)], buffers=buffers)
+
+    def run(self, *commands: Any, buffers: Any = ()) -> list[Any]:
+        return [answer.reply for answer in self.executor.run(commands, list(buffers))]
+
+    def value(self, id: int) -> list[float]:
+        (answer,) = self.executor.run([Fetch(1, id)])
+        assert isinstance(answer.reply, Value), answer.reply
+        return restore(answer.reply.tensor, answer.buffers[0]).tolist()  # type: ignore[no-any-return]  # of numbers
+
+    def failure(self, id: int) -> str:
+        (reply,) = self.run(Fetch(1, id))
+        assert isinstance(reply, Failed)
+        return f"{reply.failure.operation}: {reply.failure.error}: {reply.failure.message}"
+
+    def put(self, id: int, what: Plan, *state: int, writes: tuple[int, ...] = ()) -> list[Any]:
+        return self.run(PutPlan(id, what.to_bytes(), state, writes))
+
+
+@pytest.fixture
+def stay() -> Stay:
+    return Stay(None, torch.ones(2), torch.ones(2) * 2, torch.ones(3))
+
+
+def test_a_stored_plan_runs_until_it_is_dropped(stay: Stay) -> None:
+    stay.put(9, ADDED)
+    assert stay.run(RunPlan(9, (1, 2), (10,)), RunPlan(9, (10, 10), (11,))) == []
+    assert stay.value(11) == [6, 6]
+    stay.run(Drop((9,)), RunPlan(9, (1, 2), (12,)))
+    assert "TensorNotStored" in stay.failure(12)
+
+
+def test_a_plan_that_does_not_check_fails_what_it_runs_once(stay: Stay) -> None:
+    stay.put(9, replace(ADDED, catalog="0" * 64))
+    stay.run(RunPlan(9, (1, 2), (10,)), RunPlan(9, (10, 2), (11,)))
+    assert stay.failure(11).startswith("PutPlan: PlanError: the plan was recorded by a fedzmq whose list")
+    assert stay.run(Sync(2)) == [Synced(2, ())]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "results", "reason"),
+    [
+        ((1,), (10,), "the plan takes 2 arguments, and 1 came"),
+        ((1, 2, 1), (10,), "the plan takes 2 arguments, and 3 came"),
+        ((1, 3), (10,), r"'1 y' is float32[2] in the plan, and float32[3] came"),
+        ((1, 2), (10, 11), "the plan gives 1 tensors, and 2 ids came"),
+        ((1, 77), (10,), "no tensor number 77 is stored here"),
+    ],
+)
+def test_a_call_that_does_not_fit_fails(
+    arguments: tuple[int, ...], results: tuple[int, ...], reason: str, stay: Stay
+) -> None:
+    stay.put(9, ADDED)
+    stay.run(RunPlan(9, arguments, results))
+    assert reason in stay.failure(10)
+    assert stay.value(1) == [1, 1]
+
+
+def test_batches_have_as_many_rows_as_one_another(stay: Stay) -> None:
+    rows = plan(
+        op("torch.add", 3, 0b11, 1, 2),
+        parameters=(),
+        columns=(Slot("0 x", "float32", (), False), Slot("1 y", "float32", (), False)),
+    )
+    stay.put(9, rows)
+    stay.run(RunPlan(9, (1, 2), (10,)), RunPlan(9, (3, 3), (11,)), RunPlan(9, (1, 3), (12,)))
+    assert (stay.value(10), stay.value(11)) == ([3, 3], [2, 2, 2])
+    assert "'1 y' is float32[2] in the plan, and float32[3] came" in stay.failure(12)
+
+
+def test_a_run_that_fails_spoils_what_it_may_have_written(stay: Stay) -> None:
+    failing = plan(
+        op("Tensor.add_", 0, 0b11, 1, 2), op("torch.mm", 3, 0b11, 1, 2), parameters=ADDED.parameters, columns=()
+    )
+    stay.put(9, failing, writes=(1,))
+    stay.run(RunPlan(9, (1, 2), (10,)))
+    assert stay.failure(10).startswith("torch.mm in a plan: RuntimeError")
+    assert stay.failure(1) == stay.failure(10)
+    assert stay.value(2) == [2, 2]
+
+
+def test_no_run_sees_what_another_wrote_to_a_constant(stay: Stay) -> None:
+    constant = Constant("float32", (2,), bytes(8))
+    written = plan(
+        op("Tensor.add_", 0, 0b11, 2, 1), op("torch.neg", 3, 0b1, 2), parameters=(X,), columns=(), constants=(constant,)
+    )
+    stay.put(9, written)
+    stay.run(RunPlan(9, (1,), (10,)), RunPlan(9, (1,), (11,)))
+    assert stay.value(10) == stay.value(11) == [-1, -1]
+
+
+def test_a_run_is_in_the_modes_of_its_recording_and_leaves_those_of_the_client(stay: Stay) -> None:
+    squared = plan(op("torch.matmul", 3, 0b11, 1, 1), parameters=(X,), columns=())
+    stay.put(9, squared)
+    stay.run(Mode(True, "bfloat16", "float64"), RunPlan(9, (1,), (10,)))
+    assert stay.store.tensor(10).dtype is torch.float32
+    stay.run([*op("torch.matmul", 11, 0b11, 1, 1)])
+    assert stay.store.tensor(11).dtype is torch.bfloat16
+
+
+def test_what_it_keeps_must_be_there_in_number(stay: Stay) -> None:
+    keeping = replace(ADDED, parameters=(X,), buffers=(replace(X, name="state[0]"),))
+    stay.put(9, keeping, 2)
+    stay.run(RunPlan(9, (1,), (10,)))
+    assert stay.value(10) == [3, 3]
+    stay.put(12, keeping)
+    stay.run(RunPlan(12, (1,), (13,)))
+    assert "the plan keeps 1 tensors, and 0 came" in stay.failure(13)
+
+
+def test_what_it_writes_to_is_among_what_it_is_given(stay: Stay) -> None:
+    stay.put(9, ADDED, writes=(3,))
+    stay.run(RunPlan(9, (1, 2), (10,)))
+    assert "a plan that is given 2 tensors cannot write to more" in stay.failure(10)
+
+
+def test_a_plan_is_fetched_by_other_clients_only_once_it_is_shared() -> None:
+    shelf = PlanShelf()
+    owner, other = Stay(shelf, torch.ones(2), torch.ones(2) * 5), Stay(shelf)
+    keeping = replace(ADDED, parameters=(X,), buffers=(replace(X, name="state[0]"),))
+    owner.put(9, keeping, 2)
+    assert other.run(FetchPlan(1, "key")) == [PlanMissing(1, "key")]
+    owner.run(SharePlan(9, "key", ("#tag",)))
+    for name in ("key", "#tag"):
+        (answer,) = other.executor.run([FetchPlan(1, name)])
+        assert isinstance(answer.reply, PlanFetched)
+        assert (answer.reply.key, answer.reply.plan) == ("key", keeping.to_bytes())
+        assert restore(answer.reply.state[0], answer.buffers[0]).tolist() == [5, 5]
+    owner.run(Drop((9,)))
+    assert other.run(FetchPlan(1, "#tag")) == [PlanMissing(1, "#tag")]
+
+
+def test_nobody_takes_the_key_of_another_plan() -> None:
+    shelf = PlanShelf()
+    owner, other = Stay(shelf), Stay(shelf)
+    for stay in (owner, other):
+        stay.put(9, ADDED)
+        stay.run(SharePlan(9, "key", ()))
+    (synced,) = other.run(Sync(1))
+    assert [failure.message for failure in synced.failures] == ["another plan is shared under 'key' already"]
+    owner.run(SharePlan(9, "key", ("#again",)))
+    assert owner.run(Sync(1)) == [Synced(1, ())]
