@@ -1,7 +1,8 @@
 """Runs one client's commands, in order, on that client's store: one method per command.
 
-A command that fails does not stop those after it. Its failure takes the place of its results and of what it would have
-written; whatever uses one of those inherits the same failure, and the client is told of it once.
+A command that fails does not stop those after it. Its failure takes the place of its results and of what it may have
+written; whatever uses one of those inherits the same failure, and the client is told of it once. A write whose operands
+had failed before does not happen, and its target stays as it was.
 """
 
 from __future__ import annotations
@@ -198,10 +199,14 @@ class Executor:
 
     def _apply_failed(self, record: list[Any], error: Exception) -> None:
         failure, is_new = self._failure_of_record(record, error)
+        targets = [record[1]] if type(record[1]) is int else [*record[1]]
+        written_to = list(written(record, self._catalog))
         if is_new:
             self.store.remember(failure)
-        results = [record[1]] if type(record[1]) is int else record[1]
-        for id in (*results, *written(record, self._catalog)):
+            targets += written_to  # it may have begun to write
+        elif written_to:  # it did not begin: one bad batch must not cost the weights that its step would have changed
+            self.store.spared(failure)
+        for id in targets:
             if id:
                 self.store.poison(id, failure)
 
@@ -345,6 +350,9 @@ class Executor:
 
     def _fetch(self, command: Fetch) -> list[Answer]:
         tensor = self.store.tensor(command.id)
+        failure = self.store.withheld()
+        if failure is not None:  # it kept something from being written, and nobody was told
+            raise Inherited(failure)
         copy = tensor.nbytes < SHARE_FROM or self._is_followed()
         dtype, shape, view = export(tensor, copy=copy)
         return [Answer(Value(command.request, TensorSpec(dtype, shape, 0)), [view], is_stable=copy)]

@@ -319,7 +319,7 @@ HOSTILE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     (
         "nn.functional.fractional_max_pool2d",
         (IMAGE, 2),
-        {"output_size": 2, "_random_samples": torch.full((1, 1, 2), 9.0)},
+        {"output_size": 2, "_random_samples": torch.full((1, 1, 2), 1e9)},
     ),
     ("torch.grid_sampler_2d", (IMAGE, torch.zeros(1, 2, 2, 2), 99, 0, False), {}),
     ("torch.grid_sampler", (IMAGE, torch.zeros(1, 2, 2, 2), 0, -1, False), {}),
