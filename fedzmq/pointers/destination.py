@@ -10,6 +10,8 @@ from weakref import ref
 from fedzmq.errors import UsageError, WorkerNotFoundError
 from fedzmq.pointers.stream import Stream
 
+NAMED_WAIT = 2.0  # seconds that a worker has to show itself whom `x.send("bob")` names
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -47,8 +49,8 @@ class Directory(Protocol):
     def find(self, name: str) -> Destination | None:
         """The worker of that name where it is known to be here; never waits."""
 
-    def worker(self, name: str) -> Destination:
-        """Raises WorkerNotFoundError, after a while where it may still come."""
+    def worker(self, name: str, *, timeout: float) -> Destination:
+        """Raises WorkerNotFoundError, after `timeout` seconds where it may still come."""
 
     def names(self) -> tuple[str, ...]:
         """Those that are known to be here."""
@@ -85,7 +87,7 @@ class Directories:
         if not directories:
             raise WorkerNotFoundError(name, (), "make a client first, with fedzmq.connect(...) or a TorchHook")
         if len(directories) == 1:
-            return directories[0].worker(name)
+            return directories[0].worker(name, timeout=NAMED_WAIT)
         known = tuple(sorted({each for directory in directories for each in directory.names()}))
         raise WorkerNotFoundError(name, known)
 
