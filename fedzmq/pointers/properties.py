@@ -133,6 +133,8 @@ def shown(p: Remote, *, tensor_contents: Any = None) -> str:
 
 
 def formatted(p: Remote, spec: str) -> str:
+    if spec and spec[-1] in "bcdeEfFgGnoxX%":  # it is a number that is to be shown
+        raise p._ref.stream.needs_value(f"the format {spec!r}")
     return format(shown(p), spec)
 
 

@@ -181,7 +181,7 @@ class LocalCluster:
 
     def _log(self, name: str) -> Path:
         if self._folder is None:
-            raise ClusterError("the cluster is closed, and what its processes wrote is gone")
+            raise ClusterError("the cluster does not run: use it in a `with`, or call start() first")
         return self._folder / f"{name}.log"
 
     def _bury(self, name: str) -> None:

@@ -388,3 +388,10 @@ def test_initialisers_run_there(bob: Place) -> None:
     nn.init.normal_(p)
     nn.init.zeros_(p)
     assert p.get().abs().sum() == 0
+
+
+def test_a_number_is_not_formatted_without_its_value(bob: Place) -> None:
+    loss = torch.ones(()).send(bob)
+    with pytest.raises(NeedsValueError, match=r"the format '\.3f' needs the value"):
+        f"{loss:.3f}"
+    assert f"{loss:>40}".strip() == repr(loss)
