@@ -22,6 +22,7 @@ import zmq
 from fedzmq.broker.directory import Directory, Member, Seat
 from fedzmq.broker.listener import Listener
 from fedzmq.errors import InvalidName, ProtocolError, TransportClosed
+from fedzmq.session.roster import SILENCE
 from fedzmq.transports.allocator import keep_freed_memory
 from fedzmq.transports.connection import DEPARTURES, MEDIUM
 from fedzmq.transports.names import check_name
@@ -46,7 +47,6 @@ from fedzmq.transports.route import (
     encode,
 )
 
-SILENCE = 10.0  # seconds after which a party that says nothing has to give its name to one that asks for it
 SWEEP_INTERVAL = 0.5  # seconds between two looks whether the connections are still there
 BURST = 256  # messages that are routed before anything else has its turn
 TAG_BYTES = 8  # of an instance, that others may see: the whole of it would let them take the name

@@ -14,7 +14,6 @@ from fedzmq.transports.connection import Buffer
 WORKERS = "workers"  # topic: heartbeats of workers
 CLIENTS = "clients"  # topic: heartbeats of clients
 ROLL_CALL = "roll-call"  # topic: a client asks all workers for a heartbeat now
-DEPARTURES = "departures"  # topic: a medium that can tell says whose connection broke
 _MOST_BYTES = 4096
 
 

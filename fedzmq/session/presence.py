@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fedzmq.errors import ProtocolError
 from fedzmq.session import heartbeat
-from fedzmq.session.heartbeat import CLIENTS, DEPARTURES, ROLL_CALL, WORKERS, Heartbeat
+from fedzmq.session.heartbeat import CLIENTS, ROLL_CALL, WORKERS, Heartbeat
 from fedzmq.session.roster import Departure, Roster
-from fedzmq.transports.connection import Connection, Delivery
+from fedzmq.transports.connection import DEPARTURES, Connection, Delivery
 
 SLOWEST_BEAT = 1.0  # seconds between heartbeats, at the most
 
