@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,8 @@ from fedzmq.worker.batches import batch_sizes, batches
 from fedzmq.worker.corrections import Gradients
 from fedzmq.worker.data import Data
 from fedzmq.worker.optimizers import make_optimizer
+
+GATHERED_BYTES = 16 * 1024 * 1024  # of examples that are put in order at once
 
 Report = Callable[[int, int, int, float], None]
 """Gets the epoch from 0, the step in it from 1, the steps of an epoch, and the loss of that step."""
@@ -65,15 +67,16 @@ class Epochs:
         next_report = time.monotonic() + task.report_every
         for epoch in range(task.epochs):
             totals = [0.0] * len(self.plan.outputs)
-            for number, index in enumerate(batches(len(data), task.batch_size, epoch, task.seed), 1):
+            for number, (features, targets) in enumerate(self._examples(epoch), 1):
                 if self.is_cancelled():
                     raise Cancelled
-                outputs = self.step(len(index), *state, data.features[index], data.targets[index], *fixed)
+                rows = len(features)
+                outputs = self.step(rows, *state, features, targets, *fixed)
                 if moving:
                     gradients: Gradients = torch.autograd.grad(outputs[0], moving, allow_unused=True)
                     optimizer.step(gradients if correct is None else correct(gradients))
                 loss, *counts = [float(output.detach()) for output in outputs]
-                totals = [total + value for total, value in zip(totals, [loss * len(index), *counts], strict=True)]
+                totals = [total + value for total, value in zip(totals, [loss * rows, *counts], strict=True)]
                 if time.monotonic() >= next_report:
                     self.report(epoch, number, steps, loss)
                     next_report = time.monotonic() + task.report_every
@@ -85,9 +88,20 @@ class Epochs:
     def loss(self, state: Sequence[torch.Tensor]) -> float:
         """The mean loss of a state on all examples, in the mode in which the plan was recorded. Raises Cancelled."""
         held, fixed, total = [each.clone() for each in state], constants(self.plan), 0.0
-        for index in batches(len(self.data), self.task.batch_size, 0, self.task.seed):
+        for features, targets in self._examples(0):
             if self.is_cancelled():
                 raise Cancelled
-            outputs = self.step(len(index), *held, self.data.features[index], self.data.targets[index], *fixed)
-            total += float(outputs[0]) * len(index)
+            outputs = self.step(len(features), *held, features, targets, *fixed)
+            total += float(outputs[0]) * len(features)
         return total / len(self.data)
+
+    def _examples(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The batches of an epoch, gathered many at a time: for each alone it costs as much as a small model's step."""
+        data = self.data
+        indices = list(batches(len(data), self.task.batch_size, epoch, self.task.seed))
+        many = max(1, GATHERED_BYTES * len(indices) // max(1, data.features.nbytes))
+        for start in range(0, len(indices), many):
+            some = indices[start : start + many]
+            rows, sizes = torch.cat(some), [len(index) for index in some]
+            features, targets = (torch.split(column[rows], sizes) for column in (data.features, data.targets))
+            yield from zip(features, targets, strict=True)
