@@ -6,8 +6,7 @@ import click
 
 from fedzmq.broker.broker import Broker
 from fedzmq.cli.ending import on_signal, with_stdin
-from fedzmq.cli.values import Number
-from fedzmq.session.roster import SILENCE
+from fedzmq.cli.shared_options import silence_option
 
 
 @click.command("broker")
@@ -23,14 +22,7 @@ from fedzmq.session.roster import SILENCE
     is_flag=True,
     help="Listen where other machines can connect. Traffic is neither encrypted nor authenticated yet.",
 )
-@click.option(
-    "--silence",
-    type=Number(min=1),
-    default=SILENCE,
-    show_default=True,
-    metavar="SECONDS",
-    help="After so long without a sign of life, a party has to give up its name.",
-)
+@silence_option("a party has to give up its name.")
 @click.option("--while-stdin", is_flag=True, hidden=True)
 def command(listen: str, allow_remote: bool, silence: float, while_stdin: bool) -> None:
     """Route messages between workers and clients.

@@ -10,10 +10,10 @@ import click
 
 from fedzmq.cli.ending import on_signal
 from fedzmq.cli.main import STOPPED
+from fedzmq.cli.shared_options import alpha_option, silence_option, split_seed_option, wait_option
 from fedzmq.cli.training_display import JsonDisplay, TrainingDisplay
 from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.cli.values import Count, Number, broker_address, named_values
-from fedzmq.session.roster import SILENCE
 
 
 @click.command("train", short_help="Train a model by federated averaging.")
@@ -93,32 +93,12 @@ from fedzmq.session.roster import SILENCE
     help="A built-in model (linear, mlp, cnn), or module:function of your own that gives a torch.nn.Module. "
     "No code of it goes to the workers.",
 )
-@click.option(
-    "--alpha",
-    type=Number(min=0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="How even the split is: the Dirichlet parameter. 0.1 skews much, 100 hardly at all.",
-)
-@click.option("--split-seed", type=int, default=0, show_default=True, help="Which split: the same for all workers.")
+@alpha_option("How even the split is")
+@split_seed_option
 @click.option("--out", type=click.Path(), help="A folder for what the run leaves behind (default: a new one in runs/).")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per round in place of the display.")
-@click.option(
-    "--silence",
-    type=Number(min=1),
-    default=SILENCE,
-    show_default=True,
-    metavar="SECONDS",
-    help="After so long without a sign of life, a worker is gone and its round goes on without it.",
-)
-@click.option(
-    "--wait",
-    type=Number(min=0),
-    default=10.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long the broker has to answer for the first time.",
-)
+@silence_option("a worker is gone and its round goes on without it.")
+@wait_option
 @click.option(
     "--patience",
     type=Number(min=0),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from fedzmq.cli.values import Count, Number, broker_address, part_number
-from fedzmq.session.roster import SILENCE
+from fedzmq.cli.shared_options import alpha_option, silence_option, split_seed_option, wait_option
+from fedzmq.cli.values import Count, broker_address, part_number
 
 
 @click.command("worker")
@@ -33,30 +33,10 @@ from fedzmq.session.roster import SILENCE
     help="Hold the K-th of N parts of the data, split by label skew, a tenth left out for evaluation. "
     "Without it, hold all of it.",
 )
-@click.option(
-    "--alpha",
-    type=Number(min=0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="How even the parts are: the Dirichlet parameter. 0.1 skews much, 100 hardly at all.",
-)
-@click.option("--split-seed", type=int, default=0, show_default=True, help="Which split: the same for all workers.")
-@click.option(
-    "--silence",
-    type=Number(min=1),
-    default=SILENCE,
-    show_default=True,
-    metavar="SECONDS",
-    help="After so long without a sign of life, a client is gone, and what it kept here is released.",
-)
-@click.option(
-    "--wait",
-    type=Number(min=0),
-    default=10.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long the broker has to answer for the first time.",
-)
+@alpha_option("How even the parts are")
+@split_seed_option
+@silence_option("a client is gone, and what it kept here is released.")
+@wait_option
 @click.option(
     "--threads",
     type=Count(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +14,7 @@ from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.evaluation import Score
+from fedzmq.federated.meter import Meter
 from fedzmq.federated.precision import wide
 from fedzmq.federated.report import Absence, Answer, RoundReport
 from fedzmq.federated.round import LOOK
@@ -82,8 +82,7 @@ class AsyncTrainer:
                 running.assignment.cancel()
 
     def _step(self, number: int) -> RoundReport:
-        endpoint = self._client.endpoint
-        began, sent, received = time.monotonic(), endpoint.bytes_sent, endpoint.bytes_received
+        meter = Meter(self._client.endpoint)
         state = [tensor.detach().clone() for tensor in self._shared.state]
         places = [f"{place:09}" for place in range(self._strategy.buffer)]
         aggregator = Aggregator(places, lambda update: 1.0)
@@ -114,18 +113,7 @@ class AsyncTrainer:
                 self._client.wait_until(lambda: any(each.done for each in waiting), LOOK)  # noqa: B023
         self._shared.step(aggregator)
         score = self._evaluate(self._model) if self._evaluate is not None else Score(float("nan"), None)
-        examples = sum(answer.examples for answer in answered)
-        return RoundReport(
-            number,
-            score.loss,
-            score.accuracy,
-            sum(answer.loss * answer.examples for answer in answered) / examples,
-            time.monotonic() - began,
-            endpoint.bytes_sent - sent,
-            endpoint.bytes_received - received,
-            tuple(answered),
-            tuple(absence for _, absence in sorted(absent.items())),
-        )
+        return meter.report(number, score, answered, absent)
 
     def _engage(self, steps: int, state: Sequence[torch.Tensor]) -> None:
         """Have everybody train who is here and does nothing. Raises what a worker failed with where nobody is left."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
@@ -14,6 +13,7 @@ from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.evaluation import Score
+from fedzmq.federated.meter import Meter
 from fedzmq.federated.report import Absence, RoundReport
 from fedzmq.federated.round import Ending, Round
 from fedzmq.federated.seeds import derive
@@ -81,11 +81,10 @@ class Trainer:
         return max(self._strategy.least, self._job.quorum or 1)
 
     def _round(self, number: int) -> RoundReport:
-        endpoint = self._client.endpoint
         absent: dict[str, Absence] = {}
         while True:
             present = self._free()
-            began, sent, received = time.monotonic(), endpoint.bytes_sent, endpoint.bytes_received
+            meter = Meter(self._client.endpoint)
             running = self._open(number, present)
             try:
                 running.run(self._client)
@@ -101,20 +100,9 @@ class Trainer:
         self._assigner.counted |= {answer.worker: number for answer in running.answered}
         score = self._evaluate(self._model) if self._evaluate is not None else Score(float("nan"), None)
         answered = sorted(running.answered, key=lambda answer: answer.worker)
-        examples = sum(answer.examples for answer in answered)
         for answer in answered:
             absent.pop(answer.worker, None)
-        return RoundReport(
-            number,
-            score.loss,
-            score.accuracy,
-            sum(answer.loss * answer.examples for answer in answered) / examples,
-            time.monotonic() - began,
-            endpoint.bytes_sent - sent,
-            endpoint.bytes_received - received,
-            tuple(answered),
-            tuple(absence for _, absence in sorted(absent.items())),
-        )
+        return meter.report(number, score, answered, absent)
 
     def _open(self, number: int, present: Mapping[str, WorkerHandle]) -> Round:
         wanted = self._job.wanted(len(present), self._needed)
