@@ -14,6 +14,8 @@ from fedzmq.cli.ending import interrupt, on_signal
 from fedzmq.cli.training_display import TrainingDisplay
 from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.client.client import Client, connect
+from fedzmq.data.data import Data, load, name_of
+from fedzmq.data.partition import hold_out
 from fedzmq.errors import DataError, MissingExtraError
 from fedzmq.federated import plot
 from fedzmq.federated.async_trainer import AsyncTrainer
@@ -31,8 +33,6 @@ from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.testing.cluster import BROKER, LocalCluster
 from fedzmq.wire.limits import check_shape, check_size
 from fedzmq.wire.messages import Progress
-from fedzmq.worker.data import Data, load, name_of
-from fedzmq.worker.partition import hold_out
 
 MOST_CLASSES = 1 << 20  # of what a worker says of its data: a model is made by it
 MOST_EXAMPLE_BYTES = 1 << 30

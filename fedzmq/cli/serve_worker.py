@@ -11,11 +11,11 @@ import torch
 
 from fedzmq.cli.ending import interrupt, on_signal
 from fedzmq.cli.printable import printable
+from fedzmq.data.data import Data, load, name_of
+from fedzmq.data.partition import part as part_of
 from fedzmq.errors import BrokerUnreachable, DataError
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.registry import connect
-from fedzmq.worker.data import Data, load, name_of
-from fedzmq.worker.partition import part as part_of
 from fedzmq.worker.worker import Worker
 
 TELL_AFTER = 1.0  # seconds of waiting that need no words

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from fedzmq.data.data import Data
 from fedzmq.federated.models import Loss
-from fedzmq.worker.data import Data
 
 BATCH = 1024
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from fedzmq.data.data import Data
+from fedzmq.data.own_code import names_a_function, one_line, own_function
 from fedzmq.errors import ModelError
-from fedzmq.worker.data import Data
-from fedzmq.worker.own_code import names_a_function, one_line, own_function
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import torch
 
+from fedzmq.data.batches import batch_sizes, batches
+from fedzmq.data.data import Data
 from fedzmq.plans.compiled import Step, constants
 from fedzmq.plans.plan import Plan
 from fedzmq.wire.messages import Train
-from fedzmq.worker.batches import batch_sizes, batches
 from fedzmq.worker.corrections import Gradients
-from fedzmq.worker.data import Data
 from fedzmq.worker.optimizers import make_optimizer
 
 GATHERED_BYTES = 16 * 1024 * 1024  # of examples that are put in order at once

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from fedzmq.data.data import Data
 from fedzmq.errors import DataError, WorkerLost
 from fedzmq.tensors.buffers import export_all, restore_all
 from fedzmq.tensors.dtypes import name_of
@@ -34,7 +35,6 @@ from fedzmq.wire.messages import (
     Trained,
     Undelivered,
 )
-from fedzmq.worker.data import Data
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.executor import Answer, Executor, Handler
 from fedzmq.worker.failure import failure_of

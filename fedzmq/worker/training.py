@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from fedzmq.data.data import Data
 from fedzmq.errors import DataError, PlanError, UsageError
 from fedzmq.plans.check import check_training
 from fedzmq.plans.compiled import Step
@@ -15,7 +16,6 @@ from fedzmq.plans.plan import Plan
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.wire.messages import Train
 from fedzmq.worker.corrections import Correction
-from fedzmq.worker.data import Data
 from fedzmq.worker.epochs import Epochs, Means, Report
 from fedzmq.worker.layout import Layout, layout
 from fedzmq.worker.memory import Kept

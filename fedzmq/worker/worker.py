@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor
 
+from fedzmq.data.data import Data
 from fedzmq.errors import ProtocolError, WorkerLost
 from fedzmq.session.endpoint import Arrival, Endpoint
 from fedzmq.session.outbound import Ticket
@@ -16,7 +17,6 @@ from fedzmq.tensors.buffers import room
 from fedzmq.transports.connection import Buffer, Connection
 from fedzmq.wire.codec import decode, encode
 from fedzmq.wire.messages import Cancel, Deliver, Lost, Reply, Undelivered
-from fedzmq.worker.data import Data
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.executor import Answer
 from fedzmq.worker.guest import Guest

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
+from fedzmq.data.data import Data
 from fedzmq.federated.evaluation import BATCH, evaluate
-from fedzmq.worker.data import Data
 from tests.recording.recorded import MODULES
 
 ROWS = BATCH + 7

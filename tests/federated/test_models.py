@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from fedzmq.data.data import Data, load
 from fedzmq.errors import ModelError
 from fedzmq.federated.models import BUILT_IN, check_model, load_model, loss_for
-from fedzmq.worker.data import Data, load
 
 Owner = Callable[[str], str]
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn, optim
 
+from fedzmq.data.data import Data
 from fedzmq.errors import NotEnoughWorkers, RemoteError, UpdateRefused
 from fedzmq.federated.evaluation import Score, evaluate
 from fedzmq.federated.report import RoundReport
@@ -19,7 +20,6 @@ from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.wire.messages import PlanMissing, Progress, Synced, Train
-from fedzmq.worker.data import Data
 from tests.federated.fake_worker import FakeWorker
 from tests.recording.recorded import MODULES, Made, Recorded
 from tests.worker.hub import Meeting

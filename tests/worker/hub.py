@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Protocol
 
 from fedzmq.client.client import Client
+from fedzmq.data.data import Data
 from fedzmq.transports.memory import MemoryConnection
-from fedzmq.worker.data import Data
 from fedzmq.worker.worker import Worker
 
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn, optim
 
+from fedzmq.data.batches import batches
+from fedzmq.data.data import Data
 from fedzmq.errors import DataError, FedzmqError, PlanError, UsageError
 from fedzmq.plans.compiled import compile_plan
 from fedzmq.plans.plan import Constant
-from fedzmq.worker.batches import batches
-from fedzmq.worker.data import Data
 from fedzmq.worker.epochs import Cancelled
 from tests.plans.listing import X, op, plan
 from tests.recording.recorded import MODULES, Recorded

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from fedzmq.data.batches import batches
+from fedzmq.data.data import Data
 from fedzmq.wire.messages import Train
-from fedzmq.worker.batches import batches
-from fedzmq.worker.data import Data
 from fedzmq.worker.training import Outcome, train
 from tests.recording.recorded import Made, Recorded
 

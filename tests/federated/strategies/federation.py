@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fedzmq.data.data import Data
 from fedzmq.federated.report import RoundReport
 from fedzmq.federated.strategies import Opening, Strategy
 from fedzmq.federated.trainer import Trainer
@@ -17,7 +18,6 @@ from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federated.update import Update
 from fedzmq.recording.training_plan import Loss, training_plan
 from fedzmq.wire.messages import Train
-from fedzmq.worker.data import Data
 from fedzmq.worker.memory import Kept
 from fedzmq.worker.worker import Worker
 from tests.federated.fake_worker import FakeWorker

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
+from fedzmq.data.data import Data
 from fedzmq.errors import UsageError
 from fedzmq.federated.evaluation import evaluate
 from fedzmq.federated.strategies import Strategy
@@ -17,7 +18,6 @@ from fedzmq.federated.strategies.ditto import Ditto
 from fedzmq.federated.strategies.fedavg import FedAvg
 from fedzmq.federated.strategies.fedbn import FedBN
 from fedzmq.federated.strategies.fedper import FedPer
-from fedzmq.worker.data import Data
 from tests.federated.strategies.federation import Federation, one_weight, parabola
 
 

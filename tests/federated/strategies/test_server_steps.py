@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from fedzmq.data.data import Data
 from fedzmq.errors import UsageError
 from fedzmq.federated.strategies import Strategy, by_name
 from fedzmq.federated.strategies.fedavg import FedAvg
 from fedzmq.federated.strategies.fedavgm import FedAvgM
 from fedzmq.federated.strategies.fedopt import FedAdagrad, FedAdam, FedYogi
 from fedzmq.federated.update import Update
-from fedzmq.worker.data import Data
 from tests.federated.strategies.federation import Federation, after, one_weight, parabola, randoms
 
 SHAPES = ((3, 2), (4,))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from fedzmq.data.data import Data
 from fedzmq.errors import NotEnoughWorkers
 from fedzmq.federated.evaluation import evaluate
 from fedzmq.federated.strategies import Strategy
@@ -20,7 +21,6 @@ from fedzmq.federated.strategies.robust.geometric_median import GeometricMedian
 from fedzmq.federated.strategies.robust.krum import Krum, MultiKrum
 from fedzmq.federated.strategies.robust.median import Median
 from fedzmq.federated.strategies.robust.trimmed_mean import TrimmedMean
-from fedzmq.worker.data import Data
 from tests.federated.strategies.federation import Federation
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from fedzmq.data.data import Data
 from fedzmq.errors import DataError
-from fedzmq.worker.data import Data
 
 # Each draw has a stream of its own: what is held out must not depend on how the rest is split.
 _HOLD_OUT, _SPLIT = 1, 2

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
+from fedzmq.data.bundled import BUNDLED, read_bundled
+from fedzmq.data.own_code import names_a_function
+from fedzmq.data.owned import as_tensor, read_owned
+from fedzmq.data.tables import TABLES, read_table
 from fedzmq.errors import DataError
-from fedzmq.worker.bundled import BUNDLED, read_bundled
-from fedzmq.worker.own_code import names_a_function
-from fedzmq.worker.owned import as_tensor, read_owned
-from fedzmq.worker.tables import TABLES, read_table
 
 # Whole numbers beyond this, and beyond the number of examples, are taken for measurements and not for classes.
 CLASSES_CREDIBLE = 1000

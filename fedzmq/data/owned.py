@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
+from fedzmq.data.own_code import one_line, own_function
 from fedzmq.errors import DataError
-from fedzmq.worker.own_code import one_line, own_function
 
 _WIDE = {"f": "float64", "i": "int64", "u": "int64", "b": "bool"}
 

@@ -1,0 +1,1 @@
+"""Data sets at their owner's: read, ordered into batches, and shared out. Nothing here knows of workers or the wire."""
