@@ -40,6 +40,7 @@ from fedzmq.transports.route import (
     Route,
     Subscribe,
     Topic,
+    Unsubscribe,
     Verb,
     Welcome,
     Who,
@@ -199,9 +200,11 @@ class Broker:
         elif isinstance(route, Ping):
             self._put(place, _PONG)
         elif isinstance(route, Publish):
-            self._publish(route.topic, seat.member.name, frames, except_to=seat.member)
+            self._publish(route.topic, seat.member.name, frames, seat.channel, except_to=seat.member)
         elif isinstance(route, Subscribe):
             self.directory.subscribe(seat.member, route.topic)
+        elif isinstance(route, Unsubscribe):
+            self.directory.unsubscribe(seat.member, route.topic)
         else:
             raise ProtocolError(f"{type(route).__name__} is nothing that a connection says")
 
@@ -241,11 +244,19 @@ class Broker:
         else:
             self.dropped += 1
 
-    def _publish(self, topic: str, sender: str, frames: _Frames, except_to: Member | None = None) -> None:
+    def _publish(
+        self,
+        topic: str,
+        sender: str,
+        frames: _Frames,
+        channel: Channel = Channel.CONTROL,
+        except_to: Member | None = None,
+    ) -> None:
+        """Queue a message for all who subscribed: large frames are the same memory in every queue."""
         head = encode(Topic(topic, sender))
         for member in self.directory.subscribers(topic):
             if member is not except_to:
-                self._pass_on(member, Channel.CONTROL, head, frames)
+                self._pass_on(member, channel, head, frames)
 
     def _put(self, place: bytes, head: bytes, frames: _Frames = ()) -> bool:
         """Queue a message for a socket; False if it is gone, which is noted, or if its queue is full."""

@@ -99,12 +99,8 @@ class Directory:
         for place in member.places.values():
             self._seats.pop(place, None)
         member.places.clear()
-        for topic in member.topics:
-            subscribers = self._subscribers[topic]
-            subscribers.pop(member, None)
-            if not subscribers:
-                del self._subscribers[topic]
-        member.topics.clear()
+        for topic in list(member.topics):
+            self.unsubscribe(member, topic)
         if self._members.get(member.name) is member:
             del self._members[member.name], self._by_route[member.route]
 
@@ -116,6 +112,16 @@ class Directory:
             raise LimitExceeded("the number of topics", len(member.topics) + 1, MOST_TOPICS)
         member.topics.add(topic)
         self._subscribers.setdefault(topic, {})[member] = None
+
+    def unsubscribe(self, member: Member, topic: str) -> None:
+        """Fine where it had not subscribed."""
+        if topic not in member.topics:
+            return
+        member.topics.remove(topic)
+        subscribers = self._subscribers[topic]
+        del subscribers[member]
+        if not subscribers:
+            del self._subscribers[topic]
 
     def subscribers(self, topic: str) -> list[Member]:
         """Those who hear a topic, in the order in which they came."""

@@ -157,6 +157,83 @@ class TransportContract:
         alice.publish("news", [b"two"])
         assert [bytes(delivery.frames[0]) for delivery in until(bob, b"two")] == [b"one", b"two"]
 
+    def test_bulk_on_a_topic_arrives_in_order(self, join: Join) -> None:
+        alice, bob, carol = join("alice"), join("bob"), join("carol")
+        listen(bob, "news")
+        listen(carol, "news")
+        for number in range(50):
+            alice.publish("news", [b"%d" % number, bytes(LARGE // 16)], bulk=True)
+        for party in (bob, carol):
+            got = [expect(party) for _ in range(50)]
+            assert [bytes(delivery.frames[0]) for delivery in got] == [b"%d" % number for number in range(50)]
+            assert {(delivery.sender, delivery.topic) for delivery in got} == {("alice", "news")}
+
+    def test_bulk_on_a_topic_does_not_delay_what_is_small(self, join: Join) -> None:
+        alice, bob = join("alice"), join("bob")
+        listen(bob, "news")
+        for number in range(32):
+            alice.publish("news", [b"large %d" % number, bytes(2 * LARGE)], bulk=True)
+        alice.publish("news", [b"small"])
+        heads = [bytes(delivery.frames[0]) for delivery in until(bob, b"small")]
+        heads += [bytes(expect(bob).frames[0]) for _ in range(33 - len(heads))]
+        assert sorted(heads) == sorted([b"small", *(b"large %d" % number for number in range(32))])
+
+    @pytest.mark.parametrize("size", [0, 5, LARGE], ids=["empty", "small", "large"])
+    def test_memory_that_was_donated_to_a_topic_arrives(self, join: Join, size: int) -> None:
+        alice, bob = join("alice"), join("bob")
+        listen(bob, "news")
+        alice.publish("news", [memoryview(bytes(size)), bytes(size)], bulk=True, donate=True)
+        assert [bytes(frame) for frame in expect(bob).frames] == [bytes(size), bytes(size)]
+
+    def test_a_topic_reaches_nobody_who_unsubscribed(self, join: Join) -> None:
+        alice, bob, carol = join("alice"), join("bob"), join("carol")
+        listen(bob, "news")
+        listen(bob, "news")
+        listen(carol, "news")
+        bob.unsubscribe("news")
+        settle(bob)
+        alice.publish("news", [b"one"])
+        alice.send("bob", [b"end"])
+        assert expect(bob).frames == [b"end"]
+        assert expect(carol).frames == [b"one"]
+
+    def test_who_unsubscribed_may_subscribe_again(self, join: Join) -> None:
+        alice, bob = join("alice"), join("bob")
+        listen(bob, "news")
+        bob.unsubscribe("news")
+        listen(bob, "news")
+        alice.publish("news", [b"again"])
+        assert expect(bob).frames == [b"again"]
+
+    def test_unsubscribing_from_one_topic_leaves_the_others(self, join: Join) -> None:
+        alice, bob = join("alice"), join("bob")
+        listen(bob, "news")
+        listen(bob, "weather")
+        bob.unsubscribe("news")
+        settle(bob)
+        alice.publish("news", [b"war"])
+        alice.publish("weather", [b"rain"])
+        assert expect(bob) == Delivery("alice", "weather", [b"rain"])
+
+    def test_unsubscribing_is_fine_without_a_subscription(self, join: Join) -> None:
+        alice, bob = join("alice"), join("bob")
+        bob.unsubscribe("news")
+        alice.send("bob", [b"hello"])
+        assert expect(bob).frames == [b"hello"]
+
+    def test_mail_says_that_its_sender_subscribed_before(self, join: Join) -> None:
+        alice, bob = join("alice"), join("bob")
+        for number in range(20):
+            bob.subscribe(f"news-{number}")
+            bob.send("alice", [b"subscribed"])
+            expect(alice)
+            alice.publish(f"news-{number}", [b"one"])
+            assert expect(bob).frames == [b"one"]
+            bob.unsubscribe(f"news-{number}")
+            bob.send("alice", [b"unsubscribed"])
+            expect(alice)
+            alice.publish(f"news-{number}", [b"two"])
+
     def test_an_empty_mailbox_gives_none(self, join: Join) -> None:
         alice = join("alice")
         assert alice.recv(0) is None
@@ -249,6 +326,7 @@ class TransportContract:
             lambda: alice.send("bob", []),
             lambda: alice.publish("news", []),
             lambda: alice.subscribe("news"),
+            lambda: alice.unsubscribe("news"),
             lambda: alice.recv(0),
             alice.wake,
             alice.silent_for,
@@ -313,6 +391,20 @@ class TransportContract:
         settle(alice)
         alice.publish("news", [b"again"])
         assert expect(bob) == Delivery("alice", "news", [b"again"])
+
+    def test_an_outage_brings_no_subscription_back(self, join: Join, outage: Outage | None) -> None:
+        if outage is None:
+            pytest.skip("this medium is never away")
+        alice, bob = join("alice"), join("bob")
+        listen(bob, "news")
+        bob.unsubscribe("news")
+        with outage():
+            pass
+        settle(bob)
+        settle(alice)
+        alice.publish("news", [b"again"])
+        alice.send("bob", [b"end"])
+        assert expect(bob).frames == [b"end"]
 
     def test_what_is_sent_during_an_outage_is_dropped(self, join: Join, outage: Outage | None) -> None:
         if outage is None:

@@ -173,14 +173,14 @@ class FaultyConnection(Connection):
         if self._holds_name():
             self._medium._carry(self.name, to, Delivery(self.name, None, _copies(frames)), bulk=bulk)
 
-    def publish(self, topic: str, frames: Sequence[Buffer]) -> None:
+    def publish(self, topic: str, frames: Sequence[Buffer], *, bulk: bool = False, donate: bool = False) -> None:
         self._check_open()
         check_publishable(topic)
         if self._holds_name():
             copies = _copies(frames)
             for subscriber in self._medium._topics.get(topic, []):
                 if subscriber is not self:
-                    self._medium._carry(self.name, subscriber.name, Delivery(self.name, topic, copies), bulk=False)
+                    self._medium._carry(self.name, subscriber.name, Delivery(self.name, topic, copies), bulk=bulk)
 
     def subscribe(self, topic: str) -> None:
         self._check_open()
@@ -189,6 +189,14 @@ class FaultyConnection(Connection):
             self._topics.append(topic)
             if self._holds_name():
                 self._medium._topics.setdefault(topic, []).append(self)
+
+    def unsubscribe(self, topic: str) -> None:
+        self._check_open()
+        check_topic(topic)
+        if topic in self._topics:
+            self._topics.remove(topic)
+            if self._medium._members.get(self.name) is self:
+                self._medium._topics[topic].remove(self)
 
     def recv(self, timeout: float | None) -> Delivery | None:
         """What has arrived; None at once otherwise, whatever the timeout: only the test turns the clock."""

@@ -40,9 +40,10 @@ class Connection(ABC):
     - Delivery is at most once. Mail for a name that nobody holds is dropped, and so is mail sent while the medium is
       away: nothing is queued for later, nothing is raised.
     - Frames keep no alias of the caller's memory after `send` and `publish` return, unless `donate` says that they may.
-    - `recv` belongs to one thread at a time; `send`, `publish` and `subscribe` may come from any.
+    - `recv` belongs to one thread at a time; `send`, `publish`, `subscribe` and `unsubscribe` may come from any.
+    - Mail that a party sends after it subscribed, or unsubscribed, says so: whoever has it may count on that.
     - `connect` never waits for the other side. A medium that comes back is found again without a new connection, and
-      subscriptions are kept.
+      subscriptions are kept, as they were last.
     - A name belongs to one living connection. While its holder lives, a newcomer's `recv` raises `NameTaken`; when the
       holder closed or died, the next to connect takes the name over and mail goes to it from then on.
     - A medium that can tell publishes, as MEDIUM, on the topic DEPARTURES who went. The frames are the name, a tag of
@@ -59,12 +60,22 @@ class Connection(ABC):
         """Put one message into the mailbox of `to`, which may be this party's own. Never blocks on a slow reader."""
 
     @abstractmethod
-    def publish(self, topic: str, frames: Sequence[Buffer]) -> None:
-        """Deliver one message to every other connection that subscribed to `topic` before."""
+    def publish(self, topic: str, frames: Sequence[Buffer], *, bulk: bool = False, donate: bool = False) -> None:
+        """Deliver one message to every other connection that subscribed to `topic` before.
+
+        It leaves this party once, however many they are.
+        """
 
     @abstractmethod
     def subscribe(self, topic: str) -> None:
         """Receive from now on what others publish on `topic`. Twice is the same as once."""
+
+    @abstractmethod
+    def unsubscribe(self, topic: str) -> None:
+        """Receive no more of what is published on `topic` from now on; what is on its way may still come.
+
+        However often it was subscribed to; fine where it never was.
+        """
 
     @abstractmethod
     def recv(self, timeout: float | None) -> Delivery | None:

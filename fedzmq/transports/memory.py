@@ -50,6 +50,13 @@ class Hub:
             if subscriber is not except_to:
                 self.post(subscriber, Delivery(sender, topic, list(frames)))
 
+    def leave(self, topic: str, subscriber: MemoryConnection) -> None:
+        """Hold `lock`."""
+        subscribers = self.topics.get(topic, set())
+        subscribers.discard(subscriber)
+        if not subscribers:
+            self.topics.pop(topic, None)
+
     def passive(self, skip: set[MemoryConnection]) -> MemoryConnection | None:
         """A passive member that has mail and is not being served. Hold `lock`."""
         if threading.get_ident() in self.serving:
@@ -111,9 +118,9 @@ class MemoryConnection(Connection):
             if receiver is not None and self._holds_name():
                 self._hub.post(receiver, Delivery(self.name, None, kept))
 
-    def publish(self, topic: str, frames: Sequence[Buffer]) -> None:
+    def publish(self, topic: str, frames: Sequence[Buffer], *, bulk: bool = False, donate: bool = False) -> None:
         check_publishable(topic)
-        kept = [_keep(frame, donate=False) for frame in frames]
+        kept = [_keep(frame, donate) for frame in frames]
         with self._hub.lock:
             self._check_open()
             if self._holds_name():
@@ -126,6 +133,13 @@ class MemoryConnection(Connection):
             self._topics.add(topic)
             if self._holds_name():
                 self._hub.topics.setdefault(topic, set()).add(self)
+
+    def unsubscribe(self, topic: str) -> None:
+        check_topic(topic)
+        with self._hub.lock:
+            self._check_open()
+            self._topics.discard(topic)
+            self._hub.leave(topic, self)
 
     def recv(self, timeout: float | None) -> Delivery | None:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -174,7 +188,7 @@ class MemoryConnection(Connection):
             self.mailbox.clear()
             self.arrived.notify_all()
             for topic in self._topics:
-                self._hub.topics.get(topic, set()).discard(self)
+                self._hub.leave(topic, self)
             if self._hub.members.get(self.name) is self:
                 del self._hub.members[self.name]
                 self._hub.publish(DEPARTURES, MEDIUM, [self.name.encode(), self._tag, b"left"], except_to=self)

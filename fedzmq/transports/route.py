@@ -47,6 +47,7 @@ class Verb(IntEnum):
     PUBLISH = ord("P")
     TOPIC = ord("T")
     SUBSCRIBE = ord("S")
+    UNSUBSCRIBE = ord("U")
     PING = ord("p")
     PONG = ord("o")
     BYE = ord("B")
@@ -115,6 +116,13 @@ class Subscribe:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Up: no more."""
+
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Either way: nothing but a sign of life. Going up it asks for a pong."""
 
@@ -129,7 +137,7 @@ class Bye:
     """Up: the name is free."""
 
 
-Route = Union[Hello, Welcome, Refuse, Who, Mail, Publish, Topic, Subscribe, Ping, Pong, Bye]
+Route = Union[Hello, Welcome, Refuse, Who, Mail, Publish, Topic, Subscribe, Unsubscribe, Ping, Pong, Bye]
 
 _BARE: dict[Verb, Route] = {Verb.WHO: Who(), Verb.PING: Ping(), Verb.PONG: Pong(), Verb.BYE: Bye()}
 _BARE_BYTES = {type(route): bytes([verb]) for verb, route in _BARE.items()}
@@ -146,6 +154,8 @@ def encode(route: Route) -> bytes:
         return bytes([Verb.TOPIC, len(sender)]) + sender + route.topic.encode()
     if isinstance(route, Subscribe):
         return b"S" + route.topic.encode()
+    if isinstance(route, Unsubscribe):
+        return b"U" + route.topic.encode()
     if isinstance(route, Hello):
         return bytes([Verb.HELLO, route.version, route.channel]) + route.instance + route.name.encode()
     if isinstance(route, Welcome):
@@ -182,6 +192,8 @@ def _decode(verb: Verb, operands: bytes) -> Route:
         return Topic(check_topic(operands[end:].decode()), operands[1:end].decode())
     if verb is Verb.SUBSCRIBE:
         return Subscribe(check_topic(operands.decode()))
+    if verb is Verb.UNSUBSCRIBE:
+        return Unsubscribe(check_topic(operands.decode()))
     if verb is Verb.HELLO:
         return _decode_hello(operands)
     if verb is Verb.WELCOME:

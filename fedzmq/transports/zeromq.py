@@ -37,6 +37,7 @@ from fedzmq.transports.route import (
     Refuse,
     Subscribe,
     Topic,
+    Unsubscribe,
     Verb,
     Welcome,
     Who,
@@ -99,8 +100,9 @@ class ZeroMQConnection(Connection):
             route = self._mail_routes[to] = encode(Mail(check_name(to)))
         self._put(self._bulk if bulk else self._control, route, frames, donate)
 
-    def publish(self, topic: str, frames: Sequence[Buffer]) -> None:
-        self._put(self._control, encode(Publish(check_publishable(topic))), frames, donate=False)
+    def publish(self, topic: str, frames: Sequence[Buffer], *, bulk: bool = False, donate: bool = False) -> None:
+        line = self._bulk if bulk else self._control
+        self._put(line, encode(Publish(check_publishable(topic))), frames, donate)
 
     def subscribe(self, topic: str) -> None:
         route = encode(Subscribe(check_topic(topic)))
@@ -109,9 +111,15 @@ class ZeroMQConnection(Connection):
             if route in self._control.after_hello:
                 return
             self._control.after_hello.append(route)
-            if self._control.greeted:
-                self._control.put(route)
-                self._look_again(self._control)
+            self._tell(route)
+
+    def unsubscribe(self, topic: str) -> None:
+        subscribed = encode(Subscribe(check_topic(topic)))
+        with self._lock:
+            self._check_open()
+            if subscribed in self._control.after_hello:
+                self._control.after_hello.remove(subscribed)
+                self._tell(encode(Unsubscribe(topic)))
 
     def recv(self, timeout: float | None) -> Delivery | None:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -190,6 +198,12 @@ class ZeroMQConnection(Connection):
             if self._refusal is None and (line.greeted or line.greet()):  # else the medium is away
                 line.put(route, frames, donate)
             self._look_again(line)
+
+    def _tell(self, route: bytes) -> None:
+        """Say to a broker that is there what others hear of with the hello."""
+        if self._control.greeted:
+            self._control.put(route)
+            self._look_again(self._control)
 
     def _look_again(self, line: Dealer) -> None:
         """Sending takes in what has arrived, and then ZeroMQ's descriptor does not tell a receiver that waits."""

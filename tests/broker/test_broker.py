@@ -27,9 +27,11 @@ from fedzmq.transports.route import (
     Hello,
     Mail,
     Ping,
+    Publish,
     Reason,
     Refuse,
     Route,
+    Subscribe,
     Topic,
     Welcome,
     Who,
@@ -386,3 +388,21 @@ def test_a_connection_keeps_its_name_over_a_broken_link(broker: Broker, peer: Pe
             assert again.hear_but_pings() == Mail("alice")
     finally:
         again.die()
+
+
+def test_bulk_on_a_topic_comes_on_the_bulk_channel_alone(broker: Broker) -> None:
+    control, bulk = Peer(broker.address), Peer(broker.address)
+    try:
+        control.hello("bob")
+        bulk.hello("bob", channel=Channel.BULK)
+        control.say(encode(Subscribe("models")))
+        control.say(encode(Mail("bob")))  # once this is back, the broker knows
+        assert control.hear_but_pings() == Mail("bob")
+        with joined(broker, "alice") as alice:
+            alice.publish("models", [b"a chunk"], bulk=True)
+            assert bulk.hear_but_pings() == Topic("models", "alice")
+            alice.publish("models", [b"a word"])
+            assert control.hear_but_pings() == Topic("models", "alice")
+    finally:
+        control.die()
+        bulk.die()

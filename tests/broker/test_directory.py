@@ -113,6 +113,25 @@ def test_removing_twice_leaves_a_newcomer_of_the_same_name(directory: Directory)
     assert directory.holder("alice") is newcomer
 
 
+def test_who_unsubscribes_is_listed_no_more(directory: Directory) -> None:
+    bob, alice = directory.bind("bob", OTHER, Channel.CONTROL, b"b0", now=0.0), directory.holder("alice")
+    assert alice is not None
+    for member in (bob, alice):
+        directory.subscribe(member, "news")
+    directory.unsubscribe(bob, "news")
+    directory.unsubscribe(bob, "news")
+    assert directory.subscribers("news") == [alice]
+
+
+def test_what_was_unsubscribed_makes_room_for_other_topics(directory: Directory) -> None:
+    alice = directory.holder("alice")
+    assert alice is not None
+    for number in range(3 * MOST_TOPICS):
+        directory.subscribe(alice, f"topic-{number}")
+        directory.unsubscribe(alice, f"topic-{number}")
+    assert directory.subscribers("topic-0") == []
+
+
 def test_a_member_cannot_subscribe_without_end(directory: Directory) -> None:
     alice = directory.holder("alice")
     assert alice is not None
