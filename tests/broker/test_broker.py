@@ -27,7 +27,6 @@ from fedzmq.transports.route import (
     Hello,
     Mail,
     Ping,
-    Publish,
     Reason,
     Refuse,
     Route,
