@@ -14,7 +14,8 @@ from fedzmq.cli.ending import interrupt, on_signal
 from fedzmq.cli.training_display import TrainingDisplay
 from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.client.client import Client, connect
-from fedzmq.data.data import Data, load, name_of
+from fedzmq.data.data import Data
+from fedzmq.data.load import load, name_of
 from fedzmq.data.partition import hold_out
 from fedzmq.errors import DataError, MissingExtraError
 from fedzmq.federated import plot

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fedzmq.data.data import Data
+from fedzmq.data.examples import Examples
 from fedzmq.federated.models import Loss
 
 BATCH = 1024
@@ -20,17 +20,16 @@ class Score:
     accuracy: float | None
 
 
-def evaluate(model: torch.nn.Module, loss: Loss, data: Data) -> Score:
+def evaluate(model: torch.nn.Module, loss: Loss, data: Examples) -> Score:
     """Score a model in evaluation mode; afterwards each of its modules is in the mode that it was in."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         total, right = 0.0, 0
         with torch.no_grad():
-            for start in range(0, len(data), BATCH):
-                features, targets = data.features[start : start + BATCH], data.targets[start : start + BATCH]
-                output = model(features)
-                total += float(loss(output, targets)) * len(features)
+            for *inputs, targets in data.in_order(BATCH):
+                output = model(*inputs)
+                total += float(loss(output, targets)) * len(targets)
                 if data.classes is not None:
                     right += int((output.argmax(1) == targets).sum())
     finally:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from fedzmq.data.data import Data
+from fedzmq.data.data import first_of
+from fedzmq.data.examples import Examples
 from fedzmq.data.own_code import names_a_function, one_line, own_function
 from fedzmq.errors import ModelError
 
@@ -40,26 +41,26 @@ def load_model(source: str, features: Sequence[int], classes: int | None, seed: 
     raise ModelError(source, f"expected a built-in model ({', '.join(BUILT_IN)}) or module:function{hint}")
 
 
-def loss_for(data: Data) -> Loss:
+def loss_for(data: Examples) -> Loss:
     """Mean over the batch: cross-entropy where the targets are classes, squared error where they are measurements."""
-    if data.targets.is_floating_point():
+    if data.columns[-1].dtype.is_floating_point:
         return nn.functional.mse_loss
     return nn.functional.cross_entropy
 
 
-def check_model(source: str, model: nn.Module, data: Data) -> None:
+def check_model(source: str, model: nn.Module, data: Examples) -> None:
     """Raises ModelError unless the model takes these examples and answers in the form that their targets ask for.
 
     Runs it once on a few of them in evaluation mode, which changes nothing in it.
     """
-    few = data.features[:2]
+    *inputs, targets = first_of(data).tensors
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with torch.no_grad():
-            answer = model(few)
+            answer = model(*inputs)
     except Exception as error:
-        what = f"examples of shape {tuple(few.shape[1:])} and {few.dtype}"
+        what = "examples of shape " + ", ".join(f"{tuple(each.shape[1:])} and {each.dtype}" for each in inputs)
         raise ModelError(source, f"it does not take {what} of {data.name!r}: {one_line(error)}") from error
     finally:
         for module, mode in modes:
@@ -67,12 +68,12 @@ def check_model(source: str, model: nn.Module, data: Data) -> None:
     if not isinstance(answer, torch.Tensor):
         raise ModelError(source, f"one tensor was expected, and it answers with {type(answer).__name__}")
     if data.classes is None:
-        wanted, each = tuple(data.targets[:2].shape), "one number per target"
+        wanted, each = tuple(targets.shape), "one number per target"
     else:
-        wanted, each = (len(few), data.classes), "one number per class"
+        wanted, each = (len(targets), data.classes), "one number per class"
     if tuple(answer.shape) != wanted:
-        found = tuple(answer.shape)
-        raise ModelError(source, f"for {len(few)} examples it answers with shape {found}, and {wanted} is due: {each}")
+        found, few = tuple(answer.shape), len(targets)
+        raise ModelError(source, f"for {few} examples it answers with shape {found}, and {wanted} is due: {each}")
 
 
 def _own_model(source: str, features: int | tuple[int, ...], width: int) -> nn.Module:

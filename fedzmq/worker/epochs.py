@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from fedzmq.data.batches import batch_sizes, batches
-from fedzmq.data.data import Data
+from fedzmq.data.examples import Examples
 from fedzmq.plans.compiled import Step, constants
 from fedzmq.plans.plan import Plan
 from fedzmq.wire.messages import Train
 from fedzmq.worker.corrections import Gradients
 from fedzmq.worker.optimizers import make_optimizer
-
-GATHERED_BYTES = 16 * 1024 * 1024  # of examples that are put in order at once
 
 Report = Callable[[int, int, int, float], None]
 """Gets the epoch from 0, the step in it from 1, the steps of an epoch, and the loss of that step."""
@@ -48,7 +45,7 @@ class Epochs:
     task: Train
     plan: Plan
     step: Step
-    data: Data
+    data: Examples
     report: Report
     is_cancelled: Callable[[], bool]
 
@@ -62,16 +59,16 @@ class Epochs:
             each.requires_grad_()
         fixed = constants(self.plan)
         optimizer = make_optimizer(task.optimizer, moving, task.options)
-        steps = len(batch_sizes(len(data), task.batch_size))
+        steps = data.steps(task.batch_size)
         totals = [math.nan] * len(self.plan.outputs)
         next_report = time.monotonic() + task.report_every
         for epoch in range(task.epochs):
             totals = [0.0] * len(self.plan.outputs)
-            for number, (features, targets) in enumerate(self._examples(epoch), 1):
+            for number, columns in enumerate(data.shuffled(task.batch_size, epoch, task.seed), 1):
                 if self.is_cancelled():
                     raise Cancelled
-                rows = len(features)
-                outputs = self.step(rows, *state, features, targets, *fixed)
+                rows = len(columns[-1])
+                outputs = self.step(rows, *state, *columns, *fixed)
                 if moving:
                     gradients: Gradients = torch.autograd.grad(outputs[0], moving, allow_unused=True)
                     optimizer.step(gradients if correct is None else correct(gradients))
@@ -88,20 +85,11 @@ class Epochs:
     def loss(self, state: Sequence[torch.Tensor]) -> float:
         """The mean loss of a state on all examples, in the mode in which the plan was recorded. Raises Cancelled."""
         held, fixed, total = [each.clone() for each in state], constants(self.plan), 0.0
-        for features, targets in self._examples(0):
+        task = self.task
+        for columns in self.data.shuffled(task.batch_size, 0, task.seed):
             if self.is_cancelled():
                 raise Cancelled
-            outputs = self.step(len(features), *held, features, targets, *fixed)
-            total += float(outputs[0]) * len(features)
+            rows = len(columns[-1])
+            outputs = self.step(rows, *held, *columns, *fixed)
+            total += float(outputs[0]) * rows
         return total / len(self.data)
-
-    def _examples(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """The batches of an epoch, gathered many at a time: for each alone it costs as much as a small model's step."""
-        data = self.data
-        indices = list(batches(len(data), self.task.batch_size, epoch, self.task.seed))
-        many = max(1, GATHERED_BYTES * len(indices) // max(1, data.features.nbytes))
-        for start in range(0, len(indices), many):
-            some = indices[start : start + many]
-            rows, sizes = torch.cat(some), [len(index) for index in some]
-            features, targets = (torch.split(column[rows], sizes) for column in (data.features, data.targets))
-            yield from zip(features, targets, strict=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fedzmq.data.data import Data
+from fedzmq.data.examples import Examples
 from fedzmq.errors import DataError, WorkerLost
 from fedzmq.tensors.buffers import export_all, restore_all
 from fedzmq.tensors.dtypes import name_of
@@ -53,7 +53,7 @@ class Guest:
 
     def __init__(
         self,
-        data: Mapping[str, Data],
+        data: Mapping[str, Examples],
         plans: PlanShelf,
         post: Post,
         memory: Memory | None = None,
@@ -181,7 +181,7 @@ class Guest:
         trained = Trained(message.request, state, len(data), outcome.loss, seconds, outcome.metrics, outcome.steps)
         return [Answer(trained, exported)]
 
-    def _choose(self, name: str) -> Data:
+    def _choose(self, name: str) -> Examples:
         if name in self._data:
             return self._data[name]
         raise DataError(name, f"this worker has {', '.join(self._data) or 'none'}; start it with --data")
@@ -201,12 +201,11 @@ def _nowhere(worker: str, boot: bytes, message: Deliver | Undelivered, buffers: 
     raise WorkerLost(worker, "this worker reaches no other")
 
 
-def _info(data: Data) -> DatasetInfo:
-    columns = (data.features, data.targets)
+def _info(data: Examples) -> DatasetInfo:
     return DatasetInfo(
         data.name,
         len(data),
-        tuple(tuple(column.shape[1:]) for column in columns),
-        tuple(name_of(column.dtype) for column in columns),
+        tuple(column.shape for column in data.columns),
+        tuple(name_of(column.dtype) for column in data.columns),
         data.classes,
     )

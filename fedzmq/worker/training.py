@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fedzmq.data.data import Data
+from fedzmq.data.examples import Examples
 from fedzmq.errors import DataError, PlanError, UsageError
 from fedzmq.plans.check import check_training
 from fedzmq.plans.compiled import Step
@@ -45,7 +45,7 @@ def train(
     plan: Plan,
     step: Step,
     state: Sequence[torch.Tensor],
-    data: Data,
+    data: Examples,
     *,
     report: Report,
     is_cancelled: Callable[[], bool],
@@ -162,7 +162,7 @@ def _check(task: Train, control: Sequence[torch.Tensor], pulled: Sequence[torch.
         )
 
 
-def _fit(plan: Plan, state: Sequence[torch.Tensor], data: Data) -> None:
+def _fit(plan: Plan, state: Sequence[torch.Tensor], data: Examples) -> None:
     check_training(plan)
     slots = (*plan.parameters, *plan.buffers)
     if len(state) != len(slots):
@@ -175,13 +175,14 @@ def _fit(plan: Plan, state: Sequence[torch.Tensor], data: Data) -> None:
             )
     if len(data) == 0:
         raise DataError(data.name, "it has no examples here")
-    columns = (data.features, data.targets)
+    columns = data.columns
     if len(plan.columns) != len(columns):
-        raise PlanError(f"the plan takes {len(plan.columns)} columns of data, and an example has features and targets")
+        has = " and ".join(column.name for column in columns)
+        raise PlanError(f"the plan takes {len(plan.columns)} columns of data, and an example has {has}")
     for slot, column in zip(plan.columns, columns, strict=True):
-        if tuple(column.shape[1:]) != slot.shape or name_of(column.dtype) != slot.dtype:
+        if column.shape != slot.shape or name_of(column.dtype) != slot.dtype:
             raise DataError(
                 data.name,
-                f"the {slot.name} of an example are {name_of(column.dtype)}{list(column.shape[1:])}, "
+                f"the {slot.name} of an example are {name_of(column.dtype)}{list(column.shape)}, "
                 f"and the model takes {slot.dtype}{list(slot.shape)}",
             )

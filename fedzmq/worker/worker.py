@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor
 
-from fedzmq.data.data import Data
+from fedzmq.data.examples import Examples
 from fedzmq.errors import ProtocolError, WorkerLost
 from fedzmq.session.endpoint import Arrival, Endpoint
 from fedzmq.session.outbound import Ticket
@@ -38,7 +38,7 @@ class Worker:
         self,
         connection: Connection,
         *,
-        data: Iterable[Data] = (),
+        data: Iterable[Examples] = (),
         silence: float = SILENCE,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from fedzmq.data import bundled
-from fedzmq.data.data import Data, load
+from fedzmq.data.data import Data
+from fedzmq.data.load import load
 from fedzmq.errors import DataError, MissingExtraError
 
 Owner = Callable[[str], str]
@@ -85,7 +86,7 @@ def test_diabetes_is_scikit_learns_in_standard_deviations() -> None:
 
 
 def test_a_built_in_set_does_not_import_scikit_learn() -> None:
-    program = "import sys; from fedzmq.data.data import load; load('digits'); print('sklearn' in sys.modules)"
+    program = "import sys; from fedzmq.data.load import load; load('digits'); print('sklearn' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
 
     assert ran.stdout.strip() == "False"
@@ -345,7 +346,7 @@ def test_an_owners_module_that_fails_to_import_says_why(owner: Owner, tmp_path: 
 
 def test_the_owners_module_is_found_in_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "my_own_data.py").write_text("def give():\n    return [[1.0], [2.0]], [0, 1]\n")
-    program = "import sys; sys.path.pop(0); from fedzmq.data.data import load; print(len(load('my_own_data:give')))"
+    program = "import sys; sys.path.pop(0); from fedzmq.data.load import load; print(len(load('my_own_data:give')))"
     root = Path(bundled.__file__).parents[2]
     ran = subprocess.run(
         [sys.executable, "-c", program.replace("sys.path.pop(0)", f"sys.path[0] = {str(root)!r}")],

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedzmq.data.data import Data, load
+from fedzmq.data.data import Data
+from fedzmq.data.load import load
 from fedzmq.data.partition import dirichlet, hold_out, iid, part
 from fedzmq.errors import DataError
 
@@ -114,7 +115,7 @@ def test_another_seed_gives_other_parts() -> None:
 
 def test_the_same_seed_gives_the_same_part_in_another_process() -> None:
     program = (
-        "from fedzmq.data.data import load\nfrom fedzmq.data.partition import part\n"
+        "from fedzmq.data.load import load\nfrom fedzmq.data.partition import part\n"
         "print(part(load('iris'), 2, 3, 0.5, seed=11).features.sum(dim=1).tolist())"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from fedzmq.data.data import Data, load
+from fedzmq.data.data import Data
+from fedzmq.data.load import load
 from fedzmq.errors import ModelError
 from fedzmq.federated.models import BUILT_IN, check_model, load_model, loss_for
 

@@ -1,0 +1,108 @@
+"""Examples: what a worker trains on, in batches, whether they lie in memory, in a file, or come one after the other.
+
+Every example has the same columns: what a model takes, in its order, and last the target. Which order an epoch has
+follows from the seed alone. Floats are float32, and nothing is missing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+
+from fedzmq.data.batches import batch_sizes, batches
+
+GATHERED_BYTES = 16 * 1024 * 1024  # of examples that are put in order at once
+
+Batch: TypeAlias = tuple[torch.Tensor, ...]
+"""One tensor (rows, ...) for each column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What every example has one of: the shape is that of one example, without the rows."""
+
+    name: str
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Of one example."""
+        return self.dtype.itemsize * max(1, torch.Size(self.shape).numel())
+
+
+class Examples(ABC):
+    """`len` examples of the same columns. `classes` is how many classes the targets have, None in a regression.
+
+    The target is int64 from 0 to classes - 1 and one number, or float32 and (outputs,).
+    """
+
+    __slots__ = ()
+
+    name: str
+    classes: int | None
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[Column, ...]:
+        """The model's inputs in its order, and last the target."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def shuffled(self, batch_size: int, epoch: int, seed: int) -> Iterator[Batch]:
+        """The batches of an epoch, of the sizes that `batch_sizes` says, each example once.
+
+        Raises DataError where examples cannot be read any more.
+        """
+
+    @abstractmethod
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        """The examples as they come, the last batch as large as it happens to be. Raises DataError."""
+
+    @abstractmethod
+    def rows(self, index: torch.Tensor) -> Examples:
+        """These examples alone, each named once. The number of classes stays that of the whole."""
+
+    @abstractmethod
+    def called(self, name: str) -> Examples:
+        """The same under another name."""
+
+    @property
+    def example_bytes(self) -> int:
+        """Of one example in memory."""
+        return sum(column.nbytes for column in self.columns)
+
+    def steps(self, batch_size: int) -> int:
+        """How many batches an epoch has."""
+        return len(batch_sizes(len(self), batch_size))
+
+
+class Indexed(Examples):
+    """Examples of which any can be had by its number: shuffled as a whole, to the same bits wherever they lie."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def take(self, index: torch.Tensor) -> Batch:
+        """These examples in this order, copied."""
+
+    def shuffled(self, batch_size: int, epoch: int, seed: int) -> Iterator[Batch]:
+        """Many batches are gathered at a time: for each alone it costs as much as a small model's step."""
+        indices = list(batches(len(self), batch_size, epoch, seed))
+        many = max(1, GATHERED_BYTES // max(1, batch_size * self.example_bytes))
+        for start in range(0, len(indices), many):
+            some = indices[start : start + many]
+            taken = self.take(torch.cat(some))
+            sizes = [len(index) for index in some]
+            yield from zip(*(torch.split(column, sizes) for column in taken), strict=True)
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        rows = len(self)
+        for start in range(0, rows, batch_size):
+            yield self.take(torch.arange(start, min(start + batch_size, rows)))
