@@ -6,6 +6,7 @@ written, never becomes a tensor's.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -18,6 +19,10 @@ from fedzmq.wire.messages import TensorSpec
 
 SHARE_FROM = 64 * 1024
 """Bytes. A smaller buffer may be a slice of a large receive buffer, which a tensor on it would keep alive."""
+
+
+HUGE_FROM = 4 * 1024 * 1024  # bytes
+_HUGE = hasattr(mmap, "MADV_HUGEPAGE")
 
 
 def export(tensor: torch.Tensor, *, copy: bool = False) -> tuple[str, tuple[int, ...], memoryview]:
@@ -58,10 +63,22 @@ def room(size: int) -> memoryview:
 
     It lies where kernels like it best, and nothing was written to it yet.
     """
+    if size >= HUGE_FROM and _HUGE:
+        return _huge(size)
     try:
         return torch.empty(size, dtype=torch.uint8).numpy().data
     except RuntimeError as error:
         raise MemoryError(str(error)) from None
+
+
+def _huge(size: int) -> memoryview:
+    """In pages of 2 MiB where the system has them: to get as much in ordinary ones takes longer than to fill them."""
+    try:
+        block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(str(error)) from None
+    block.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(block)
 
 
 def restore(spec: TensorSpec, buffer: Buffer) -> torch.Tensor:
