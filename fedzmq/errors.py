@@ -8,6 +8,7 @@ FedzmqError
 │   ├── DataError              a data set is missing, unreadable or of the wrong form
 │   ├── FederatedMember        a data set is part of a federated one, which has to let it go first
 │   ├── ModelError             a model or its loss cannot be used as asked
+│   ├── JobFileError           a job file cannot be read, or names or sets an option wrongly
 │   ├── RunFolderError         the folder of a run cannot be made or written
 │   ├── PlanError              a computation cannot be recorded, or a plan does not check
 │   │   ├── PlanNotBuilt       nobody has said yet what the plan's arguments look like
@@ -103,6 +104,17 @@ class ModelError(UsageError):
         super().__init__(f"cannot use the model {source!r}: {reason}")
         self.source = source
         self.reason = reason
+
+
+class JobFileError(UsageError):
+    """A job file that cannot be read, or that names or sets an option wrongly. `line` is None where it is all of it."""
+
+    def __init__(self, path: str, reason: str, line: int | None = None) -> None:
+        place = "" if line is None else f", line {line}"
+        super().__init__(f"cannot use the job file {path!r}{place}: {reason}")
+        self.path = path
+        self.reason = reason
+        self.line = line
 
 
 class RunFolderError(UsageError):

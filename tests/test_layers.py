@@ -49,6 +49,8 @@ OUTSIDE = {
     "pytest": ("testing",),
     "rich": ("cli",),
     "click": ("cli",),
+    "tomli": ("cli",),
+    "tomli_w": ("cli",),
 }
 
 

@@ -6,10 +6,11 @@ import click
 
 from fedzmq.broker.broker import Broker
 from fedzmq.cli.ending import on_signal, with_stdin
+from fedzmq.cli.job_file import JobCommand
 from fedzmq.cli.shared_options import silence_option
 
 
-@click.command("broker")
+@click.command("broker", cls=JobCommand)
 @click.option(
     "--listen",
     default="tcp://127.0.0.1:5555",

@@ -20,7 +20,7 @@ _MEANINGS = {
     "model.safetensors": "the model",
     "plot.png": "loss and accuracy by round",
     "rounds.jsonl": "what happened in each round",
-    "config.json": "what was asked for",
+    "job.toml": "what was asked for",
 }
 _STATUS = 44  # characters beside the bar, so that the line fits into 100 columns
 

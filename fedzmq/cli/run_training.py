@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TypedDict
 
 import torch
@@ -56,8 +56,9 @@ class Hooks(TypedDict):
     hear: Callable[[str, Progress], None]
 
 
-def run_training(options: TrainingOptions, cluster: LocalCluster | None, display: TrainingDisplay) -> None:
-    """Train as the options say, with the workers of `cluster` or those at the broker. Raises FedzmqError."""
+def run_training(options: TrainingOptions, job: str, cluster: LocalCluster | None, display: TrainingDisplay) -> None:
+    """Train as the options say, with the workers of `cluster` or those at the broker. `job` is kept with the run: the
+    options as a job file. Raises FedzmqError."""
     on_signal(interrupt)
     strategy = by_name(options.strategy, **options.strategy_options)
     torch.set_num_threads(1)  # the workers are on this machine too, or the model is small enough not to mind
@@ -81,14 +82,14 @@ def run_training(options: TrainingOptions, cluster: LocalCluster | None, display
         if recipe is None:
             recipe = _recipe(options, _sample_of(client, dataset, options, say))
         folder = open_ones.enter_context(RunFolder(options.out, name=dataset))
-        folder.write_config(asdict(options))
+        folder.write_job(job)
         hooks: Hooks = {"evaluate": None if held is None else score, "say": say, "hear": display.hear}
-        job = _job(options, dataset)
+        training_job = _job(options, dataset)
         trainer: Trainer | AsyncTrainer
         if isinstance(strategy, Asynchronous):
-            trainer = AsyncTrainer(client, recipe.model, recipe.plan, job, strategy=strategy, **hooks)
+            trainer = AsyncTrainer(client, recipe.model, recipe.plan, training_job, strategy=strategy, **hooks)
         else:
-            trainer = Trainer(client, recipe.model, recipe.plan, job, strategy=strategy, **hooks)
+            trainer = Trainer(client, recipe.model, recipe.plan, training_job, strategy=strategy, **hooks)
         reports: list[RoundReport] = []
         try:
             for report in trainer.rounds():
@@ -104,7 +105,7 @@ def run_training(options: TrainingOptions, cluster: LocalCluster | None, display
                 if cluster is not None:
                     cluster.stop()  # so that the workers end while the picture is drawn
                 written += _draw(folder, reports, dataset, display)
-                display.finish(str(folder.path), [*written, "rounds.jsonl", "config.json"], reports[-1])
+                display.finish(str(folder.path), [*written, "rounds.jsonl", "job.toml"], reports[-1])
 
 
 def _client(options: TrainingOptions, cluster: LocalCluster | None) -> Client:

@@ -9,14 +9,17 @@ from typing import NoReturn
 import click
 
 from fedzmq.cli.ending import on_signal
+from fedzmq.cli.job_file import JobCommand, job_of, to_toml
 from fedzmq.cli.main import STOPPED
 from fedzmq.cli.shared_options import alpha_option, silence_option, split_seed_option, wait_option
 from fedzmq.cli.training_display import JsonDisplay, TrainingDisplay
 from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.cli.values import Count, Number, broker_address, named_values
 
+ONCE = ("out",)  # of this run alone: a run gets a folder of its own
 
-@click.command("train", short_help="Train a model by federated averaging.")
+
+@click.command("train", cls=JobCommand, short_help="Train a model by federated averaging.")
 @click.option(
     "--broker",
     callback=broker_address,
@@ -114,6 +117,7 @@ def command(**options: object) -> None:
     """
     chosen = TrainingOptions(**options)  # type: ignore[arg-type]
     chosen.check()
+    job = to_toml(job_of(click.get_current_context(), without=ONCE), "fedzmq train")
     with ExitStack() as tidied:
         # Until torch is here, which takes no interruption well, a signal tidies up and ends the process on the spot.
         on_signal(lambda: _leave_early(tidied))
@@ -125,7 +129,7 @@ def command(**options: object) -> None:
         display.say(chosen.beginning())
         from fedzmq.cli.run_training import run_training
 
-        run_training(chosen, cluster, display)
+        run_training(chosen, job, cluster, display)
 
 
 def _display(options: TrainingOptions) -> TrainingDisplay:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from fedzmq.cli.job_file import JobCommand
 from fedzmq.cli.shared_options import alpha_option, silence_option, split_seed_option, wait_option
 from fedzmq.cli.values import Count, broker_address, part_number
 
 
-@click.command("worker")
+@click.command("worker", cls=JobCommand)
 @click.option("--id", "name", required=True, metavar="NAME", help="The name that clients know this worker by.")
 @click.option(
     "--broker",

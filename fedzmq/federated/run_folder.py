@@ -1,11 +1,10 @@
-"""The folder that a run leaves behind: config.json, rounds.jsonl, model.safetensors and plot.png.
+"""The folder that a run leaves behind: job.toml, rounds.jsonl, model.safetensors and plot.png.
 
 A run gets a folder of its own, and each file is there whole or not at all, but for the rounds, which grow by the line.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
@@ -53,10 +52,9 @@ class RunFolder:
         """Nothing can be added afterwards; twice is fine."""
         self._rounds.close()
 
-    def write_config(self, config: Mapping[str, object]) -> Path:
-        """What the run was asked to do, as JSON."""
-        text = json.dumps(config, indent=2, ensure_ascii=False, default=str)
-        return self._write("config.json", lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    def write_job(self, text: str) -> Path:
+        """What the run was asked to do, as a job file."""
+        return self._write("job.toml", lambda path: path.write_text(text, encoding="utf-8"))
 
     def add(self, report: RoundReport) -> None:
         """One more line of rounds.jsonl, out of this process when the call returns."""

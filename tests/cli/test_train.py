@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,14 @@ from fedzmq.testing.cluster import LocalCluster
 from tests.cli.conftest import Call
 from tests.processes import Fedzmq
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 NOBODY = "tcp://127.0.0.1:1"  # a port that only root may listen at, and nothing does
 THREE = ("--workers", "3", "--rounds", "30", "--seed", "7", "--json")
-FILES = {"model.safetensors", "plot.png", "rounds.jsonl", "config.json"}
+FILES = {"model.safetensors", "plot.png", "rounds.jsonl", "job.toml"}
 
 
 def model_in(folder: Path) -> bytes:
@@ -52,7 +58,7 @@ def test_json_is_pure_json_and_the_record_of_the_rounds(call: Call, site: LocalC
     assert [each["round"] for each in rounds] == [1, 2, 3]
     assert [answer["worker"] for answer in rounds[0]["answered"]] == ["alice", "bob", "carol"]
     assert rounds == [json.loads(line) for line in (tmp_path / "run" / "rounds.jsonl").read_text().splitlines()]
-    assert last == {"folder": "run", "files": ["model.safetensors", "plot.png", "rounds.jsonl", "config.json"]}
+    assert last == {"folder": "run", "files": ["model.safetensors", "plot.png", "rounds.jsonl", "job.toml"]}
     assert ended.err == f"waiting for 3 workers at {site.address}\n"
 
 
@@ -100,12 +106,33 @@ def test_every_option_is_kept_with_the_run(call: Call, site: LocalCluster, tmp_p
 
     assert ended.code == 0, ended.err
     assert "after 2 rounds; the run is in run" in ended.out
-    assert json.loads((tmp_path / "run" / "config.json").read_text()) == {
-        **asked,
-        "strategy_options": {"mu": "0.5"},
-        "no_evaluation": False,
-        "as_json": False,
-    }
+    job = tomllib.loads((tmp_path / "run" / "job.toml").read_text())
+    kept = {name.replace("_", "-"): value for name, value in asked.items() if name != "out"}
+    assert job == {**job, **kept, "strategy-option": {"mu": 0.5}, "no-evaluation": False, "json": False}
+
+
+def test_the_job_of_a_run_is_a_job_file(call: Call, site: LocalCluster, tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text(
+        f'broker = "{site.address}"\nworkers = 3\nrounds = 9\nstrategy = "fedprox"\n[strategy-option]\nmu = 0.1\n'
+    )
+    first = call("train", "--config", "job.toml", "--rounds", "2", "--out", "a")
+    again = call("train", "--config", "a/job.toml", "--out", "b")
+
+    assert (first.code, again.code) == (0, 0), first.err + again.err
+    assert "after 2 rounds; the run is in a" in first.out
+    assert model_in(tmp_path / "a") == model_in(tmp_path / "b")
+    assert (tmp_path / "a" / "job.toml").read_text() == (tmp_path / "b" / "job.toml").read_text()
+
+
+def test_a_wrong_job_file_is_one_sentence(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text("# mine\nepoch = 3\n")
+    ended = call("train", "--config", "job.toml")
+
+    assert ended.code == 2
+    assert ended.err == (
+        "fedzmq: cannot use the job file 'job.toml', line 2: no option of 'train' is called 'epoch'; "
+        "did you mean 'epochs'?\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 
@@ -81,11 +80,11 @@ def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path: Path) -> None:
     assert read_rounds(tmp_path) == [report(1)]
 
 
-def test_the_config_is_json(tmp_path: Path) -> None:
+def test_the_job_is_kept_as_it_was_written(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as run:
-        path = run.write_config({"rounds": 3, "out": Path("x")})
+        path = run.write_job('model = "mlp"\n')
 
-    assert json.loads(path.read_text()) == {"rounds": 3, "out": "x"}
+    assert (path.name, path.read_text()) == ("job.toml", 'model = "mlp"\n')
 
 
 def test_the_model_comes_back_with_its_buffers(tmp_path: Path) -> None:
@@ -130,13 +129,13 @@ def test_a_model_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) ->
 def test_nothing_half_made_stays_behind(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as run:
         run.add(report(1))
-        run.write_config({})
+        run.write_job("")
         run.write_model({"w": torch.ones(2)})
         run.write_model({"w": torch.zeros(2)})
         run.write_plot([report(1)], "a run")
 
     there = sorted(path.name for path in tmp_path.iterdir())
-    assert there == ["config.json", "model.safetensors", "plot.png", "rounds.jsonl"]
+    assert there == ["job.toml", "model.safetensors", "plot.png", "rounds.jsonl"]
 
 
 def test_closing_twice_is_fine(tmp_path: Path) -> None:
