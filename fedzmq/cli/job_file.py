@@ -18,7 +18,7 @@ import click
 import tomli_w
 from click.core import ParameterSource
 
-from fedzmq.cli.values import named_values
+from fedzmq.cli.values import named_numbers, named_values
 from fedzmq.errors import JobFileError, UsageError
 
 if sys.version_info >= (3, 11):
@@ -174,7 +174,7 @@ def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
 
 
 def _is_table(option: click.Option) -> bool:
-    return option.callback is named_values
+    return option.callback in (named_values, named_numbers)
 
 
 def _plain(value: Any, given: Any) -> Any:

@@ -65,6 +65,7 @@ def run_training(options: TrainingOptions, job: str, cluster: LocalCluster | Non
     if options.out is not None:
         check_free(options.out)
     dataset = options.dataset or name_of(options.data)
+    training_job = _job(options, dataset)
     held = None if options.no_evaluation else hold_out(load(options.data), seed=options.split_seed)[1]
     recipe = None if held is None else _recipe(options, held)  # while the workers are still on their way
 
@@ -84,7 +85,6 @@ def run_training(options: TrainingOptions, job: str, cluster: LocalCluster | Non
         folder = open_ones.enter_context(RunFolder(options.out, name=dataset))
         folder.write_job(job)
         hooks: Hooks = {"evaluate": None if held is None else score, "say": say, "hear": display.hear}
-        training_job = _job(options, dataset)
         trainer: Trainer | AsyncTrainer
         if isinstance(strategy, Asynchronous):
             trainer = AsyncTrainer(client, recipe.model, recipe.plan, training_job, strategy=strategy, **hooks)
@@ -145,13 +145,21 @@ def _job(options: TrainingOptions, dataset: str) -> TrainingJob:
         options.epochs,
         options.batch_size,
         options.optimizer,
-        {"lr": options.lr},
+        options.all_optimizer_options,
         options.seed,
         options.workers,
         patience=options.patience,
         fraction=options.fraction,
         deadline=options.deadline,
         quorum=options.quorum,
+        schedule=options.schedule,
+        schedule_options=options.schedule_options,
+        round_schedule=options.round_schedule,
+        round_schedule_options=options.round_schedule_options,
+        clip_norm=options.clip_norm,
+        clip_value=options.clip_value,
+        max_steps=options.max_steps,
+        max_seconds=options.max_seconds,
     )
 
 

@@ -10,6 +10,7 @@ import click
 
 from fedzmq.cli.ending import on_signal
 from fedzmq.cli.job_file import JobCommand, job_of, to_toml
+from fedzmq.cli.local_training import local_training_options
 from fedzmq.cli.main import STOPPED
 from fedzmq.cli.shared_options import alpha_option, silence_option, split_seed_option, wait_option
 from fedzmq.cli.training_display import JsonDisplay, TrainingDisplay
@@ -36,14 +37,7 @@ ONCE = ("out",)  # of this run alone: a run gets a folder of its own
 @click.option("--rounds", type=Count(), default=25, show_default=True, help="Rounds of averaging.")
 @click.option("--epochs", type=Count(), default=2, show_default=True, help="Local epochs of each worker per round.")
 @click.option("--batch-size", type=Count(), default=16, show_default=True, help="Examples per step.")
-@click.option("--lr", type=Number(min=0), default=0.1, show_default=True, help="Learning rate.")
-@click.option(
-    "--optimizer",
-    type=click.Choice(["sgd", "adam", "adamw"]),
-    default="sgd",
-    show_default=True,
-    help="The workers' optimizer.",
-)
+@local_training_options
 @click.option(
     "--strategy",
     default="fedavg",

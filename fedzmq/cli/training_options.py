@@ -21,8 +21,17 @@ class TrainingOptions:
     rounds: int
     epochs: int
     batch_size: int
-    lr: float
+    lr: float | None
     optimizer: str
+    optimizer_options: Mapping[str, float | int | bool]
+    schedule: str
+    schedule_options: Mapping[str, float | int | bool]
+    round_schedule: str
+    round_schedule_options: Mapping[str, float | int | bool]
+    clip_norm: float | None
+    clip_value: float | None
+    max_steps: int | None
+    max_seconds: float | None
     strategy: str
     strategy_options: Mapping[str, str]
     fraction: float | None
@@ -51,6 +60,12 @@ class TrainingOptions:
             raise UsageError("--no-evaluation needs --dataset NAME: what the workers call their data")
         if self.quorum is not None and self.deadline is None:
             raise UsageError("--quorum needs a --deadline in seconds; with 0, a round is over with its quorum")
+
+    @property
+    def all_optimizer_options(self) -> dict[str, float | int | bool]:
+        """With the learning rate, where it is not the optimizer's own."""
+        lr = 0.1 if self.lr is None and self.optimizer == "sgd" else self.lr
+        return {**({} if lr is None else {"lr": lr}), **self.optimizer_options}
 
     def beginning(self) -> str:
         """What is waited for until the first round, in words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
@@ -48,6 +49,22 @@ def named_values(ctx: click.Context, param: click.Parameter, values: tuple[str, 
             raise click.BadParameter(f"{each!r} is not NAME=VALUE, such as mu=0.1")
         found[name] = value
     return found
+
+
+def named_numbers(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, float | int | bool]:
+    """Each `name=value`, as a map to numbers, true or false: a callback."""
+    return {name: _number(name, value) for name, value in named_values(ctx, param, values).items()}
+
+
+def _number(name: str, value: str) -> float | int | bool:
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            number: float | int = kind(value)
+            if abs(number) <= MOST:
+                return number
+    raise click.BadParameter(f"{name} is {value!r}, and a number, true or false is expected")
 
 
 def broker_address(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

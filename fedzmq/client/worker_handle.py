@@ -20,6 +20,7 @@ from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.stream import Stream
 from fedzmq.wire.messages import (
     Clear,
+    Course,
     DataDescribed,
     DatasetInfo,
     DefinePlan,
@@ -49,6 +50,7 @@ class TrainingTask:
     report_every: float = 0.5
     local: Local = field(default_factory=Local)
     control: Sequence[torch.Tensor] = ()
+    course: Course = field(default_factory=Course)
 
 
 class WorkerHandle:
@@ -173,6 +175,7 @@ class WorkerHandle:
                 task.report_every,
                 task.local,
                 specs[len(state) :],
+                task.course,
             )
 
         pending = self.line.claim(self.stream.carry(make, [*state, *task.control]))

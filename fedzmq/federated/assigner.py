@@ -58,5 +58,6 @@ class Assigner:
             derive(job.seed, "train", number, handle.name),
             local=local,
             control=asked.control,
+            course=job.course(number),
         )
         return Assignment(handle, self._shared.form, state, task, self._hear)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fedzmq.errors import UsageError
+from fedzmq.wire.messages import Course
+from fedzmq.worker.optimizers.optimizer import Options
+from fedzmq.worker.optimizers.table import check_optimizer
+from fedzmq.worker.schedules import check_schedule, make_schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,11 @@ class TrainingJob:
     were wanted. Once `deadline` seconds are over, a round also goes on with `quorum` answers (default: 1). It drops
     what comes later.
 
+    `schedule` is how the learning rate goes over a worker's steps of a round, and `round_schedule` over the rounds,
+    each with its options: see `fedzmq.worker.schedules`. `clip_norm` and `clip_value` bound the gradients, `max_steps`
+    and `max_seconds` a worker's training in a round; its update then counts as the examples that it came to. With a
+    limit in seconds, the same seed does not give the same model.
+
     Raises UsageError for a number that makes no sense.
     """
 
@@ -29,7 +37,7 @@ class TrainingJob:
     epochs: int = 1
     batch_size: int = 32
     optimizer: str = "sgd"
-    options: Mapping[str, float | int | bool] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
     seed: int = 0
     workers: int = 1
     least: int = 1
@@ -39,9 +47,17 @@ class TrainingJob:
     over_selection: float = 1.0
     quorum: int | None = None
     deadline: float | None = None
+    schedule: str = "constant"
+    schedule_options: Options = field(default_factory=dict)
+    round_schedule: str = "constant"
+    round_schedule_options: Options = field(default_factory=dict)
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    max_steps: int | None = None
+    max_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "epochs", "batch_size", "workers", "least", "cohort", "quorum"):
+        for name in ("rounds", "epochs", "batch_size", "workers", "least", "cohort", "quorum", "max_steps"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise UsageError(f"{name} is {number}, and at least 1 is needed")
@@ -59,6 +75,26 @@ class TrainingJob:
             raise UsageError("quorum needs a deadline in seconds; with 0, a round is over with its quorum")
         if self.quorum is not None and self.cohort is not None and self.quorum > self.cohort:
             raise UsageError(f"quorum is {self.quorum}, and a round asks a cohort of {self.cohort}")
+        for name in ("clip_norm", "clip_value", "max_seconds"):
+            bound = getattr(self, name)
+            if bound is not None and not 0 < bound < math.inf:
+                raise UsageError(f"{name} is {bound:g}, and a number above 0 is needed")
+        check_optimizer(self.optimizer, self.options)
+        check_schedule(self.schedule, self.schedule_options)
+        check_schedule(self.round_schedule, self.round_schedule_options)
+
+    def course(self, number: int) -> Course:
+        """How the workers' training goes from step to step in the round of this number, from 1."""
+        rate = make_schedule(self.round_schedule, self.round_schedule_options, self.rounds)
+        return Course(
+            1.0 if rate is None else rate(number - 1),
+            self.schedule,
+            dict(self.schedule_options),
+            self.clip_value,
+            self.clip_norm,
+            self.max_steps,
+            self.max_seconds,
+        )
 
     def wanted(self, present: int, needed: int = 1) -> int:
         """How many answers a round goes for, where so many workers are here, and `needed` at the least make a round."""

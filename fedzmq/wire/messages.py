@@ -220,6 +220,24 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """How local training goes from step to step, beside the optimizer's own options.
+
+    rate: the part of the learning rate that counts in this task. schedule: how it goes on from there in every step, see
+    `fedzmq.worker.schedules`. clip_value, clip_norm: bounds of the gradients, see `fedzmq.worker.clipping`.
+    max_steps, max_seconds: training is over after as many, and at least one step. None is no bound.
+    """
+
+    rate: Annotated[float, Finite()] = 1.0
+    schedule: str = "constant"
+    schedule_options: dict[str, bool | int | Annotated[float, Finite()]] = field(default_factory=dict)
+    clip_value: Annotated[float, Finite()] | None = None
+    clip_norm: Annotated[float, Finite()] | None = None
+    max_steps: Positive | None = None
+    max_seconds: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """Train a plan on the worker's own data; answered by Trained, Failed or PlanMissing, with Progress before.
 
@@ -240,6 +258,7 @@ class Train:
     report_every: Seconds
     local: Local = field(default_factory=Local)
     control: Tensors = ()
+    course: Course = field(default_factory=Course)
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,6 +464,8 @@ class Progress:
 class Trained:
     """The answer to Train: the new state in the plan's order, without what is personal, the mean loss over the last
     epoch, and how many steps were done.
+
+    `examples` counts those that the model was trained on: a training that a limit ended may not have come to all.
     """
 
     request: Id

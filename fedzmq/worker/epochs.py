@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from fedzmq.data.examples import Examples
+from fedzmq.data.examples import Batch, Examples
 from fedzmq.plans.compiled import Step, constants
 from fedzmq.plans.plan import Plan
+from fedzmq.wire.limits import MAX_INT
 from fedzmq.wire.messages import Train
+from fedzmq.worker.clipping import Clipping
 from fedzmq.worker.corrections import Gradients
-from fedzmq.worker.optimizers import make_optimizer
+from fedzmq.worker.optimizers.table import learning_rate, make_optimizer
+from fedzmq.worker.schedules import make_schedule
 
 Report = Callable[[int, int, int, float], None]
 """Gets the epoch from 0, the step in it from 1, the steps of an epoch, and the loss of that step."""
@@ -31,11 +35,17 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """Over the last epoch, of what the plan gives back; NaN without an epoch. Steps are of all epochs."""
+    """Over the last epoch, as far as it came, of what the plan gives back; NaN without an epoch.
+
+    steps: of all epochs. examples: how many the model was trained on, each counted once. way: the sum over the steps of
+    the learning rate.
+    """
 
     loss: float
     metrics: dict[str, float]
     steps: int
+    examples: int
+    way: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +62,49 @@ class Epochs:
     def fit(self, state: Sequence[torch.Tensor], moving: Sequence[torch.Tensor], correct: Correct | None) -> Means:
         """Train `moving`, which are tensors of `state`, in place, along gradients that `correct` may change.
 
-        Raises Cancelled, and UsageError for an optimizer that does not exist.
+        Raises Cancelled, and UsageError for an optimizer or a schedule that does not exist.
         """
-        task, data = self.task, self.data
+        task, course, data = self.task, self.task.course, self.data
         for each in moving:
             each.requires_grad_()
         fixed = constants(self.plan)
         optimizer = make_optimizer(task.optimizer, moving, task.options)
-        steps = data.steps(task.batch_size)
+        clip = Clipping(course.clip_value, course.clip_norm)
+        per_epoch = data.steps(task.batch_size)
+        most = min(per_epoch * task.epochs, course.max_steps or MAX_INT)
+        schedule = make_schedule(course.schedule, course.schedule_options, most)
         totals = [math.nan] * len(self.plan.outputs)
+        steps = examples = seen = 0
+        rates = 0.0
         next_report = time.monotonic() + task.report_every
-        for epoch in range(task.epochs):
-            totals = [0.0] * len(self.plan.outputs)
-            for number, columns in enumerate(data.shuffled(task.batch_size, epoch, task.seed), 1):
-                if self.is_cancelled():
-                    raise Cancelled
-                rows = len(columns[-1])
-                outputs = self.step(rows, *state, *columns, *fixed)
-                if moving:
-                    gradients: Gradients = torch.autograd.grad(outputs[0], moving, allow_unused=True)
-                    optimizer.step(gradients if correct is None else correct(gradients))
-                loss, *counts = [float(output.detach()) for output in outputs]
-                totals = [total + value for total, value in zip(totals, [loss * rows, *counts], strict=True)]
-                if time.monotonic() >= next_report:
-                    self.report(epoch, number, steps, loss)
-                    next_report = time.monotonic() + task.report_every
-        loss, *metrics = [total / len(data) for total in totals]
+        latest = time.monotonic() + course.max_seconds if course.max_seconds is not None else math.inf
+        for epoch, number, columns in self._batches(most):
+            if self.is_cancelled():
+                raise Cancelled
+            if number == 1:
+                totals, seen = [0.0] * len(self.plan.outputs), 0
+            rows = len(columns[-1])
+            outputs = self.step(rows, *state, *columns, *fixed)
+            optimizer.rate = course.rate if schedule is None else course.rate * schedule(steps)
+            if moving:
+                gradients: Gradients = torch.autograd.grad(outputs[0], moving, allow_unused=True)
+                if correct is not None:
+                    gradients = correct(gradients)
+                optimizer.step(clip(gradients) if clip else gradients)
+            loss, *counts = [float(output.detach()) for output in outputs]
+            totals = [total + value for total, value in zip(totals, [loss * rows, *counts], strict=True)]
+            steps, seen, rates = steps + 1, seen + rows, rates + optimizer.rate
+            examples = max(examples, seen)
+            now = time.monotonic()
+            if now >= next_report:
+                self.report(epoch, number, per_epoch, loss)
+                next_report = now + task.report_every
+            if now >= latest:
+                break
+        loss, *metrics = [total / max(1, seen) for total in totals]
         names = [output.name for output in self.plan.outputs[1:]]
-        return Means(loss, dict(zip(names, metrics, strict=True)), steps * task.epochs)
+        way = rates * learning_rate(task.optimizer, task.options)
+        return Means(loss, dict(zip(names, metrics, strict=True)), steps, examples if steps else len(data), way)
 
     @torch.no_grad()
     def loss(self, state: Sequence[torch.Tensor]) -> float:
@@ -93,3 +118,13 @@ class Epochs:
             outputs = self.step(rows, *held, *columns, *fixed)
             total += float(outputs[0]) * rows
         return total / len(self.data)
+
+    def _batches(self, most: int) -> Iterator[tuple[int, int, Batch]]:
+        """So many batches at most: each with its epoch from 0, and its number in that from 1."""
+        task = self.task
+        steps = (
+            (epoch, number, columns)
+            for epoch in range(task.epochs)
+            for number, columns in enumerate(self.data.shuffled(task.batch_size, epoch, task.seed), 1)
+        )
+        return itertools.islice(steps, most)

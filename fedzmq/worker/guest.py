@@ -178,7 +178,9 @@ class Guest:
             self._memory.keep(run, message.local.round, outcome.kept)
         state, exported = export_all(outcome.state)
         seconds = time.monotonic() - began
-        trained = Trained(message.request, state, len(data), outcome.loss, seconds, outcome.metrics, outcome.steps)
+        trained = Trained(
+            message.request, state, outcome.examples, outcome.loss, seconds, outcome.metrics, outcome.steps
+        )
         return [Answer(trained, exported)]
 
     def _choose(self, name: str) -> Examples:

@@ -20,7 +20,6 @@ from fedzmq.worker.epochs import Epochs, Means, Report
 from fedzmq.worker.layout import Layout, layout
 from fedzmq.worker.memory import Kept
 from fedzmq.worker.modes import Modes
-from fedzmq.worker.optimizers import SGD
 from fedzmq.worker.randomness import Randomness
 
 LOSS_BEFORE = "loss_before"  # the metric that tells the loss of the model that came
@@ -30,7 +29,8 @@ PERSONAL = "personal_"  # before the loss and the metrics of the worker's own mo
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """The state after training, in the plan's order without what is personal, and the means over the last epoch of
-    what the plan gives back. Without an epoch, the means are NaN. `kept` is for the next round here.
+    what the plan gives back. Without an epoch, the means are NaN. `examples` are those that it was trained on. `kept`
+    is for the next round here.
     """
 
     state: list[torch.Tensor]
@@ -38,6 +38,7 @@ class Outcome:
     metrics: dict[str, float]
     steps: int
     kept: Kept
+    examples: int
 
 
 def train(
@@ -78,7 +79,7 @@ def train(
             metrics |= {PERSONAL + "loss": own_means.loss}
             metrics |= {PERSONAL + name: value for name, value in own_means.metrics.items()}
         still_kept = Kept(
-            _control(places, task, state, trained, drift, means.steps) or kept.control,
+            _control(places, state, trained, drift, means.way) or kept.control,
             places.by_name(trained, places.personal),
             places.by_name(own, range(len(own))),
         )
@@ -88,6 +89,7 @@ def train(
         means.metrics | metrics,
         means.steps,
         still_kept,
+        means.examples,
     )
 
 
@@ -119,16 +121,14 @@ def _drift(places: Layout, control: Sequence[torch.Tensor], own: Mapping[str, to
 @torch.no_grad()
 def _control(
     places: Layout,
-    task: Train,
     came: Sequence[torch.Tensor],
     trained: Sequence[torch.Tensor],
     drift: Sequence[torch.Tensor],
-    steps: int,
+    way: float,
 ) -> dict[str, torch.Tensor]:
     """The worker's new control variates, by option II of SCAFFOLD (Karimireddy et al. 2020, algorithm 1, line 12):
     its old one, less the global one, plus how far it went in all per step and unit of the learning rate.
     """
-    way = steps * float(task.options.get("lr", SGD.DEFAULTS["lr"]))
     if not way:
         return {}
     return {

@@ -12,9 +12,12 @@ import pytest
 from pyarrow import parquet
 from safetensors.torch import load_file
 
+from fedzmq.cli import local_training
 from fedzmq.federated.models import load_model
 from fedzmq.federated.run_folder import read_rounds
 from fedzmq.testing.cluster import LocalCluster
+from fedzmq.worker.optimizers.table import OPTIMIZERS
+from fedzmq.worker.schedules import DEFAULTS as SCHEDULES
 from tests.cli.conftest import Call
 from tests.processes import Fedzmq
 
@@ -88,6 +91,12 @@ def test_every_option_is_kept_with_the_run(call: Call, site: LocalCluster, tmp_p
         "optimizer": "adam",
         "strategy": "fedprox",
         "fraction": 1.0,
+        "schedule": "cosine",
+        "round_schedule": "step",
+        "clip_norm": 5.0,
+        "clip_value": 1.0,
+        "max_steps": 10,
+        "max_seconds": 60.0,
         "deadline": 60.0,
         "quorum": 2,
         "seed": 5,
@@ -102,13 +111,26 @@ def test_every_option_is_kept_with_the_run(call: Call, site: LocalCluster, tmp_p
         "patience": 30.0,
     }
     options = [text for name, value in asked.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-    ended = call("train", *options, "--strategy-option", "mu=0.5")
+    more = {
+        "strategy": "mu=0.5",
+        "optimizer": "weight_decay=0.01",
+        "schedule": "warmup=2",
+        "round-schedule": "step_size=1",
+    }
+    options += [text for name, value in more.items() for text in (f"--{name}-option", value)]
+    ended = call("train", *options)
 
     assert ended.code == 0, ended.err
     assert "after 2 rounds; the run is in run" in ended.out
     job = tomllib.loads((tmp_path / "run" / "job.toml").read_text())
     kept = {name.replace("_", "-"): value for name, value in asked.items() if name != "out"}
-    assert job == {**job, **kept, "strategy-option": {"mu": 0.5}, "no-evaluation": False, "json": False}
+    tables = {
+        "strategy-option": {"mu": 0.5},
+        "optimizer-option": {"weight_decay": 0.01},
+        "schedule-option": {"warmup": 2},
+        "round-schedule-option": {"step_size": 1},
+    }
+    assert job == {**job, **kept, **tables, "no-evaluation": False, "json": False}
 
 
 def test_the_job_of_a_run_is_a_job_file(call: Call, site: LocalCluster, tmp_path: Path) -> None:
@@ -142,13 +164,20 @@ def test_a_wrong_job_file_is_one_sentence(call: Call, tmp_path: Path) -> None:
         (["--strategy", "fedprox", "--strategy-option", "mo=1"], "mu"),
         (["--strategy-option", "mu"], "is not NAME=VALUE"),
         (["--quorum", "2"], "--quorum needs a --deadline"),
+        (["--optimizer-option", "momentun=0.9"], "did you mean 'momentum'?"),
+        (["--optimizer-option", "momentum=much"], "momentum is 'much', and a number, true or false is expected"),
+        (["--schedule", "step", "--schedule-option", "gama=0.5"], "did you mean 'gamma'?"),
     ],
 )
-def test_a_wrong_strategy_is_a_sentence(call: Call, options: list[str], word: str) -> None:
+def test_a_wrong_name_is_a_sentence(call: Call, options: list[str], word: str) -> None:
     ended = call("train", "--broker", "tcp://127.0.0.1:1", *options)
 
     assert ended.code == 2
     assert word in ended.err
+
+
+def test_the_command_line_knows_all_optimizers_and_schedules() -> None:
+    assert (set(local_training.OPTIMIZERS), set(local_training.SCHEDULES)) == (set(OPTIMIZERS), set(SCHEDULES))
 
 
 def test_it_trains_where_there_is_no_data_on_this_side(call: Call, site: LocalCluster) -> None:

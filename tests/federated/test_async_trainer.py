@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from fedzmq.data.data import Data
 from fedzmq.errors import RemoteError, UsageError
 from fedzmq.federated.async_trainer import AsyncTrainer
 from fedzmq.federated.report import RoundReport
@@ -137,10 +138,10 @@ def test_an_answer_that_cannot_be_used_is_reported_and_never_mixed_in(meeting: M
 
 
 def test_where_all_fail_the_reason_is_raised(meeting: Meeting) -> None:
-    meeting.worker("bob", [parabola(1.0, 1.0)])
+    meeting.worker("bob", [Data("data", torch.ones(2, 3), torch.ones(2, 1), None)])
 
-    with pytest.raises(RemoteError, match="no optimizer 'adm'"):
-        Run(meeting, FedAsync(), optimizer="adm").all()
+    with pytest.raises(RemoteError, match="the features of an example are"):
+        Run(meeting, FedAsync()).all()
 
 
 def test_a_worker_that_comes_later_takes_part(meeting: Meeting) -> None:

@@ -33,6 +33,14 @@ def test_patience_cannot_be_negative() -> None:
         ({"deadline": -1.0}, "deadline is -1 s, and it cannot be negative"),
         ({"quorum": 2}, "quorum needs a deadline in seconds"),
         ({"quorum": 3, "cohort": 2, "deadline": 1.0}, "quorum is 3, and a round asks a cohort of 2"),
+        ({"max_steps": 0}, "max_steps is 0, and at least 1 is needed"),
+        ({"max_seconds": 0.0}, "max_seconds is 0, and a number above 0 is needed"),
+        ({"clip_norm": -1.0}, "clip_norm is -1, and a number above 0 is needed"),
+        ({"clip_value": math.inf}, "clip_value is inf, and a number above 0"),
+        ({"optimizer": "adm"}, "no optimizer 'adm' .* did you mean 'adam'"),
+        ({"options": {"momentun": 0.9}}, "has no option 'momentun' .* did you mean 'momentum'"),
+        ({"schedule": "cosin"}, "no schedule 'cosin' .* did you mean 'cosine'"),
+        ({"round_schedule": "step", "round_schedule_options": {"gama": 1}}, "no option 'gama' .* did you mean 'gamma'"),
     ],
 )
 def test_numbers_that_make_no_sense_together_are_refused(numbers: dict[str, Any], reason: str) -> None:
@@ -59,3 +67,15 @@ def test_how_many_are_wanted_and_asked(numbers: dict[str, Any], present: int, wa
 
 def test_no_fewer_are_wanted_than_make_a_round() -> None:
     assert TrainingJob("data", cohort=2).wanted(30, needed=7) == 7
+
+
+def test_a_schedule_over_rounds_is_a_part_of_the_learning_rate_in_each() -> None:
+    job = TrainingJob("data", rounds=4, round_schedule="step", round_schedule_options={"step_size": 2, "gamma": 0.5})
+
+    assert [job.course(number).rate for number in range(1, 5)] == [1.0, 1.0, 0.5, 0.5]
+
+
+def test_a_schedule_over_rounds_ends_with_the_last() -> None:
+    job = TrainingJob("data", rounds=3, round_schedule="linear")
+
+    assert [job.course(number).rate for number in range(1, 4)] == pytest.approx([1.0, 2 / 3, 1 / 3])

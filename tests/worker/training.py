@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from fedzmq.data.batches import batches
 from fedzmq.data.data import Data
@@ -48,18 +50,31 @@ def run(
     )
 
 
-def plainly_trained(made: Made, optimizer: Callable[[Any], Optimizer], data: Data, **task: Any) -> nn.Module:
-    """A copy of the module, trained by a plain loop over the same batches."""
+def plainly_trained(
+    made: Made,
+    optimizer: Callable[[Any], Optimizer],
+    data: Data,
+    *,
+    schedule: Callable[[Optimizer], LRScheduler] | None = None,
+    clip: Callable[[list[Tensor]], object] = lambda parameters: None,
+    steps: int = 1 << 30,
+    **task: Any,
+) -> nn.Module:
+    """A copy of the module, trained by a plain loop over the same batches, of `steps` at most."""
     wanted = replace(TASK, **task)
     module = copy.deepcopy(made.module)
     stepper = optimizer(module.parameters())
+    scheduler = None if schedule is None else schedule(stepper)
+    orders = [batches(len(data), wanted.batch_size, epoch, wanted.seed) for epoch in range(wanted.epochs)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(wanted.seed)
-        for epoch in range(wanted.epochs):
-            for index in batches(len(data), wanted.batch_size, epoch, wanted.seed):
-                stepper.zero_grad()
-                made.loss(module(data.features[index]), data.targets[index]).backward()
-                stepper.step()
+        for index in itertools.islice(itertools.chain.from_iterable(orders), steps):
+            stepper.zero_grad()
+            made.loss(module(data.features[index]), data.targets[index]).backward()
+            clip(list(module.parameters()))
+            stepper.step()
+            if scheduler is not None:
+                scheduler.step()
     return module
 
 

@@ -32,6 +32,8 @@ class FedNova(Strategy):
         for name in ("nesterov", "dampening"):
             if job.options.get(name):
                 raise UsageError(f"FedNova does not know what {name!r} does to the steps; leave it out")
+        if job.schedule != "constant" or job.schedule_options:
+            raise UsageError("FedNova counts equal steps: leave the schedule over them out; one over rounds is fine")
         self._momentum = float(job.options.get("momentum", 0))
 
     def begin(self, opening: Opening) -> None:

@@ -48,6 +48,8 @@ class Scaffold(Strategy):
                 f"SCAFFOLD needs the optimizer sgd with a positive 'lr' and no other option, and the job has "
                 f"{job.optimizer!r} with {dict(job.options)}"
             )
+        if job.schedule != "constant" or job.round_schedule != "constant" or job.schedule_options:
+            raise UsageError("SCAFFOLD needs one learning rate throughout: leave the schedules out of the job")
         self._local_lr = float(job.options["lr"])
 
     def begin(self, opening: Opening) -> None:
