@@ -23,6 +23,7 @@ from fedzmq.errors import (
     WorkerNotFoundError,
 )
 from fedzmq.pointers.destination import DIRECTORIES
+from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.session.endpoint import Endpoint
 from fedzmq.session.packet import Lane
@@ -60,6 +61,7 @@ class Client:
         self.endpoint = Endpoint(connection, is_worker=False, roster=Roster(silence), room=room)
         self.endpoint.departed = self._departed
         self.endpoint.ticked = self._flush
+        self.effects = Effects()  # what one worker's pointers have learned serves those of all
         self._lines: dict[Peer, SessionLine] = {}
         self._handles: dict[str, WorkerHandle] = {}
         self._ways: dict[Peer, set[Peer]] = {}  # which workers may wait for tensors of which

@@ -59,7 +59,7 @@ class WorkerHandle:
     def __init__(self, client: Client, line: SessionLine) -> None:
         self.client = client
         self.line = line
-        self.stream = Stream(line, location=self)
+        self.stream = Stream(line, effects=client.effects, location=self)
         self._plans: set[str] = set()
 
     @property
