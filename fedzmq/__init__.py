@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from fedzmq.client.client import Client, connect
     from fedzmq.client.hook import TorchHook
     from fedzmq.client.virtual import VirtualWorker
+    from fedzmq.cluster.local_cluster import LocalCluster
     from fedzmq.datasets.base_dataset import BaseDataset
     from fedzmq.datasets.federate import federate
     from fedzmq.datasets.federated_dataset import FederatedDataset
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
     from fedzmq.recording.decorators import func2plan, plan
     from fedzmq.recording.plan import Plan
     from fedzmq.recording.plan_pointer import fetch_plan
-    from fedzmq.testing.cluster import LocalCluster
 
     __version__: str
 
@@ -122,7 +122,7 @@ _LAZY = {
     "combine_pointers": "fedzmq.pointers.multi_pointer",
     "Client": "fedzmq.client.client",
     "connect": "fedzmq.client.client",
-    "LocalCluster": "fedzmq.testing.cluster",
+    "LocalCluster": "fedzmq.cluster.local_cluster",
     "TorchHook": "fedzmq.client.hook",
     "VirtualWorker": "fedzmq.client.virtual",
     "Plan": "fedzmq.recording.plan",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fedzmq.testing.cluster import LocalCluster
+from fedzmq.cluster.local_cluster import LocalCluster
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, and for the processes that tests start
 

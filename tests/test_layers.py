@@ -28,6 +28,7 @@ LAYERS = (
     "recording",
     "datasets",
     "client",
+    "cluster",
     "federated",
     "testing",
     "cli",

@@ -18,7 +18,6 @@ import click
 import tomli_w
 from click.core import ParameterSource
 
-from fedzmq.cli.values import named_numbers, named_values
 from fedzmq.errors import JobFileError, UsageError
 
 if sys.version_info >= (3, 11):
@@ -27,6 +26,7 @@ else:
     import tomli as tomllib
 
 CONFIG = "config"
+NAMED = "NAME=VALUE"  # the metavar of an option that repeats: a table in a file
 _TYPED = "fedzmq.cli.job_file"  # where a context keeps what was typed
 
 _Kinds = type | tuple[type, ...]
@@ -174,7 +174,7 @@ def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
 
 
 def _is_table(option: click.Option) -> bool:
-    return option.callback in (named_values, named_numbers)
+    return option.metavar == NAMED
 
 
 def _plain(value: Any, given: Any) -> Any:

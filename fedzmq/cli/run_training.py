@@ -14,6 +14,7 @@ from fedzmq.cli.ending import interrupt, on_signal
 from fedzmq.cli.training_display import TrainingDisplay
 from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.client.client import Client, connect
+from fedzmq.cluster.local_cluster import BROKER, LocalCluster
 from fedzmq.data.data import Data
 from fedzmq.data.load import load, name_of
 from fedzmq.data.partition import hold_out
@@ -31,7 +32,6 @@ from fedzmq.federated.trainer import Evaluate, Trainer
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.dtypes import dtype_of
-from fedzmq.testing.cluster import BROKER, LocalCluster
 from fedzmq.wire.limits import check_shape, check_size
 from fedzmq.wire.messages import Progress
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.cluster.names import worker_names
 from fedzmq.errors import UsageError
-from fedzmq.testing.cluster import LocalCluster
-
-# The first two are the names of the tradition; more follow in the order of the alphabet.
-_NAMES = ("bob", "alice", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,3 @@ class TrainingOptions:
             split_seed=self.split_seed,
             silence=self.silence,
         )
-
-
-def worker_names(count: int) -> tuple[str, ...]:
-    """bob, alice, and so on; numbers where the names run out."""
-    return tuple(_NAMES[index] if index < len(_NAMES) else f"worker{index + 1}" for index in range(count))

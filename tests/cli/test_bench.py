@@ -6,8 +6,8 @@ import json
 import subprocess
 import sys
 
+from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.testing.benchmarks.figures import FIGURES
-from fedzmq.testing.cluster import LocalCluster
 
 FIELDS = {"figure", "what", "unit", "ours", "peer", "theirs", "bound", "compared", "extra", "met"}
 

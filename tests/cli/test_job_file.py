@@ -35,7 +35,7 @@ class Halving(click.ParamType):
 @click.option("--lr", type=Number(min=0), default=0.1)
 @click.option("--optimizer", type=click.Choice(["sgd", "adam"]), default="sgd")
 @click.option("--strategy", default="fedavg")
-@click.option("--strategy-option", "strategy_options", multiple=True, callback=named_values)
+@click.option("--strategy-option", "strategy_options", multiple=True, callback=named_values, metavar="NAME=VALUE")
 @click.option("--deadline", type=Number(min=0))
 @click.option("--no-evaluation", is_flag=True)
 @click.option("--data", "sources", multiple=True)

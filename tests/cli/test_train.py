@@ -13,9 +13,9 @@ from pyarrow import parquet
 from safetensors.torch import load_file
 
 from fedzmq.cli import local_training
+from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.federated.models import load_model
 from fedzmq.federated.run_folder import read_rounds
-from fedzmq.testing.cluster import LocalCluster
 from fedzmq.worker.optimizers.table import OPTIMIZERS
 from fedzmq.worker.schedules import DEFAULTS as SCHEDULES
 from tests.cli.conftest import Call

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fedzmq.client.client import connect
-from fedzmq.testing.cluster import LocalCluster
+from fedzmq.cluster.local_cluster import LocalCluster
 from tests.cli.conftest import Call
 from tests.processes import Fedzmq
 

@@ -7,6 +7,7 @@ import torch
 
 from fedzmq.client.client import Client, connect
 from fedzmq.client.hook import install
+from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.errors import (
     AddressError,
     BrokerUnreachable,
@@ -15,7 +16,6 @@ from fedzmq.errors import (
     WorkerLost,
     WorkerNotFoundError,
 )
-from fedzmq.testing.cluster import LocalCluster
 from tests.processes import until
 
 NOBODY = "tcp://127.0.0.1:1"  # a port that only root may listen at, and nothing does

@@ -7,7 +7,7 @@ import pytest
 from fedzmq.client.client import connect
 from fedzmq.client.hook import install
 from fedzmq.client.worker_handle import WorkerHandle
-from fedzmq.testing.cluster import LocalCluster
+from fedzmq.cluster.local_cluster import LocalCluster
 from tests.client.listing import assert_figures, run_listing
 
 

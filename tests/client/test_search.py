@@ -8,8 +8,8 @@ import torch
 from fedzmq.client.client import Client
 from fedzmq.client.hook import TorchHook
 from fedzmq.client.virtual import VirtualWorker
+from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.errors import UsageError
-from fedzmq.testing.cluster import LocalCluster
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from torch import nn
 from fedzmq.client.client import Client
 from fedzmq.client.hook import TorchHook
 from fedzmq.client.virtual import VirtualWorker
+from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.errors import PointerError
-from fedzmq.testing.cluster import LocalCluster
 
 close = torch.testing.assert_close
 

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 import fedzmq
+from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.datasets.base_dataset import BaseDataset
 from fedzmq.datasets.federate import federate
 from fedzmq.datasets.federated_dataset import FederatedDataset
 from fedzmq.datasets.federated_loader import FederatedDataLoader
 from fedzmq.errors import DataError
-from fedzmq.testing.cluster import LocalCluster
 from tests.pointers.loopback import Place
 
 

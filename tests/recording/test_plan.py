@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, relu
 
 import fedzmq
+from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.errors import PlanError, RemoteError, TensorsNotCollocatedException
 from fedzmq.recording.decorators import func2plan, plan
 from fedzmq.recording.plan import Plan
 from fedzmq.recording.plan_pointer import PlanPointer, fetch_plan
-from fedzmq.testing.cluster import LocalCluster
 from tests.pointers.loopback import Place
 
 close = torch.testing.assert_close

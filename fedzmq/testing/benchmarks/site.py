@@ -15,11 +15,11 @@ import torch
 
 from fedzmq.client.client import Client, connect
 from fedzmq.client.worker_handle import WorkerHandle
+from fedzmq.cluster.local_cluster import BROKER, LocalCluster
 from fedzmq.errors import NotEnoughWorkers
 from fedzmq.testing.benchmarks.effort import Effort
 from fedzmq.testing.benchmarks.memory import Watched
 from fedzmq.testing.benchmarks.peer import Peer
-from fedzmq.testing.cluster import BROKER, LocalCluster
 
 WORKER = "bench"
 ROWS = "fedzmq.testing.benchmarks.rows:rows"

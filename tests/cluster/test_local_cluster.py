@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from fedzmq.client.client import connect
+from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.errors import ClusterError, InvalidName
-from fedzmq.testing.cluster import LocalCluster
 from tests.processes import Spoken, living_in, until
 
 OWNER = """
 import time
-from fedzmq.testing.cluster import LocalCluster
+from fedzmq.cluster.local_cluster import LocalCluster
 
 with LocalCluster(["bob"]) as cluster:
     while "worker bob at" not in cluster.last_words("bob"):

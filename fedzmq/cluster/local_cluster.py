@@ -1,0 +1,248 @@
+"""A broker and workers on this machine, each a process of its own, for as long as a `with` lasts.
+
+Whatever happens to this process, the others end: each of them watches the pipe that this one holds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from fedzmq.errors import ClusterError
+from fedzmq.session.roster import SILENCE
+from fedzmq.transports.names import check_name
+
+if TYPE_CHECKING:
+    from fedzmq.client.client import Client
+
+START = 60.0  # seconds that a process has to start: torch is slow to import on a busy machine
+STOP = 3.0  # seconds that it has to end by itself
+BROKER = "broker"  # its name among the processes, which no worker can have
+_LAST_LINES = 5
+_IPC_MOST = 90  # characters of a path that every system's sockets take
+
+
+class LocalCluster:
+    """`with LocalCluster(workers=["bob", "alice"]) as cluster, cluster.connect() as client: ...`
+
+    With `data`, which is what `fedzmq worker --data` takes, the workers split it between them by label skew: `alpha`,
+    and `split_seed` for who gets what. `listen` is the broker's address, port 0 for any; the default is a socket in a
+    folder that only this user can enter. `threads` is what torch may use in each worker.
+    """
+
+    def __init__(
+        self,
+        workers: Sequence[str] = ("bob", "alice"),
+        *,
+        data: str | None = None,
+        alpha: float = 1.0,
+        split_seed: int = 0,
+        listen: str | None = None,
+        silence: float = SILENCE,
+        threads: int = 1,
+    ) -> None:
+        self.workers = tuple(workers)
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._listen = listen
+        self._silence = silence
+        self._threads = threads
+        self._data = {
+            name: [] if data is None else _part(data, number, len(self.workers), alpha, split_seed)
+            for number, name in enumerate(self.workers, 1)
+        }
+        self._address: str | None = None
+        self._folder: Path | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the broker listens. Raises ClusterError before the start."""
+        if self._address is None:
+            raise ClusterError("the cluster has not been started: use it in a `with`")
+        return self._address
+
+    def start(self) -> LocalCluster:
+        """Start the processes without waiting for the workers; `connect` does that. Twice is fine.
+
+        Raises ClusterError where the broker does not start, and for two workers of one name; InvalidName.
+        """
+        if self._folder is not None:
+            return self
+        for name in self.workers:
+            check_name(name)
+        if len(set(self.workers)) < len(self.workers):
+            raise ClusterError(f"each worker needs a name of its own: {', '.join(self.workers)}")
+        self._folder = Path(tempfile.mkdtemp(prefix="fedzmq-"))
+        try:
+            self._start_broker()
+            for name in self.workers:
+                self._start_worker(name)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def connect(self, *, timeout: float = START) -> Client:
+        """A client, once every worker is here. Raises ClusterError with a dead process's last words."""
+        from fedzmq.client.client import connect  # torch, which a cluster does without until here
+
+        deadline = time.monotonic() + timeout
+        self._wait_for_broker(timeout)
+        client = connect(self.address, silence=self._silence, timeout=timeout)
+        try:
+            self.wait(client, max(0.0, deadline - time.monotonic()))
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def wait(self, client: Client, timeout: float = START) -> None:
+        """Wait until every worker is on the client's roster. Raises ClusterError."""
+        deadline = time.monotonic() + timeout
+
+        def missing() -> list[str]:
+            here = {worker.name for worker in client.workers()}
+            return [name for name in self.workers if name not in here]
+
+        while names := missing():
+            for name in (BROKER, *names):
+                self.check(name)
+            if time.monotonic() > deadline:
+                raise ClusterError(f"{', '.join(names)} did not start within {timeout:g} s")
+            client.endpoint.presence.ask()
+            client.wait_until(lambda: not missing(), 0.2)
+
+    def check(self, name: str) -> None:
+        """Raises ClusterError where that process has ended, with the last that it said."""
+        code = self._process(name).poll()
+        if code is not None:
+            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+            raise ClusterError(f"{name} {how}; its last words: {self.last_words(name)}")
+
+    def last_words(self, name: str) -> str:
+        """The end of what a process wrote since it was last started."""
+        text = self._log(name).read_text(errors="replace").strip()
+        return "\n".join(text.splitlines()[-_LAST_LINES:]).removeprefix("fedzmq: ") or "it said nothing"
+
+    def kill(self, name: str) -> None:
+        """End a worker, or the broker, as `kill -9` does."""
+        process = self._process(name)
+        process.kill()
+        process.wait()
+
+    def restart_broker(self) -> None:
+        """Start the broker again, at the same address, after it died. Raises ClusterError while it lives."""
+        self._bury(BROKER)
+        self._listen = self.address
+        self._start_broker()
+
+    def start_worker(self, name: str) -> None:
+        """Start a worker again, after it died, with the data that it had. Raises ClusterError while it lives."""
+        self._bury(name)
+        self._start_worker(name)
+
+    def stop(self) -> None:
+        """Tell all processes to end, and do not wait for it; `close` does."""
+        for process in self.processes.values():
+            process.terminate()
+
+    def close(self) -> None:
+        """End all processes and remove what they wrote. Twice is fine."""
+        self.stop()
+        _end(self.processes.values())
+        self.processes = {}
+        self._address = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def __enter__(self) -> LocalCluster:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _process(self, name: str) -> subprocess.Popen[bytes]:
+        if name not in self.processes:
+            raise ClusterError(
+                f"no process {name!r} is in this cluster (it has: {', '.join(self.processes) or 'none'})"
+            )
+        return self.processes[name]
+
+    def _log(self, name: str) -> Path:
+        if self._folder is None:
+            raise ClusterError("the cluster does not run: use it in a `with`, or call start() first")
+        return self._folder / f"{name}.log"
+
+    def _bury(self, name: str) -> None:
+        process = self._process(name)
+        if process.poll() is None:
+            raise ClusterError(f"{name} still runs, as process {process.pid}: kill it first")
+        _end([self.processes.pop(name)])
+
+    def _start_broker(self) -> None:
+        assert self._folder is not None
+        listen = self._listen or _private(self._folder)
+        self._run(BROKER, ["broker", "--listen", listen, "--silence", str(self._silence)])
+        # An ipc address is known before the broker is there, and workers wait for it: that saves its start-up.
+        self._address = listen if listen.startswith("ipc://") else self._wait_for_broker(START)
+
+    def _start_worker(self, name: str) -> None:
+        options = ["--id", name, "--broker", self.address, "--silence", str(self._silence), "--wait", str(START)]
+        self._run(name, ["worker", *options, "--threads", str(self._threads), *self._data[name]])
+
+    def _run(self, name: str, arguments: Sequence[str]) -> None:
+        with self._log(name).open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "fedzmq", *arguments, "--while-stdin"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the process that owns the cluster, which then ends the others
+            )
+
+    def _wait_for_broker(self, timeout: float) -> str:
+        """The address that the broker says it listens at. Raises ClusterError."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for line in self._log(BROKER).read_text(errors="replace").splitlines():
+                if line.startswith("listening at "):
+                    return line.removeprefix("listening at ").rpartition(" (")[0]
+            self.check(BROKER)
+            time.sleep(0.01)
+        raise ClusterError(f"the broker did not start within {timeout:g} s: {self.last_words(BROKER)}")
+
+
+def _private(folder: Path) -> str:
+    path = folder / BROKER
+    if os.name == "posix" and len(str(path)) <= _IPC_MOST:
+        return f"ipc://{path}"
+    return "tcp://127.0.0.1:0"
+
+
+def _part(data: str, number: int, of: int, alpha: float, split_seed: int) -> list[str]:
+    split = ["--alpha", str(alpha), "--split-seed", str(split_seed)]
+    return ["--data", data, "--part", f"{number}/{of}", *split]
+
+
+def _end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Wait for processes that were told to end, and kill those that do not."""
+    deadline = time.monotonic() + STOP
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
