@@ -31,10 +31,6 @@ def grad_fn(p: Remote) -> Node | None:
     return p._ref.node if p._ref.meta.kind == INNER else None
 
 
-def retains_grad(p: Remote) -> bool:
-    return False
-
-
 def require_grad(p: Remote, value: bool = True) -> Remote:
     reference = p._ref
     reference.catch_up()
@@ -103,7 +99,6 @@ AUTOGRAD: dict[Any, Handler] = {
     _property("requires_grad").__set__: set_requires_grad,
     _property("is_leaf").__get__: is_leaf,
     _property("grad_fn").__get__: grad_fn,
-    _property("retains_grad").__get__: retains_grad,
     _property("grad").__get__: grad,
     _property("grad").__set__: set_grad,
     _property("grad").__delete__: delete_grad,

@@ -14,6 +14,7 @@ import torch
 from fedzmq.errors import OperationRefused
 from fedzmq.pointers.doorways import send_home
 from fedzmq.pointers.graph import Doorway, Leaf, Node, reachable
+from fedzmq.pointers.hooks import Passed, retained, run_after
 from fedzmq.pointers.meeting import apart
 from fedzmq.pointers.metadata import CONSTANT, INNER, Kind
 from fedzmq.pointers.origins import origin
@@ -61,7 +62,9 @@ def backward_all(
 
 
 def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -> None:
-    leaves = [node for node in reachable([root._ref.node]) if isinstance(node, Leaf)]
+    nodes = reachable([root._ref.node])
+    passed = Passed().through([root], [gradient], nodes, create)
+    leaves = [node for node in nodes if isinstance(node, Leaf)] + retained(list(nodes))
     kind: Kind = INNER if create else CONSTANT
     history = tuple(leaves)
     for leaf in leaves:
@@ -76,9 +79,11 @@ def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -
             create,
             tuple([leaf.id for leaf in leaves]),
             tuple([leaf.grad._ref.id for leaf in leaves if leaf.grad is not None]),
+            passed.on_wire,
         ),
         origin(),
     )
+    run_after(leaves)
     doorways = [leaf for leaf in leaves if isinstance(leaf, Doorway)]
     if doorways:
         send_home(doorways, keep)
@@ -131,6 +136,8 @@ def gradients(
             stream, stream.new_id(), each._ref.meta.of_kind(kind), Node(history) if create_graph else None
         )
         results.append(type(each).around(reference))
+    ends = [each._ref.node for each in wanted if each._ref.node is not None]
+    passed = Passed().through(roots, given or [None] * len(roots), feeding, create_graph, ends)
     stream.command(
         Gradients(
             tuple([root._ref.id for root in roots]),
@@ -140,6 +147,7 @@ def gradients(
             bool(keep),
             bool(create_graph),
             unused,
+            passed.on_wire,
         ),
         origin(),
     )

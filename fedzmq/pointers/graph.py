@@ -5,9 +5,11 @@ Gradients are computed on the worker; here the graph only tells, at `backward`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
+from fedzmq.errors import OperationRefused
 from fedzmq.pointers.metadata import Meta
 
 if TYPE_CHECKING:
@@ -17,13 +19,25 @@ if TYPE_CHECKING:
     from fedzmq.pointers.stream import Stream
 
 
-class Node:
-    """What made a tensor that requires grad."""
+Hooks: TypeAlias = "OrderedDict[int, Callable[..., Any]]"
 
-    __slots__ = ("parents",)
+
+class Node:
+    """What made a tensor that requires grad. `watched` is set where somebody asked for the gradient of that tensor."""
+
+    __slots__ = ("parents", "watched")
 
     def __init__(self, parents: tuple[Node, ...]) -> None:
         self.parents = parents
+        self.watched: Watched | None = None
+
+    def register_hook(self, hook: object) -> NoReturn:
+        raise OperationRefused(
+            "grad_fn.register_hook",
+            "the graph is the worker's; use the tensor's own register_hook, or a module's register_full_backward_hook",
+        )
+
+    register_prehook = register_hook
 
 
 class Leaf(Node):
@@ -44,6 +58,35 @@ class Leaf(Node):
             self.stream.released.append(self.id)
 
 
+class Watched:
+    """What is to happen to the gradient of one tensor, beside its way through the graph.
+
+    `hooks` are those of the tensor, `gate` one that it passes together with others, `after` those of a leaf that has
+    its gradient, with the leaf's own pointer. `inner` names a tensor that is no leaf, and keeps it on the worker as
+    long as the graph lives; it holds the gradient where `retains`.
+    """
+
+    __slots__ = ("after", "gate", "hooks", "inner", "pointer", "retains")
+
+    def __init__(self, inner: Leaf | None) -> None:
+        self.inner = inner
+        self.hooks: Hooks | None = None
+        self.gate: Gate | None = None
+        self.after: Hooks | None = None
+        self.pointer: Remote | None = None
+        self.retains = False
+
+
+class Gate:
+    """Where the gradients of several tensors come together: `passed` gives what goes on in their place."""
+
+    __slots__ = ("hooks", "nodes")
+
+    def __init__(self, nodes: tuple[Node, ...]) -> None:
+        self.nodes = nodes
+        self.hooks: list[Callable[..., Any]] = []
+
+
 class Doorway(Leaf):
     """A leaf whose gradient goes on from where the tensor lives to `home`: the tensor that it was made from.
 
@@ -58,14 +101,18 @@ class Doorway(Leaf):
 
 
 class Storage:
-    """What a tensor and its views share: a write to one of them under grad mode is in the history of all of them."""
+    """What a tensor and its views share: a write to one of them under grad mode is in the history of all of them.
 
-    __slots__ = ("node", "root", "version")
+    `is_watched` says that somebody wants the gradient of one of them that is no leaf, as it is now.
+    """
+
+    __slots__ = ("is_watched", "node", "root", "version")
 
     def __init__(self, root: int, node: Node | None) -> None:
         self.root = root  # the id of the tensor that the views are of
         self.node = node
         self.version = 0
+        self.is_watched = node is not None and node.watched is not None and node.watched.inner is not None
 
     def written(self, node: Node) -> None:
         self.node = node if self.node is None else Node((self.node, node))

@@ -13,7 +13,9 @@ import torch
 
 from fedzmq.errors import GetNotPermittedError, OperationRefused, TensorsNotCollocatedException
 from fedzmq.pointers.effects import Effect
+from fedzmq.pointers.graph import Leaf
 from fedzmq.pointers.metadata import CONSTANT
+from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Remote
 from fedzmq.pointers.signature import filled
 from fedzmq.pointers.stream import Stream
@@ -46,8 +48,22 @@ def check_local(operation: str, operands: Sequence[torch.Tensor], grad: bool, st
 def check_written(operation: str, operands: Sequence[torch.Tensor], effect: Effect) -> None:
     """Raises where a pointer's value would have to be written into a local tensor."""
     for written in effect.written:
-        if not isinstance(operands[written.position], Remote):
+        target = operands[written.position]
+        if not isinstance(target, Remote):
             raise apart(operation, operands, "the one that is written to is local")
+        if _is_watched(target._ref):
+            raise OperationRefused(
+                operation,
+                "it would write to a tensor whose gradient is hooked or retained, which would then be that of the new "
+                "values; write before, or use the form that gives a new tensor",
+            )
+
+
+def _is_watched(reference: Reference) -> bool:
+    node, storage = reference.node, reference.storage
+    if storage is not None and storage.is_watched:
+        return True
+    return node is not None and node.watched is not None and not isinstance(node, Leaf)
 
 
 def meet(

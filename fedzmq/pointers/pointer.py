@@ -21,6 +21,7 @@ from fedzmq.pointers.conversions import CONVERSIONS, set_data
 from fedzmq.pointers.destination import Destination, Home, destination_of, worker_of
 from fedzmq.pointers.doorways import arrived
 from fedzmq.pointers.graph import Node
+from fedzmq.pointers.hooks import HOOKS
 from fedzmq.pointers.labelling import add_tags, copy_labels, description_of, is_labelled, set_description
 from fedzmq.pointers.metadata import CONSTANT, LEAF
 from fedzmq.pointers.modes import ambient
@@ -38,7 +39,7 @@ from fedzmq.pointers.transfer import hand_over
 from fedzmq.wire.limits import MAX_INT, MIN_INT
 from fedzmq.wire.messages import Label, Share
 
-SPECIAL: dict[Any, Handler] = {**PROPERTIES, **CONVERSIONS, **AUTOGRAD, **BACKWARD, **REFUSALS}
+SPECIAL: dict[Any, Handler] = {**PROPERTIES, **CONVERSIONS, **AUTOGRAD, **HOOKS, **BACKWARD, **REFUSALS}
 
 # Bound once: each is looked up at every operation.
 _grad_enabled = torch.is_grad_enabled

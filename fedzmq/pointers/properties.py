@@ -185,8 +185,6 @@ def _table() -> dict[Any, Handler]:
         _getter("name"): nothing,
         _getter("_version"): zero,
         _getter("output_nr"): zero,
-        _getter("_backward_hooks"): nothing,
-        _getter("_post_accumulate_grad_hooks"): nothing,
         T.size: size,
         T.stride: stride,
         T.storage_offset: zero,

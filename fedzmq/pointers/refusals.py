@@ -1,21 +1,36 @@
-"""What a pointer cannot do, each with an error that says why: it has no value here, and no code travels."""
+"""What a pointer cannot do, each with an error that says why: it has no value here, and no code travels.
+
+One thing is done after all: where a layer or an optimizer of torch's decides by a number, the number is fetched, which
+is a round trip. A program's own `if` and `item()` are errors, because there `.get()` can be written.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, NoReturn
 
 import torch
 
+import fedzmq
 from fedzmq.errors import OperationRefused, PointerError
 from fedzmq.pointers.remote import Handler, Remote
 
 T = torch.Tensor
 
+# Where torch's own code lies that decides by values: LBFGS, Adafactor, BatchNorm without a momentum, trunc_normal_.
+OWN = os.path.dirname(fedzmq.__file__ or "") + os.sep
+DECIDING = tuple(os.path.join(os.path.dirname(torch.__file__), each, "") for each in ("optim", "nn"))
+
+_CONVERSIONS = """
+    item tolist __bool__ __int__ __float__ __index__ __complex__ __nonzero__ __long__ is_nonzero
+"""
 _WITH_VALUE = """
-    item tolist __bool__ __int__ __float__ __index__ __complex__ numpy __array__ __contains__ data_ptr untyped_storage
+    numpy __array__ __contains__ data_ptr untyped_storage
     storage storage_type _typed_storage __dlpack__ __dlpack_device__ share_memory_ pin_memory equal allclose
-    __cuda_array_interface__ is_nonzero __long__ __nonzero__ is_set_to const_data_ptr _base
+    __cuda_array_interface__ is_set_to const_data_ptr _base
 """
 _REASONS = {
     "its result would reach memory beyond the tensor's own elements; use views, slices or .reshape()": """
@@ -43,9 +58,10 @@ _REASONS = {
         batch_norm_gather_stats_with_counts batch_norm_update_stats convolution
     """,
     "it trusts lengths that its caller gives; use scatter_reduce or index_reduce": "segment_reduce",
+    "forward derivatives happen inside torch's kernels; use torch.autograd.functional.jvp": "_make_dual _unpack_dual",
     "it iterates on values, and calls a function of yours; use torch.linalg.eigh": "lobpcg",
 }
-_LOCAL_CODE = ("register_hook", "register_post_accumulate_grad_hook", "apply_", "map_", "map2_")
+_LOCAL_CODE = ("apply_", "map_", "map2_")
 
 
 def name_of(func: Callable[..., Any]) -> str:
@@ -59,12 +75,10 @@ def why(func: Callable[..., Any]) -> tuple[str, ...]:
     if isinstance(func, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
         return ("torch.ops are the kernels beneath torch's functions; call those",)
     last = getattr(func, "__name__", "")
-    if last.startswith("_") and not last.startswith("__"):
-        return ("it is private to torch",)
     for reason, names in _REASONS.items():
         if last in names.split():
             return (reason,)
-    return ()
+    return ("it is private to torch",) if last.startswith("_") and not last.startswith("__") else ()
 
 
 def refuse_pickle(p: Remote, *args: Any) -> NoReturn:
@@ -81,6 +95,26 @@ def _needs_value(name: str) -> Handler:
     return handler
 
 
+def _conversion(name: str) -> Handler:
+    refuse = _needs_value(name)
+
+    def handler(p: Remote, *args: Any) -> Any:
+        if not _asked_by_torch():
+            refuse(p)
+        (value,) = p._ref.stream.fetch([p._ref.id])
+        return getattr(value, name)(*args)
+
+    return handler
+
+
+def _asked_by_torch() -> bool:
+    """A layer or an optimizer of torch decides by the value, and nobody else can fetch it for that."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(OWN):
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.startswith(DECIDING)
+
+
 def _local_code(name: str) -> Handler:
     def handler(*args: Any, **kwargs: Any) -> NoReturn:
         raise OperationRefused(name, "it takes a function of yours, and no code travels to a worker")
@@ -94,7 +128,11 @@ def _table() -> dict[Any, Handler]:
         attribute = getattr(T, name, None)
         if attribute is not None:
             table[attribute if callable(attribute) else attribute.__get__] = _needs_value(name)
-    for name in ("equal", "allclose", "is_nonzero"):
+    for name in _CONVERSIONS.split():
+        if hasattr(T, name):
+            table[getattr(T, name)] = _conversion(name)
+    table[torch.is_nonzero] = _conversion("is_nonzero")
+    for name in ("equal", "allclose"):
         table[getattr(torch, name)] = _needs_value(name)
     for name in _LOCAL_CODE:
         if hasattr(T, name):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final, NoReturn, TypeVar
 
 import torch
@@ -11,6 +14,7 @@ from fedzmq.errors import OperationRefused
 from fedzmq.pointers.reference import Reference
 
 META: Final = torch.device("meta")
+_TRANSFORMS: Final = os.path.join(os.path.dirname(torch.__file__), "_functorch", "")
 ORDINARY: Final = object()  # what a handler of special functions returns for "an operation like any other after all"
 
 Handler = Callable[..., Any]  # takes the arguments of the torch function that it stands for
@@ -40,4 +44,16 @@ class Remote(torch.Tensor):
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> NoReturn:
         """The net under everything: an operation that `__torch_function__` did not get to see."""
-        raise OperationRefused(str(func), "it reached torch's own kernels with a pointer, which has no value here")
+        raise OperationRefused(str(func), _why_it_got_here())
+
+
+def _why_it_got_here() -> str:
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_TRANSFORMS):
+            return (
+                "torch.func works inside torch's own kernels, where a pointer has no value; torch.autograd.grad and "
+                "torch.autograd.functional take gradients on the worker, and a leading dimension does for vmap"
+            )
+        frame = frame.f_back
+    return "it reached torch's own kernels with a pointer, which has no value here"

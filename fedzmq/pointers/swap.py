@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 
 import torch
 
 from fedzmq.errors import PointerError
 from fedzmq.pointers.remote import Remote
+
+_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 def check_free(name: str, tensor: torch.Tensor) -> None:
@@ -25,8 +28,18 @@ def swap(name: str, tensor: torch.Tensor, other: torch.Tensor) -> None:
     own = {key: value for key, value in tensor.__dict__.items() if key not in ("_ref", "_is_param")}
     if isinstance(tensor, torch.nn.Parameter) and isinstance(other, Remote):
         other._is_param = True
+    hooks = [getattr(tensor, each) for each in _HOOKS]
+    _hook(tensor, [None, None])  # torch would leave them half here and half there
     try:
         torch.utils.swap_tensors(tensor, other)  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         raise PointerError(f"{name} cannot change its place while something else holds it: {error}") from error
+    finally:
+        _hook(tensor, hooks)
     tensor.__dict__.update(own)
+
+
+def _hook(tensor: torch.Tensor, hooks: Sequence[object]) -> None:
+    for name, of in zip(_HOOKS, hooks, strict=True):
+        if of is not getattr(tensor, name):
+            setattr(tensor, name, of)

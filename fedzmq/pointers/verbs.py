@@ -9,12 +9,15 @@ import torch
 from torch import nn
 
 from fedzmq.errors import InvalidTensorForRemoteGet, NotInPlaceError, PointerError, UsageError
+from fedzmq.pointers.averaged import group_by_true_device
 from fedzmq.pointers.copies import Copies
 from fedzmq.pointers.destination import DIRECTORIES, Destination, Home, destination_of, worker_of, workers_of
 from fedzmq.pointers.labelling import add_tags, description_of, id_of, set_description, tags_of
 from fedzmq.pointers.metadata import CONSTANT, LEAF, sent_meta
+from fedzmq.pointers.module_hooks import watch_modules
 from fedzmq.pointers.modules import get_module, location_of, move_module, send_module
 from fedzmq.pointers.multi_pointer import MultiPointer
+from fedzmq.pointers.optimizer_state import follow_parameters
 from fedzmq.pointers.pointer import Pointer, send_tensor
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.swap import check_free, swap
@@ -50,6 +53,9 @@ def install() -> None:
         return
     copies = Copies()
     copies.watch()
+    watch_modules()
+    follow_parameters()
+    group_by_true_device()
     _give(nn.Module, "send", send_module)
     _give(nn.Module, "get", get_module)
     _give(nn.Module, "move", move_module)

@@ -64,7 +64,7 @@ class Endpoint:
     ) -> None:
         self.boot = boot if boot is not None else os.urandom(BOOT_BYTES)
         self.connection = connection
-        self.presence = Presence(connection, self.boot, roster or Roster(), is_worker=is_worker)
+        self.presence = Presence(connection, self.boot, Roster() if roster is None else roster, is_worker=is_worker)
         self.urgent: Callable[[Arrival], None] = lambda arrival: None
         self.departed: Callable[[Peer, str], None] = lambda peer, reason: None
         self.ticked: Callable[[], None] = lambda: None

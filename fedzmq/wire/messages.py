@@ -133,8 +133,19 @@ class SetData:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """What a hook of the client's made of the gradient of a tensor: it goes on in that one's place."""
+
+    tensor: Id
+    gradient: Id
+
+
+@dataclass(frozen=True, slots=True)
 class Backward:
-    """Run `root.backward()` and bind the `.grad` of `leaves[i]` to the id `grads[i]`."""
+    """Run `root.backward()` and bind the `.grad` of `leaves[i]` to the id `grads[i]`.
+
+    One of the `leaves` that is none, but in the middle of the graph, has its gradient added to what that id holds.
+    """
 
     root: Id
     gradient: Ref
@@ -142,6 +153,7 @@ class Backward:
     create_graph: bool
     leaves: tuple[Id, ...]
     grads: tuple[Id, ...]
+    replaced: tuple[Replaced, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +170,7 @@ class Gradients:
     retain_graph: bool
     create_graph: bool
     allow_unused: bool
+    replaced: tuple[Replaced, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

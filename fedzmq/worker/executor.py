@@ -47,6 +47,7 @@ from fedzmq.wire.messages import (
     Value,
 )
 from fedzmq.worker.failure import failure_of
+from fedzmq.worker.gradient_calls import GradientCalls
 from fedzmq.worker.modes import Modes
 from fedzmq.worker.plan_calls import PlanCalls
 from fedzmq.worker.plan_shelf import PlanShelf
@@ -108,6 +109,7 @@ class Executor:
         self._modes = Modes(torch.device(device).type)
         self._randomness = Randomness()
         self._plans = PlanCalls(store, plans or PlanShelf(), self._randomness)
+        self._gradient_calls = GradientCalls(store)
         self._functions = [self._prepared(number) for number in range(len(catalog))]
         self._scope = Scope(store.tensor, self._take, devices=("cpu", torch.device(device).type))
         self._buffers: list[Buffer | None] = []
@@ -291,44 +293,12 @@ class Executor:
         return []
 
     def _backward(self, command: Backward) -> list[Answer]:
-        if len(command.leaves) != len(command.grads):
-            raise ProtocolError(f"backward names {len(command.leaves)} leaves and {len(command.grads)} gradients")
-        torch.autograd.backward(
-            self.store.tensor(command.root),
-            self._optional(command.gradient),
-            retain_graph=command.retain_graph,
-            create_graph=command.create_graph,
-        )
-        for leaf, grad in zip(command.leaves, command.grads):  # noqa: B905 - just compared
-            try:
-                self._bind_gradient(grad, self.store.tensor(leaf).grad)
-            except Inherited as error:
-                self.store.poison(grad, error.failure)
+        self._gradient_calls.backward(command)
         return []
 
     def _gradients(self, command: Gradients) -> list[Answer]:
-        if len(command.results) != len(command.inputs) or len(command.grad_outputs) not in (0, len(command.outputs)):
-            raise ProtocolError("the results of gradients are as many as its inputs, grad_outputs as its outputs")
-        gradients = torch.autograd.grad(
-            [self.store.tensor(id) for id in command.outputs],
-            [self.store.tensor(id) for id in command.inputs],
-            [self._optional(id) for id in command.grad_outputs] or None,
-            retain_graph=command.retain_graph,
-            create_graph=command.create_graph,
-            allow_unused=command.allow_unused,
-        )
-        for result, gradient in zip(command.results, gradients):  # noqa: B905 - as many as inputs
-            if result:
-                self._bind_gradient(result, gradient)
+        self._gradient_calls.gradients(command)
         return []
-
-    def _bind_gradient(self, id: int, gradient: Tensor | None) -> None:
-        if gradient is not None:
-            self.store.keep(id, gradient)
-        else:
-            # No error by itself, as little as a .grad of None is: only a program that uses it is told.
-            error = RuntimeError("no gradient reached this tensor: on the worker it is None")
-            self.store.poison(id, failure_of(error, self.store.position, "backward"))
 
     def _probe(self, command: Probe) -> list[Answer]:
         try:

@@ -44,12 +44,20 @@ def seeded(make: Callable[[], nn.Sequential]) -> nn.Sequential:
 
 def train(model: nn.Module, optimizer: Optimizer, x: Tensor = X, y: Tensor = Y, steps: int = 5) -> Tensor:
     """The loss of the last step."""
-    for _ in range(steps):
+
+    def loss() -> Tensor:
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-    return loss.detach()
+        value = nn.functional.cross_entropy(model(x), y)
+        value.backward()
+        return value
+
+    for _ in range(steps):
+        if isinstance(optimizer, torch.optim.LBFGS):
+            last = optimizer.step(loss)
+        else:
+            last = loss()
+            optimizer.step()
+    return last.detach()
 
 
 def assert_same(remote: nn.Module, local: nn.Module, tolerance: float = 1e-5) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from fedzmq.errors import OperationRefused, RemoteError, TensorsNotCollocatedException
+from fedzmq.errors import RemoteError, TensorsNotCollocatedException
 from tests.pointers.loopback import Place
 
 close = torch.testing.assert_close
@@ -219,11 +219,6 @@ def test_data_can_be_assigned_and_shares_no_history(bob: Place) -> None:
     with torch.no_grad():
         p.set_(torch.zeros(4).send(bob))
     assert p.get().sum() == 0
-
-
-def test_hooks_are_refused_because_they_are_code(bob: Place) -> None:
-    with pytest.raises(OperationRefused, match="no code travels"):
-        leaf(bob).register_hook(lambda grad: grad)
 
 
 def test_checkpointing_recomputes_there(bob: Place) -> None:

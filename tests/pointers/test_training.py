@@ -29,6 +29,10 @@ OPTIMIZERS: dict[str, MakeOptimizer] = {
     "radam": optim.RAdam,
     "asgd": optim.ASGD,
     "rprop": optim.Rprop,
+    "lbfgs": optim.LBFGS,
+    "lbfgs, with a line search": lambda p: optim.LBFGS(p, line_search_fn="strong_wolfe"),
+    "adafactor": optim.Adafactor,
+    "muon": lambda p: optim.Muon([each for each in p if each.dim() == 2]),
 }
 
 
@@ -59,6 +63,45 @@ def test_a_model_that_came_home_trains_on_with_the_same_optimizer(bob: Place) ->
     train(remote.send(bob), optimizer, *sent(bob, X, Y), steps=2)
     train(remote.get(), optimizer, steps=2)
     assert_same(remote, local)
+
+
+@pytest.mark.parametrize("name", ["sgd, momentum", "adam", "adagrad", "adafactor", "asgd", "lbfgs"])
+def test_what_an_optimizer_remembers_follows_the_model(bob: Place, alice: Place, name: str) -> None:
+    local, remote = mlp(), mlp()
+    ours, optimizer = OPTIMIZERS[name](local.parameters()), OPTIMIZERS[name](remote.parameters())
+    train(local, ours, steps=8)
+    train(remote, optimizer, steps=2)
+    train(remote.send(bob), optimizer, *sent(bob, X, Y), steps=2)
+    train(remote.move(alice), optimizer, *sent(alice, X, Y), steps=2)
+    bob.line.store.tensors.clear()  # whatever was left there would be missed now
+    train(remote.get(), optimizer, steps=2)
+    assert_same(remote, local, 1e-4)
+
+
+def test_averages_of_a_model_are_those_of_a_local_one(bob: Place) -> None:
+    averages = []
+    for model, (x, y) in ((mlp(), (X, Y)), (mlp().send(bob), sent(bob, X, Y))):
+        average = optim.swa_utils.AveragedModel(model)
+        optimizer = optim.SGD(model.parameters(), 0.1)
+        for _ in range(3):
+            train(model, optimizer, x, y, steps=1)
+            average.update_parameters(model)
+        averages.append(average.module)
+    assert_same(averages[1], averages[0])
+
+
+def test_batch_statistics_without_a_momentum_are_plain_means(bob: Place) -> None:
+    local, remote = nn.BatchNorm1d(8, momentum=None), nn.BatchNorm1d(8, momentum=None).send(bob)
+    for _ in range(3):
+        local(X), remote(X.send(bob))
+    assert_same(remote, local)
+
+
+def test_every_initialiser_fills_a_parameter_there(bob: Place) -> None:
+    for name in ("normal_", "uniform_", "trunc_normal_", "orthogonal_", "kaiming_normal_", "xavier_uniform_"):
+        p = nn.Parameter(torch.zeros(4, 4).send(bob))
+        getattr(nn.init, name)(p)
+        assert p.get().detach().abs().sum() > 0
 
 
 def test_a_convolutional_network_trains_with_its_batch_statistics(bob: Place) -> None:

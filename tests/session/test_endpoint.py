@@ -106,6 +106,12 @@ def test_links_that_break_and_brokers_that_die_cost_a_pause_only(seed: int) -> N
     assert world.lost == []
 
 
+def test_a_party_goes_by_the_roster_that_it_was_given() -> None:
+    roster = Roster(3.0)  # empty, as it is at first
+    party = Endpoint(FaultyMedium(0).connect("bob"), is_worker=True, roster=roster)
+    assert party.presence.roster is roster
+
+
 def test_each_single_message_of_a_good_conversation_may_be_lost() -> None:
     def converse(lose: tuple[int, ...]) -> FaultyMedium:
         world = World(lose=lose)
