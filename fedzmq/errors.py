@@ -10,6 +10,8 @@ FedzmqError
 │   ├── ModelError             a model or its loss cannot be used as asked
 │   ├── JobFileError           a job file cannot be read, or names or sets an option wrongly
 │   ├── RunFolderError         the folder of a run cannot be made or written
+│   ├── RunNotFound            no run is kept in that folder, or under that name
+│   ├── RunChanged             a run cannot go on as it began: its configuration or a version is another one
 │   ├── PlanError              a computation cannot be recorded, or a plan does not check
 │   │   ├── PlanNotBuilt       nobody has said yet what the plan's arguments look like
 │   │   └── PlanArgumentError  an argument is not what the plan was built for
@@ -33,6 +35,7 @@ FedzmqError
 │   ├── WorkerLost             the worker died, left or was started anew; pointers into it are gone
 │   ├── RequestTimeout         no answer in the time the caller gave
 │   ├── NotEnoughWorkers       fewer workers than the job needs
+│   ├── RunLocked              a living process works on that run
 │   └── ClusterError           a process of a local cluster did not start or died
 └── TransportClosed            you closed it
 """
@@ -124,6 +127,28 @@ class RunFolderError(UsageError):
         super().__init__(f"cannot use the run folder {path!r}: {reason}")
         self.path = path
         self.reason = reason
+
+
+class RunNotFound(UsageError):
+    """No run is kept in that folder, or under that name."""
+
+    def __init__(self, run: str, reason: str) -> None:
+        super().__init__(f"no run {run!r}: {reason}")
+        self.run = run
+        self.reason = reason
+
+
+class RunChanged(UsageError):
+    """A run that cannot go on as it began. `differences`: what it is, what it was, and what it would be now."""
+
+    def __init__(self, run: str, differences: tuple[tuple[str, object, object], ...]) -> None:
+        changed = ", ".join(f"{name} was {then} and is {now}" for name, then, now in differences)
+        super().__init__(
+            f"the run {run!r} cannot go on as it began: {changed}; with --force (force=True in Python) it goes on all "
+            "the same, and ends with other bits"
+        )
+        self.run = run
+        self.differences = differences
 
 
 class PlanError(UsageError):
@@ -351,6 +376,15 @@ class NotEnoughWorkers(UnavailableError):
         )
         self.wanted = wanted
         self.present = present
+
+
+class RunLocked(UnavailableError):
+    """A living process works on that run. `owner`: which."""
+
+    def __init__(self, run: str, owner: str) -> None:
+        super().__init__(f"the run {run!r} is in use by {owner}: wait for it to end, or stop it")
+        self.run = run
+        self.owner = owner
 
 
 class ClusterError(UnavailableError):

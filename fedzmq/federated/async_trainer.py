@@ -14,6 +14,7 @@ from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.evaluation import Score
+from fedzmq.federated.ledger.ledger import Ledger
 from fedzmq.federated.meter import Meter
 from fedzmq.federated.precision import wide
 from fedzmq.federated.report import Absence, Answer, RoundReport
@@ -22,6 +23,7 @@ from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.trainer import Evaluate, Hear
 from fedzmq.federated.training_job import TrainingJob
+from fedzmq.federated.training_state import TrainingState
 from fedzmq.federated.update import Update
 
 
@@ -40,6 +42,10 @@ class AsyncTrainer:
 
     Raises UsageError for a job that says how a round ends. An answer's metrics tell its staleness. A worker that failed
     is asked again after the next step.
+
+    A training that is taken up from the `ledger` goes on from the last step that was committed. What was under way is
+    lost, and its workers are asked anew, so that the outcome is another one than undisturbed; it depends on who answers
+    first in any case.
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class AsyncTrainer:
         evaluate: Evaluate | None = None,
         say: Callable[[str], None] = lambda line: None,
         hear: Hear = lambda worker, progress: None,
+        ledger: Ledger | None = None,
     ) -> None:
         for name in ("cohort", "fraction", "quorum", "deadline"):
             if getattr(job, name) is not None:
@@ -67,19 +74,25 @@ class AsyncTrainer:
         self._cohort = Cohort(client, job.dataset, say)
         self._shared = SharedModel(model, plan, strategy)
         self._assigner = Assigner(job, self._shared, strategy, hear)
+        self._kept = TrainingState(ledger or Ledger(), job, plan, self._shared, strategy, self._assigner)
         self._running: dict[str, _Running] = {}
-        self._numbers: dict[str, int] = {}  # how often each worker was asked
         self._failed: dict[str, FedzmqError] = {}
 
     def rounds(self) -> Iterator[RoundReport]:
         """Run the job, and give a report after every step of the model. Raises as `Trainer.rounds` does."""
+        done = self._kept.take_up()
+        if done >= self._job.rounds:
+            return
         self._cohort.gather(self._job.workers, self._job.patience)
         try:
-            for number in range(1, self._job.rounds + 1):
-                yield self._step(number)
+            for number in range(done + 1, self._job.rounds + 1):
+                report = self._step(number)
+                self._kept.commit(number, report)
+                yield report
         finally:
             for running in self._running.values():
                 running.assignment.cancel()
+            self._running.clear()
 
     def _step(self, number: int) -> RoundReport:
         meter = Meter(self._client.endpoint)
@@ -121,7 +134,7 @@ class AsyncTrainer:
         for name, handle in present.items():
             if name in self._running or name in self._failed:
                 continue
-            number = self._numbers[name] = self._numbers.get(name, 0) + 1
+            number = self._kept.asked[name] = self._kept.asked.get(name, 0) + 1
             try:
                 assignment = self._assigner.assign(handle, number, state)
             except FedzmqError:

@@ -6,7 +6,7 @@ Every incarnation of a worker is asked once what data it has, and nobody waits f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
@@ -50,6 +50,22 @@ class Cohort:
                 )
             self._client.endpoint.presence.ask()
             self._client.wait_until(lambda: self._seen() != seen, min(LOOK, began + patience - now))  # noqa: B023
+
+    def await_all(self, names: Collection[str], patience: float) -> None:
+        """Wait until these are here with the data set, or for `patience` seconds; who is missing then is told of."""
+        began = told = time.monotonic()
+        while missing := ", ".join(sorted(set(names) - set(self._present()))):
+            now = time.monotonic()
+            left = began + patience - now
+            if left <= 0:
+                self._say(f"going on without {missing}, who took part before")
+                return
+            if now - told >= TELL_EVERY:
+                told = now
+                self._say(f"waiting for {missing}, who took part before; {left:.0f} s left")
+            seen = self._seen()
+            self._client.endpoint.presence.ask()
+            self._client.wait_until(lambda: self._seen() != seen, min(LOOK, left))  # noqa: B023
 
     def info(self, name: str) -> DatasetInfo:
         """What a gathered worker says of its data set."""

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
-import safetensors.torch
 import torch
 from torch import nn
 
 from fedzmq.errors import RunFolderError
 from fedzmq.federated.plot import draw
 from fedzmq.federated.report import RoundReport
+from fedzmq.federated.weights import write_weights
+from fedzmq.federated.whole_file import WholeFile
 
 
 class RunFolder:
@@ -54,7 +55,7 @@ class RunFolder:
 
     def write_job(self, text: str) -> Path:
         """What the run was asked to do, as a job file."""
-        return self._write("job.toml", lambda path: path.write_text(text, encoding="utf-8"))
+        return self._write("job.toml", lambda file: file.write(text.encode()))
 
     def add(self, report: RoundReport) -> None:
         """One more line of rounds.jsonl, out of this process when the call returns."""
@@ -67,29 +68,22 @@ class RunFolder:
     def write_model(self, model: nn.Module | Mapping[str, torch.Tensor]) -> Path:
         """Parameters and buffers by name, as safetensors. Tied tensors are written once for each of their names, so
         that `load_state_dict(safetensors.torch.load_file(path))` finds every name."""
-        tensors = _apart(model.state_dict() if isinstance(model, nn.Module) else model)
-        return self._write(
-            "model.safetensors", lambda path: safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
-        )
+        tensors = model.state_dict() if isinstance(model, nn.Module) else model
+        return self._write("model.safetensors", lambda file: write_weights(tensors, file))
 
     def write_plot(self, reports: Sequence[RoundReport], title: str) -> Path:
         """Loss and accuracy by round. Raises MissingExtraError without matplotlib."""
         picture = draw(reports, title)
-        return self._write("plot.png", lambda path: path.write_bytes(picture))
+        return self._write("plot.png", lambda file: file.write(picture))
 
-    def _write(self, name: str, fill: Callable[[Path], object]) -> Path:
+    def _write(self, name: str, fill: Callable[[BinaryIO], object]) -> Path:
         """A file that is whole or absent, whenever the machine stops."""
-        final = self.path / name
         try:
-            with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=self.path) as folder:
-                fresh = Path(folder) / name
-                fill(fresh)
-                _flush_to_disk(fresh)
-                os.replace(fresh, final)
-            _flush_to_disk(self.path)
+            with WholeFile(self.path) as whole:
+                fill(whole.file)
+                return whole.become(name)
         except OSError as error:
             raise RunFolderError(str(self.path), f"{name} cannot be written: {error.strerror or error}") from error
-        return final
 
 
 def read_rounds(path: str | os.PathLike[str]) -> list[RoundReport]:
@@ -131,25 +125,3 @@ def _new_default(name: str, now: datetime) -> Path:
         except FileExistsError:
             number += 1
             path = first.with_name(f"{first.name}-{number}")
-
-
-def _apart(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """On the CPU, contiguous, and no two in one storage, which safetensors refuses."""
-    tensors: dict[str, torch.Tensor] = {}
-    storages: set[int] = set()
-    for name, tensor in state.items():
-        plain = tensor.detach().cpu().contiguous()
-        if plain.untyped_storage().data_ptr() in storages:
-            plain = plain.clone()
-        storages.add(plain.untyped_storage().data_ptr())
-        tensors[name] = plain
-    return tensors
-
-
-def _flush_to_disk(path: Path) -> None:
-    """Of a folder, its list of names: a rename is lasting only then."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

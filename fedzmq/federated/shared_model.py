@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
-from fedzmq.errors import UsageError
+from fedzmq.errors import ModelError, UsageError
 from fedzmq.federated.assignment import Form
 from fedzmq.federated.precision import narrowed
 from fedzmq.federated.strategies.strategy import Collector, Opening, Strategy
@@ -36,6 +36,20 @@ class SharedModel:
     def opening(self, number: int, workers: Sequence[str], population: int) -> Opening:
         """What a strategy is told of a round that begins."""
         return Opening(number, tuple(workers), population, self._shared, self._trained)
+
+    @property
+    def named(self) -> dict[str, torch.Tensor]:
+        """All of the state by name, what stays on the workers too."""
+        return dict(zip(self.form.names, self.state, strict=True))
+
+    @torch.no_grad()
+    def restore(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Take the values that `named` had once. Raises ModelError where they are another model's."""
+        for name, tensor in self.named.items():
+            if name not in values or values[name].shape != tensor.shape or values[name].dtype != tensor.dtype:
+                raise ModelError(name, "what was kept of it is not of its form: it is another model's")
+        for name, tensor in self.named.items():
+            tensor.copy_(values[name])
 
     @torch.no_grad()
     def step(self, collector: Collector) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 
@@ -13,6 +13,7 @@ from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.evaluation import Score
+from fedzmq.federated.ledger.ledger import Ledger
 from fedzmq.federated.meter import Meter
 from fedzmq.federated.report import Absence, RoundReport
 from fedzmq.federated.round import Ending, Round
@@ -22,6 +23,7 @@ from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.strategies.fedavg import FedAvg
 from fedzmq.federated.strategies.strategy import Strategy
 from fedzmq.federated.training_job import TrainingJob
+from fedzmq.federated.training_state import TrainingState
 from fedzmq.wire.messages import Progress
 
 GRACE = 0.5  # seconds that those who were late in the last round have to stop, before the next one begins without them
@@ -35,7 +37,8 @@ class Trainer:
 
     `plan` is its training step, see `fedzmq.recording.training_plan`. `say` is given a line whenever something is
     waited for, and `hear` the progress of each worker. A worker that dies, fails, is late or answers nonsense is left
-    out of its round, and the round's report says why.
+    out of its round, and the round's report says why. A round is committed to the `ledger` before its report is given,
+    and what the ledger has already is taken up: see `fedzmq.federated.ledger.run_ledger`.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Trainer:
         evaluate: Evaluate | None = None,
         say: Callable[[str], None] = lambda line: None,
         hear: Hear = lambda worker, progress: None,
+        ledger: Ledger | None = None,
     ) -> None:
         self._client = client
         self._model = model
@@ -62,6 +66,7 @@ class Trainer:
         self._cohort = Cohort(client, job.dataset, say)
         self._shared = SharedModel(model, plan, self._strategy)
         self._assigner = Assigner(job, self._shared, self._strategy, hear)
+        self._kept = TrainingState(ledger or Ledger(), job, plan, self._shared, self._strategy, self._assigner)
         self._late: dict[str, Assignment] = {}
         self._are_stopping = False
 
@@ -69,11 +74,17 @@ class Trainer:
         """Run the job, and give a report after every round; the model is then what the report says.
 
         Raises NotEnoughWorkers where too few are left, and where all fail for a reason that will not go away, that:
-        RemoteError, or UpdateRefused.
+        RemoteError, or UpdateRefused. What the ledger raises ends it too.
         """
+        done = self._kept.take_up()
+        if done >= self._job.rounds:
+            return
         self._cohort.gather(max(self._job.workers, self._needed), self._job.patience)
-        for number in range(1, self._job.rounds + 1):
-            yield self._round(number)
+        self._cohort.await_all(self._kept.seen, self._job.patience)
+        for number in range(done + 1, self._job.rounds + 1):
+            report = self._round(number)
+            self._kept.commit(number, report)
+            yield report
 
     @property
     def _needed(self) -> int:
@@ -105,11 +116,11 @@ class Trainer:
         return meter.report(number, score, answered, absent)
 
     def _open(self, number: int, present: Mapping[str, WorkerHandle]) -> Round:
-        wanted = self._job.wanted(len(present), self._needed)
-        asked = self._job.asked(len(present), self._needed)
-        seed = derive(self._job.seed, "cohort", number)
-        names = tuple(self._strategy.choose(sorted(present), asked, seed))
-        self._strategy.begin(self._shared.opening(number, names, len(present)))
+        opened = self._kept.open(number, present, self._choose)
+        names, population = opened.workers, len(opened.present)
+        wanted = self._job.wanted(population, self._needed)
+        asked = self._job.asked(population, self._needed)
+        self._strategy.begin(self._shared.opening(number, names, population))
         return Round(
             number,
             {name: present[name] for name in names},
@@ -119,6 +130,10 @@ class Trainer:
             self._strategy.accept,
             self._say,
         )
+
+    def _choose(self, number: int, present: Sequence[str]) -> Sequence[str]:
+        asked = self._job.asked(len(present), self._needed)
+        return self._strategy.choose(present, asked, derive(self._job.seed, "cohort", number))
 
     def _free(self) -> dict[str, WorkerHandle]:
         """The workers that are here and do not still stop what they were late with, once they are enough.

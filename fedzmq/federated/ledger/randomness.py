@@ -1,0 +1,33 @@
+"""The process's own random numbers, which nothing here draws from: a user's strategy or evaluation may."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def snapshot() -> str:
+    """Where torch, NumPy and Python are in theirs, as JSON."""
+    drawn: Any = np.random.get_state(legacy=True)
+    kind, keys, place, has_gauss, gauss = drawn
+    return json.dumps(
+        {
+            "torch": torch.get_rng_state().numpy().tobytes().hex(),
+            "numpy": [str(kind), keys.tobytes().hex(), int(place), int(has_gauss), float(gauss)],
+            "python": random.getstate(),
+        }
+    )
+
+
+def restore(text: str) -> None:
+    """Go on where `snapshot` was."""
+    states = json.loads(text)
+    torch.set_rng_state(torch.frombuffer(bytearray.fromhex(states["torch"]), dtype=torch.uint8))
+    kind, keys, place, has_gauss, gauss = states["numpy"]
+    np.random.set_state((kind, np.frombuffer(bytes.fromhex(keys), dtype=np.uint32), place, has_gauss, gauss))
+    version, inner, gauss_next = states["python"]
+    random.setstate((version, tuple(inner), gauss_next))

@@ -1,0 +1,269 @@
+"""The record of a run in SQLite: how it was configured, who worked on it, what became of each round.
+
+What is noted of the run is on the disk when the call returns. What is noted of its rounds outlives this process, and
+the machine once `log` has been waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fedzmq.errors import RunFolderError
+from fedzmq.federated.ledger.checkpoint import Opened
+from fedzmq.federated.report import RoundReport
+
+VERSION = 1
+NAME = "ledger.sqlite"
+_PATIENCE = 10.0  # seconds for a reader to be done
+
+_SCHEMA = (
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
+    """CREATE TABLE sittings (
+        sitting INTEGER PRIMARY KEY, began REAL NOT NULL, process INTEGER NOT NULL, host TEXT NOT NULL,
+        after INTEGER NOT NULL, ended REAL, ending TEXT) STRICT""",
+    """CREATE TABLE openings (
+        round INTEGER PRIMARY KEY, attempt INTEGER NOT NULL, opened REAL NOT NULL,
+        workers TEXT NOT NULL, present TEXT NOT NULL) STRICT""",
+    """CREATE TABLE rounds (
+        round INTEGER PRIMARY KEY, committed REAL NOT NULL, attempts INTEGER NOT NULL,
+        sitting INTEGER NOT NULL REFERENCES sittings, report TEXT NOT NULL) STRICT""",
+    """CREATE TABLE states (
+        round INTEGER PRIMARY KEY, model TEXT NOT NULL, memory TEXT, run TEXT NOT NULL,
+        counted TEXT NOT NULL, asked TEXT NOT NULL, randomness TEXT NOT NULL) STRICT""",
+    # For whoever looks with SQL: the reports are the truth.
+    """CREATE VIEW answers AS SELECT rounds.round AS round, value ->> '$.worker' AS worker,
+        value ->> '$.examples' AS examples, value ->> '$.loss' AS loss, value ->> '$.seconds' AS seconds,
+        value ->> '$.steps' AS steps, value -> '$.metrics' AS metrics
+        FROM rounds, json_each(rounds.report, '$.answered')""",
+    """CREATE VIEW failures AS SELECT rounds.round AS round, value ->> '$.worker' AS worker,
+        value ->> '$.reason' AS reason, value ->> '$.is_late' AS is_late
+        FROM rounds, json_each(rounds.report, '$.failed')""",
+    f"PRAGMA user_version = {VERSION}",
+)
+
+
+class Kept(NamedTuple):
+    """Where a state is: the names of its files, and beside them what fits into the record."""
+
+    round: int
+    model: str
+    memory: str | None
+    run: str
+    counted: dict[str, int]
+    asked: dict[str, int]
+    randomness: str
+
+
+class Sitting(NamedTuple):
+    """A process that worked on the run, after so many rounds, until it `ended` as the ending says; killed, it says
+    nothing. Times are in seconds since 1970.
+    """
+
+    began: float
+    process: int
+    host: str
+    after: int
+    ended: float | None
+    ending: str | None
+
+
+class Record:
+    """`Record(path)` belongs to one process; with `read_only`, others may look on. Its methods raise RunFolderError."""
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self._folder = folder
+        self._sitting = 0
+        with self._explained("its record cannot be opened"):
+            self._database = _open(folder / NAME, read_only)
+            version = self._one("PRAGMA user_version")
+        if version > VERSION:
+            self._database.close()
+            raise RunFolderError(str(folder), f"its record is of version {version}, and this fedzmq knows {VERSION}")
+        self.is_new = version == 0
+
+    @property
+    def log(self) -> Path:
+        """Where SQLite has what was written last."""
+        return self._folder / f"{NAME}-wal"
+
+    def close(self) -> None:
+        """Twice is fine."""
+        self._database.close()
+
+    def make(self, **facts: object) -> None:
+        """The tables, with these facts, all or nothing."""
+        with self._transaction("its record cannot be made"):
+            for statement in _SCHEMA:
+                self._database.execute(statement)
+            self._note(facts)
+
+    def check(self) -> None:
+        """Raises RunFolderError where a page of the record is damaged."""
+        with self._explained("its record cannot be read"):
+            found = self._one("PRAGMA integrity_check")
+        if found != "ok":
+            raise RunFolderError(str(self._folder), f"its record is damaged: {found}")
+
+    def fact(self, name: str) -> Any:
+        """What was noted under that name; None where nothing was."""
+        with self._explained("its record cannot be read"):
+            value = self._one("SELECT value FROM facts WHERE name = ?", name)
+        return None if value is None else json.loads(value)
+
+    def note(self, **facts: object) -> None:
+        with self._transaction("its record cannot be written"):
+            self._note(facts)
+
+    def sit_down(self, process: int, host: str) -> None:
+        """A process begins to work on the run."""
+        with self._transaction("its record cannot be written"):
+            after = self._one("SELECT max(round) FROM rounds") or 0
+            self._sitting = (
+                self._database.execute(
+                    "INSERT INTO sittings (began, process, host, after) VALUES (?, ?, ?, ?)",
+                    (time.time(), process, host, after),
+                ).lastrowid
+                or 0
+            )
+
+    def get_up(self, ending: str, **facts: object) -> None:
+        """It ends its work."""
+        with self._transaction("its record cannot be written"):
+            values = (time.time(), ending, self._sitting)
+            self._database.execute("UPDATE sittings SET ended = ?, ending = ? WHERE sitting = ?", values)
+            self._note(facts)
+
+    def sittings(self) -> list[Sitting]:
+        with self._explained("its record cannot be read"):
+            rows = self._database.execute(
+                "SELECT began, process, host, after, ended, ending FROM sittings ORDER BY sitting"
+            )
+            return [Sitting(*row) for row in rows]
+
+    def open(self, opened: Opened) -> None:
+        """A round begins, or begins again."""
+        values = (opened.round, time.time(), json.dumps(opened.workers), json.dumps(opened.present))
+        with self._transaction(f"round {opened.round} cannot be opened", lasting=False):
+            self._database.execute(
+                "INSERT INTO openings VALUES (?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET attempt = attempt + 1, "
+                "opened = excluded.opened, workers = excluded.workers, present = excluded.present",
+                values,
+            )
+
+    def opened(self) -> Opened | None:
+        """The round that was opened last."""
+        with self._explained("its record cannot be read"):
+            row = self._database.execute(
+                "SELECT round, workers, present FROM openings ORDER BY round DESC LIMIT 1"
+            ).fetchone()
+        return None if row is None else Opened(row[0], tuple(json.loads(row[1])), tuple(json.loads(row[2])))
+
+    def commit(self, kept: Kept, report: RoundReport | None, keep: int, every: int) -> set[str]:
+        """A round, and the state after it; gives the names of all files that are still kept.
+
+        Of the states, the last `keep` stay, and of each `every` rounds one, where that is not 0.
+        """
+        with self._transaction(f"round {kept.round} cannot be committed", lasting=False):
+            values = (
+                kept.round,
+                kept.model,
+                kept.memory,
+                kept.run,
+                json.dumps(kept.counted),
+                json.dumps(kept.asked),
+                kept.randomness,
+            )
+            self._database.execute("INSERT INTO states VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            if report is not None:
+                attempts = self._one("SELECT attempt FROM openings WHERE round = ?", kept.round) or 1
+                row = (kept.round, time.time(), attempts, self._sitting, report.to_json())
+                self._database.execute("INSERT INTO rounds VALUES (?, ?, ?, ?, ?)", row)
+                self._database.execute("DELETE FROM openings WHERE round < ?", (kept.round,))
+            self._database.execute(
+                "DELETE FROM states WHERE round <= ? AND (? = 0 OR round % max(1, ?) <> 0)",
+                (kept.round - keep, every, every),
+            )
+            return self._files()
+
+    def states(self) -> list[Kept]:
+        """Those that are kept, the latest first."""
+        with self._explained("its record cannot be read"):
+            rows = self._database.execute("SELECT * FROM states ORDER BY round DESC").fetchall()
+        return [
+            Kept(round, model, memory, run, json.loads(counted), json.loads(asked), randomness)
+            for round, model, memory, run, counted, asked, randomness in rows
+        ]
+
+    def reports(self) -> list[RoundReport]:
+        """Of all rounds that count."""
+        with self._explained("its record cannot be read"):
+            rows = self._database.execute("SELECT report FROM rounds ORDER BY round").fetchall()
+        return [RoundReport.from_json(text) for (text,) in rows]
+
+    def last_committed(self) -> float | None:
+        """When, in seconds since 1970."""
+        with self._explained("its record cannot be read"):
+            found: float | None = self._one("SELECT max(committed) FROM rounds")
+        return found
+
+    def rewind(self, round: int) -> None:
+        """As if the rounds after this one had not been."""
+        with self._transaction("its record cannot be written"):
+            for table in ("states", "rounds", "openings"):
+                self._database.execute(f"DELETE FROM {table} WHERE round > ?", (round,))
+
+    def _files(self) -> set[str]:
+        rows = self._database.execute("SELECT model, memory FROM states")
+        return {name for row in rows for name in row if name is not None}
+
+    def _note(self, facts: dict[str, object]) -> None:
+        rows = [(name, json.dumps(value, default=str)) for name, value in facts.items()]
+        self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
+
+    def _one(self, statement: str, *values: object) -> Any:
+        row = self._database.execute(statement, values).fetchone()
+        return None if row is None else row[0]
+
+    @contextmanager
+    def _transaction(self, failed: str, *, lasting: bool = True) -> Iterator[None]:
+        with self._explained(failed):
+            self._database.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self, failed: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise RunFolderError(str(self._folder), f"{failed}: {error}") from error
+
+
+def _open(path: Path, read_only: bool) -> sqlite3.Connection:
+    if not read_only:
+        database = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA foreign_keys = ON")
+        return database
+    uri = path.absolute().as_uri()
+    try:
+        database = sqlite3.connect(f"{uri}?mode=ro", timeout=_PATIENCE, isolation_level=None, uri=True)
+        database.execute("PRAGMA user_version")
+    except sqlite3.OperationalError:
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        # A folder that nobody can write into is one that nobody writes into.
+        database = sqlite3.connect(f"{uri}?immutable=1", isolation_level=None, uri=True)
+    return database

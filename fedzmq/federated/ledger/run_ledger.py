@@ -1,0 +1,198 @@
+"""The ledger of a run on disk, in the run's folder: ledger.sqlite, models/ and lock.
+
+What a round made is written first: its weights, then their place in the record. That one transaction is what makes it
+count, and only after it are older weights removed. So whatever stops the process, and whenever, the last round that was
+committed is there whole. The disk is waited for beside the next round, which is committed only then: where the machine
+itself stops, that may cost one committed round, whose files their names tell to be incomplete.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from fedzmq.errors import RunChanged, RunFolderError
+from fedzmq.federated.ledger.checkpoint import Checkpoint, Opened
+from fedzmq.federated.ledger.lasting import Lasting
+from fedzmq.federated.ledger.ledger import Ledger, Term
+from fedzmq.federated.ledger.lock import RunLock
+from fedzmq.federated.ledger.randomness import snapshot
+from fedzmq.federated.ledger.record import Kept, Record
+from fedzmq.federated.ledger.tensor_files import TensorFiles
+from fedzmq.federated.ledger.terms import differences
+from fedzmq.federated.report import RoundReport
+from fedzmq.federated.whole_file import sync
+
+KEEP = 3  # states: the last one is what counts, the others are for a disk that loses what it had
+
+
+class RunLedger(Ledger):
+    """`with RunLedger("runs/mine") as ledger: Trainer(..., ledger=ledger)` begins a run, or goes on with it.
+
+    config: whatever should be noted of a new run. terms: what its outcome depends on beside what the trainer knows.
+    keep, every: the models of so many last rounds stay, and of each so many rounds one, where that is not 0.
+    force: go on although the terms differ. `say` is given a line where something is not as it was left.
+
+    Raises RunLocked while another process works on the run, and RunFolderError. A ledger is of one process, and the
+    folder not on a network's file system.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        config: Mapping[str, object] | None = None,
+        terms: Mapping[str, Term] | None = None,
+        keep: int = KEEP,
+        every: int = 0,
+        force: bool = False,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.path = Path(path).expanduser()
+        self._terms = dict(terms or {})
+        self._keep = max(1, keep)
+        self._every = every
+        self._force = force
+        self._say = say
+        self._ending = "closed"
+        self._lasting = Lasting()
+        self._is_open = False
+        try:
+            (self.path / "models").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(str(self.path), f"it cannot be made: {error.strerror or error}") from error
+        self._lock = RunLock(self.path)
+        try:
+            self._record = Record(self.path)
+            self._files = TensorFiles(self.path / "models")
+            self._prepare(config or {})
+        except BaseException:
+            self._lock.close()
+            raise
+        self._is_open = True
+
+    @property
+    def reports(self) -> list[RoundReport]:
+        """Of all rounds that count."""
+        return self._record.reports()
+
+    def take_up(self, terms: Mapping[str, Term], rounds: int) -> Checkpoint | None:
+        terms = {**terms, **self._terms}
+        changed = differences(self._record.fact("terms") or terms, terms)
+        if changed and not self._force:
+            raise RunChanged(str(self.path), changed)
+        self._record.note(terms=terms, rounds=rounds, finished=False)
+        states = self._record.states()
+        for kept in states:
+            if self._is_whole(kept):
+                if kept.round < states[0].round:
+                    self._say(f"the files of round {states[0].round} are damaged; going on from round {kept.round}")
+                    self._record.rewind(kept.round)
+                return self._checkpoint(kept)
+        if states:
+            raise RunFolderError(str(self.path), f"no model in {self.path / 'models'} is as it was written")
+        return None
+
+    def begin(self, checkpoint: Checkpoint) -> None:
+        self._commit(checkpoint, None)
+
+    def opened(self) -> Opened | None:
+        return self._record.opened()
+
+    def open(self, opened: Opened) -> None:
+        self._record.open(opened)
+
+    def commit(self, checkpoint: Checkpoint, report: RoundReport) -> None:
+        self._commit(checkpoint, report)
+
+    def finish(self) -> None:
+        """Nothing is left to do in this run."""
+        self._ending = "finished"
+
+    def fail(self, reason: str) -> None:
+        """What the record is to say of how this process ended."""
+        self._ending = reason
+
+    def close(self) -> None:
+        """Let others work on the run. Twice is fine."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        try:
+            with _explained(self.path, "the last round cannot be brought to the disk"):
+                self._lasting.wait()
+            self._record.get_up(self._ending, **({"finished": True} if self._ending == "finished" else {}))
+        finally:
+            self._record.close()
+            self._lock.close()
+
+    def __enter__(self) -> RunLedger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.fail("interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__)
+        try:
+            self.close()
+        except RunFolderError:
+            if error is None:  # else the folder is what went wrong, and was told of
+                raise
+
+    def _prepare(self, config: Mapping[str, object]) -> None:
+        try:
+            if self._record.is_new:
+                self._record.make(config=config)
+                with _explained(self.path, "its record cannot be made"):
+                    sync(self.path)
+            else:
+                self._record.check()
+            with _explained(self.path, "what was left unfinished cannot be removed"):
+                self._files.sweep()
+            self._record.sit_down(os.getpid(), platform.node())
+        except BaseException:
+            self._record.close()
+            raise
+
+    def _commit(self, checkpoint: Checkpoint, report: RoundReport | None) -> None:
+        with _explained(self.path, f"round {checkpoint.round} cannot be committed"):
+            self._lasting.wait()
+            model = self._files.write(checkpoint.model)
+            memory = self._files.write(checkpoint.memory) if checkpoint.memory else None
+        kept = Kept(
+            checkpoint.round,
+            model,
+            memory,
+            checkpoint.run,
+            dict(checkpoint.counted),
+            dict(checkpoint.asked),
+            snapshot(),
+        )
+        still_kept = self._record.commit(kept, report, self._keep, self._every)
+        with _explained(self.path, "an old model cannot be removed"):
+            self._files.keep(still_kept)
+        files = [self._files.path(name) for name in (model, memory) if name is not None]
+        self._lasting.begin([*files, self.path / "models", self._record.log])
+
+    def _is_whole(self, kept: Kept) -> bool:
+        with _explained(self.path, "its models cannot be read"):
+            return all(self._files.is_whole(name) for name in (kept.model, kept.memory) if name is not None)
+
+    def _checkpoint(self, kept: Kept) -> Checkpoint:
+        with _explained(self.path, "its models cannot be read"):
+            model = self._files.read(kept.model)
+            memory = {} if kept.memory is None else self._files.read(kept.memory)
+        return Checkpoint(kept.round, kept.run, model, memory, kept.counted, kept.asked, kept.randomness)
+
+
+@contextmanager
+def _explained(path: Path, failed: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunFolderError(str(path), f"{failed}: {error.strerror or error}") from error

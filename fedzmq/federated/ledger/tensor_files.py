@@ -1,0 +1,58 @@
+"""Weights in a folder, each file named by its sha256: whoever knows the name can tell whether it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import torch
+
+from fedzmq.federated.weights import read_weights, write_weights
+from fedzmq.federated.whole_file import WholeFile, sweep
+
+_SUFFIX = ".safetensors"
+_PIECE = 1 << 20  # bytes read at once
+
+
+class TensorFiles:
+    """Its methods raise OSError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, tensors: Mapping[str, torch.Tensor]) -> str:
+        """Gives the name under which they are kept; that they are on the disk is for `path` to be waited for."""
+        with WholeFile(self._folder) as whole:
+            name = write_weights(tensors, whole.file)
+            whole.become(name + _SUFFIX, lasting=False)
+        return name
+
+    def path(self, name: str) -> Path:
+        """Where they are."""
+        return self._folder / (name + _SUFFIX)
+
+    def is_whole(self, name: str) -> bool:
+        """The file is there, and no byte of it is another one."""
+        digest = hashlib.sha256()
+        try:
+            with self.path(name).open("rb") as file:
+                while piece := file.read(_PIECE):
+                    digest.update(piece)
+        except FileNotFoundError:
+            return False
+        return digest.hexdigest() == name
+
+    def read(self, name: str) -> dict[str, torch.Tensor]:
+        """What `write` was given."""
+        return read_weights(self.path(name))
+
+    def keep(self, names: Collection[str]) -> None:
+        """Remove all others."""
+        for path in self._folder.glob(f"*{_SUFFIX}"):
+            if path.stem not in names:
+                path.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what nobody finished; nobody may be writing."""
+        sweep(self._folder)
