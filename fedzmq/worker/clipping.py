@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fedzmq.worker.corrections import Gradients
+from fedzmq.worker.gradients import Gradients
 
 _NEAR_ZERO = 1e-6  # torch adds as much to a norm that it divides by
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-Gradients = Sequence[torch.Tensor | None]
+from fedzmq.worker.gradients import Gradients
 
 
 class Correction:

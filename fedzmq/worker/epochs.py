@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import torch
 
 from fedzmq.data.examples import Batch, Examples
-from fedzmq.plans.compiled import Step, constants
+from fedzmq.plans.compiled import Step, compile_plan, constants
+from fedzmq.plans.first_output import for_first_output
 from fedzmq.plans.plan import Plan
 from fedzmq.wire.limits import MAX_INT
 from fedzmq.wire.messages import Train
 from fedzmq.worker.clipping import Clipping
-from fedzmq.worker.corrections import Gradients
+from fedzmq.worker.gradients import Differentiation, Gradients
 from fedzmq.worker.optimizers.table import learning_rate, make_optimizer
 from fedzmq.worker.schedules import make_schedule
 
@@ -69,6 +70,7 @@ class Epochs:
             each.requires_grad_()
         fixed = constants(self.plan)
         optimizer = make_optimizer(task.optimizer, moving, task.options)
+        differentiate = Differentiation(moving)
         clip = Clipping(course.clip_value, course.clip_norm)
         per_epoch = data.steps(task.batch_size)
         most = min(per_epoch * task.epochs, course.max_steps or MAX_INT)
@@ -78,21 +80,28 @@ class Epochs:
         rates = 0.0
         next_report = time.monotonic() + task.report_every
         latest = time.monotonic() + course.max_seconds if course.max_seconds is not None else math.inf
+        # Of the last epoch alone the metrics are wanted; which it is shows only in the end where seconds are counted.
+        last = 0 if course.max_seconds is not None else (most - 1) // per_epoch if per_epoch else 0
+        step = compile_plan(for_first_output(self.plan)) if last else self.step
         for epoch, number, columns in self._batches(most):
             if self.is_cancelled():
                 raise Cancelled
             if number == 1:
                 totals, seen = [0.0] * len(self.plan.outputs), 0
+                if epoch == last:
+                    step = self.step
             rows = len(columns[-1])
-            outputs = self.step(rows, *state, *columns, *fixed)
+            outputs = step(rows, *state, *columns, *fixed)
             optimizer.rate = course.rate if schedule is None else course.rate * schedule(steps)
             if moving:
-                gradients: Gradients = torch.autograd.grad(outputs[0], moving, allow_unused=True)
+                gradients = differentiate(outputs[0])
                 if correct is not None:
                     gradients = correct(gradients)
                 optimizer.step(clip(gradients) if clip else gradients)
-            loss, *counts = [float(output.detach()) for output in outputs]
-            totals = [total + value for total, value in zip(totals, [loss * rows, *counts], strict=True)]
+            loss = outputs[0].item()
+            totals[0] += loss * rows
+            for place, output in enumerate(outputs[1:], 1):
+                totals[place] += output.item()
             steps, seen, rates = steps + 1, seen + rows, rates + optimizer.rate
             examples = max(examples, seen)
             now = time.monotonic()

@@ -26,6 +26,7 @@ class Optimizer(ABC):
 
     def __init__(self, parameters: Sequence[Tensor], options: Options) -> None:
         self._parameters = list(parameters)
+        self._all = range(len(self._parameters))
         self._options = {**self.DEFAULTS, **options}
         self.rate = 1.0
         """Of the learning rate: a schedule sets it before a step."""
@@ -33,11 +34,14 @@ class Optimizer(ABC):
     def step(self, gradients: Sequence[Tensor | None]) -> None:
         """Change the parameters by one step along these gradients."""
         # The kernels read memory from end to end, whatever the strides: an expanded gradient has less than they read.
-        dense = [None if each is None else each.contiguous() for each in gradients]
-        used = [index for index, gradient in enumerate(dense) if gradient is not None]
-        if used:
+        dense = [each.contiguous() for each in gradients if each is not None]
+        if dense:
+            if len(dense) == len(gradients):
+                used: Sequence[int] = self._all
+            else:
+                used = [index for index, gradient in enumerate(gradients) if gradient is not None]
             with torch.no_grad():
-                self._step(used, [gradient for gradient in dense if gradient is not None])
+                self._step(used, dense)
 
     @abstractmethod
     def _step(self, used: Sequence[int], gradients: list[Tensor]) -> None:
@@ -60,4 +64,4 @@ class Optimizer(ABC):
 
 def chosen(tensors: Sequence[Tensor], used: Sequence[int]) -> list[Tensor]:
     """Those with these numbers; none of what an optimizer does not keep."""
-    return [tensors[index] for index in used] if tensors else []
+    return list(tensors) if len(used) == len(tensors) else [tensors[index] for index in used] if tensors else []
