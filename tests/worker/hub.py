@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import uuid
 from collections.abc import Callable, Iterable
@@ -13,6 +12,8 @@ from fedzmq.client.client import Client
 from fedzmq.data.data import Data
 from fedzmq.transports.memory import MemoryConnection
 from fedzmq.worker.worker import Worker
+
+NEVER = 1e9  # seconds
 
 
 class Closes(Protocol):
@@ -30,7 +31,7 @@ class Meeting:
     def worker(self, name: str, data: Iterable[Data] = (), say: Callable[[str], None] = lambda line: None) -> Worker:
         """One without a thread: whoever waits for it runs it."""
         connection = MemoryConnection(self.address, name)
-        worker = Worker(connection, data=data, silence=math.inf, say=say)
+        worker = Worker(connection, data=data, silence=NEVER, say=say)
         connection.serve(lambda: worker.step(0.0))
         self._open.append(worker)
         worker.step(0.0)  # its first sign of life
@@ -38,14 +39,14 @@ class Meeting:
 
     def running_worker(self, name: str, data: Iterable[Data] = ()) -> Worker:
         """One with a thread, as in a process of its own."""
-        worker = Worker(MemoryConnection(self.address, name), data=data, silence=math.inf)
+        worker = Worker(MemoryConnection(self.address, name), data=data, silence=NEVER)
         self._threads[worker] = threading.Thread(target=worker.run)
         self._threads[worker].start()
         self._open.append(worker)
         return worker
 
     def client(self, name: str = "client") -> Client:
-        client = Client(MemoryConnection(self.address, name), silence=math.inf, tended=False)
+        client = Client(MemoryConnection(self.address, name), silence=NEVER, tended=False)
         self._open.append(client)
         return client
 
