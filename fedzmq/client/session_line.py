@@ -13,7 +13,7 @@ from fedzmq.session.packet import Lane
 from fedzmq.session.session import Peer
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.codec import encode
-from fedzmq.wire.messages import Cancel, Progress, Reply
+from fedzmq.wire.messages import Cancel, Command, Progress, Reply
 
 
 class SessionLine:
@@ -37,6 +37,11 @@ class SessionLine:
     def is_lost(self) -> bool:
         """The worker is gone, another incarnation of it is there now, or the client was closed."""
         return self._end is not None
+
+    @property
+    def received(self) -> int:
+        """Bytes that came from over there, whole messages or not."""
+        return self._endpoint.received(self.peer)
 
     def post(self, frames: list[Buffer]) -> None:
         ticket = self._endpoint.post(self.peer, frames, lend=True)
@@ -63,6 +68,13 @@ class SessionLine:
     def cancel(self, request: int) -> None:
         """Ask the worker to stop what it does for a request; it is answered all the same."""
         self._endpoint.post(self.peer, [encode([Cancel(request)])], lane=Lane.CONTROL)
+
+    def ask_at_once(self, make: Callable[[int], Command]) -> Pending:
+        """Ask beside the stream of commands, whatever the worker does; make: of the request's number."""
+        request = self.request()
+        pending = self.claim(request)
+        self._endpoint.post(self.peer, [encode([make(request)])], lane=Lane.CONTROL)
+        return pending
 
     def wait(self, request: int) -> tuple[Reply, list[Buffer]]:
         pending = self.claim(request)

@@ -28,6 +28,8 @@ from fedzmq.wire.messages import (
     Local,
     ObjectInfo,
     Progress,
+    Pull,
+    Release,
     Seed,
     TensorSpec,
     Train,
@@ -51,6 +53,7 @@ class TrainingTask:
     local: Local = field(default_factory=Local)
     control: Sequence[torch.Tensor] = ()
     course: Course = field(default_factory=Course)
+    model: str = ""
 
 
 class WorkerHandle:
@@ -154,7 +157,7 @@ class WorkerHandle:
     ) -> Pending:
         """Start training; the answer is Trained, Failed, or PlanMissing where the worker forgot the plan.
 
-        A plan travels the first time only.
+        A plan travels the first time only. What the training led to stays over there, to be pulled.
         """
         name = name_of(plan)
         if name not in self._plans:
@@ -176,12 +179,22 @@ class WorkerHandle:
                 task.local,
                 specs[len(state) :],
                 task.course,
+                task.model,
             )
 
         pending = self.line.claim(self.stream.carry(make, [*state, *task.control]))
         pending.progress = progress
         self.stream.flush()
         return pending
+
+    def pull(self, task: int, start: int, stop: int) -> Pending:
+        """Ask for bytes of what a training led to, by the number of its request; the answer is Pulled or Failed."""
+        return self.line.ask_at_once(lambda request: Pull(request, task, start, stop))
+
+    def release(self, run: str) -> None:
+        """That run is over: the worker need not keep its last result any more."""
+        self.stream.command(Release(run), None)
+        self.stream.flush()
 
     def forget_plan(self, plan: bytes) -> None:
         """Send the plan again with the next training: the worker says that it does not have it."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import torch
 
 from fedzmq.client.worker_handle import TrainingTask, WorkerHandle
+from fedzmq.errors import FedzmqError
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.seeds import derive
 from fedzmq.federated.shared_model import SharedModel
@@ -34,11 +36,15 @@ class Assigner:
         self._strategy = strategy
         self._hear = hear
         self.run = run or os.urandom(8).hex()
+        self._asked: dict[str, WorkerHandle] = {}
         self.counted: dict[str, int] = {}
         """The last round in which the answer of a worker counted: from there it goes on with what it kept."""
 
-    def assign(self, handle: WorkerHandle, number: int, state: Sequence[torch.Tensor]) -> Assignment:
-        """Have a worker train the state in this round, of which its random numbers follow. Raises a FedzmqError."""
+    def assign(self, handle: WorkerHandle, number: int, state: Sequence[torch.Tensor], model: str = "") -> Assignment:
+        """Have a worker train the state in this round, of which its random numbers follow. Raises a FedzmqError.
+
+        model: the digest of the state, by which a worker that did the very same before finds it again.
+        """
         job, asked = self._job, self._strategy.ask(handle.name)
         local = Local(
             float(asked.proximal),
@@ -59,5 +65,13 @@ class Assigner:
             local=local,
             control=asked.control,
             course=job.course(number),
+            model=model,
         )
+        self._asked[handle.name] = handle
         return Assignment(handle, self._shared.form, state, task, self._hear)
+
+    def release(self) -> None:
+        """The run is over: no worker need keep what it has trained."""
+        for handle in self._asked.values():
+            with suppress(FedzmqError):  # it is gone, and so is what it kept
+                handle.release(self.run)

@@ -1,4 +1,4 @@
-"""One worker's training for one version of the model: from the request to an update that can be used."""
+"""One worker's training for one version of the model: from the request to its result, which stays over there."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import torch
 from fedzmq.client.pending import Pending
 from fedzmq.client.worker_handle import TrainingTask, WorkerHandle
 from fedzmq.errors import ProtocolError, RemoteError
+from fedzmq.federated.acceptance import check_answer
 from fedzmq.federated.report import Answer
-from fedzmq.federated.update import Update, check_update
-from fedzmq.tensors.buffers import restore_all
 from fedzmq.wire.messages import Failed, PlanMissing, Progress, Trained
 
 
@@ -55,9 +54,9 @@ class Assignment:
         """Something came, or nothing will."""
         return self._pending.done
 
-    def take(self) -> tuple[Answer, Update] | None:
-        """What came, once it is done; None where the worker asked for the plan, and the training began once more."""
-        reply, buffers = self._pending.result()
+    def take(self) -> Answer | None:
+        """What it says of its training, once it is done; None where it asked for the plan, and began once more."""
+        reply, _ = self._pending.result()
         if isinstance(reply, PlanMissing):
             if self._is_sent_again:
                 raise ProtocolError("it says that it has no plan, and was given it twice")
@@ -70,12 +69,13 @@ class Assignment:
             raise RemoteError(self.handle.name, failure.operation, failure.error, failure.message)
         if not isinstance(reply, Trained):
             raise ProtocolError(f"it answered a training with {type(reply).__name__}")
-        state = restore_all(reply.state, buffers)
-        update = Update(state, reply.examples, reply.steps, reply.loss, reply.metrics)
-        names = [self._form.names[place] for place in self._form.places]
-        check_update(update, names, [self._state[place] for place in self._form.places])
         answer = Answer(self.handle.name, reply.examples, reply.loss, reply.seconds, reply.steps, reply.metrics)
-        return answer, update
+        check_answer(answer)
+        return answer
+
+    def pull(self, start: int, stop: int) -> Pending:
+        """Ask for bytes of the tensors that it trained and that travel back, in a row."""
+        return self.handle.pull(self._pending.request, start, stop)
 
     def cancel(self) -> None:
         """Nobody will take the answer: it is dropped when it comes."""

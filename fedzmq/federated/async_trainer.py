@@ -9,14 +9,13 @@ import torch
 
 from fedzmq.client.client import Client
 from fedzmq.errors import FedzmqError, UsageError
-from fedzmq.federated.aggregator import Aggregator
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
+from fedzmq.federated.buffer import Buffer
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.evaluation import Score
 from fedzmq.federated.ledger.ledger import Ledger
 from fedzmq.federated.meter import Meter
-from fedzmq.federated.precision import wide
 from fedzmq.federated.report import Absence, Answer, RoundReport
 from fedzmq.federated.round import LOOK
 from fedzmq.federated.shared_model import SharedModel
@@ -24,7 +23,6 @@ from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.trainer import Evaluate, Hear
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federated.training_state import TrainingState
-from fedzmq.federated.update import Update
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +87,7 @@ class AsyncTrainer:
                 report = self._step(number)
                 self._kept.commit(number, report)
                 yield report
+            self._assigner.release()
         finally:
             for running in self._running.values():
                 running.assignment.cancel()
@@ -97,34 +96,33 @@ class AsyncTrainer:
     def _step(self, number: int) -> RoundReport:
         meter = Meter(self._client.endpoint)
         state = [tensor.detach().clone() for tensor in self._shared.state]
-        places = [f"{place:09}" for place in range(self._strategy.buffer)]
-        aggregator = Aggregator(places, lambda update: 1.0)
         answered: list[Answer] = []
         absent: dict[str, Absence] = {}
         self._failed.clear()
-        while len(answered) < len(places):
-            self._engage(number - 1, state)
-            done = [name for name, running in sorted(self._running.items()) if running.assignment.done]
-            for name in done[: len(places) - len(answered)]:
-                running = self._running[name]
-                try:
-                    taken = running.assignment.take()
-                except FedzmqError as error:
-                    self._without(running, error)
-                    absent[name] = Absence(name, str(error))
-                    continue
-                if taken is None:
-                    continue
-                answer, update = taken
-                staleness = number - 1 - running.steps
-                aggregator.add(places[len(answered)], self._moved(state, running, update, staleness))
-                answered.append(replace(answer, metrics={**answer.metrics, "staleness": float(staleness)}))
-                self._assigner.counted[name] = running.number
-                del self._running[name]
-            if not done:
-                waiting = [running.assignment for running in self._running.values()]
-                self._client.wait_until(lambda: any(each.done for each in waiting), LOOK)  # noqa: B023
-        self._shared.step(aggregator)
+        with Buffer(self._client, self._shared.shared, self._strategy) as buffer:
+            while len(answered) < self._strategy.buffer:
+                self._engage(number - 1, state)
+                done = [name for name, running in sorted(self._running.items()) if running.assignment.done]
+                for name in done[: self._strategy.buffer - len(answered)]:
+                    running = self._running[name]
+                    staleness = number - 1 - running.steps
+                    try:
+                        answer = running.assignment.take()
+                        if answer is None:
+                            continue
+                        sent = [running.state[place] for place in self._shared.form.places]
+                        buffer.add(running.assignment, sent, staleness)
+                    except FedzmqError as error:
+                        self._without(running, error)
+                        absent[name] = Absence(name, str(error))
+                        continue
+                    answered.append(replace(answer, metrics={**answer.metrics, "staleness": float(staleness)}))
+                    self._assigner.counted[name] = running.number
+                    del self._running[name]
+                if not done:
+                    waiting = [running.assignment for running in self._running.values()]
+                    self._client.wait_until(lambda: any(each.done for each in waiting), LOOK)  # noqa: B023
+            self._shared.step(buffer)
         score = self._evaluate(self._model) if self._evaluate is not None else Score(float("nan"), None)
         return meter.report(number, score, answered, absent)
 
@@ -149,11 +147,3 @@ class AsyncTrainer:
         if not running.assignment.handle.is_lost:
             self._failed[name] = error
         self._say(f"the training goes on without {name}: {error}")
-
-    def _moved(self, state: Sequence[torch.Tensor], running: _Running, update: Update, staleness: int) -> Update:
-        """Where this answer alone would move the model."""
-        moved = []
-        for place, new in zip(self._shared.form.places, update.state, strict=True):
-            now, sent, answer = (each.to(wide(each.dtype)) for each in (state[place], running.state[place], new))
-            moved.append(self._strategy.moved(now, sent, answer, staleness))
-        return replace(update, state=moved)

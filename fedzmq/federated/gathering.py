@@ -1,14 +1,17 @@
-"""All updates of a round beside each other: what a strategy that compares workers combines, in place of a sum."""
+"""All updates of a round beside each other: what a strategy that compares workers combines, in place of a sum.
+
+Updates are in the order of the workers' names, whoever answers first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
 from fedzmq.federated.precision import wide
+from fedzmq.federated.report import Answer
 from fedzmq.federated.spool import Spool
-from fedzmq.federated.update import Update
 
 PIECE = 1 << 20  # elements of all updates together that are in memory at once
 FARTHEST = 1e150  # a squared distance; sums of such are still numbers
@@ -20,65 +23,97 @@ Merge = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From updates (k, elements) and their weights (k,), all above 0, to one row (elements,)."""
 
 
-class Gathering:
-    """Spools the updates of `workers`, weighs them by `trust` (None: all the same) and merges them piece by piece.
+class Merging:
+    """A `Collector` that merges every piece as soon as all have sent it. All updates weigh the same."""
 
-    Updates are in the order of the workers' names, whoever answers first. Distances are taken over all that is
-    floating-point, in float64.
-    """
-
-    def __init__(self, workers: Iterable[str], merge: Merge, trust: Trust | None = None) -> None:
+    def __init__(self, answers: Iterable[Answer], merge: Merge) -> None:
+        self._order = _order(answers)
         self._merge = merge
-        self._trust = trust
-        self._spool = Spool()
-        self._arrived: list[str] = []
-        self._weights: torch.Tensor | None = None
+        self._weights = torch.ones(len(self._order), dtype=torch.float64)
+        self._merged: list[torch.Tensor] = []
+        self._rows: dict[tuple[int, int], torch.Tensor] = {}  # of what did not yet come from all
 
-    def add(self, worker: str, update: Update) -> None:
-        """Write an update to disk."""
-        self._spool.add(update.state)
-        self._arrived.append(worker)
+    def open(self, state: Sequence[torch.Tensor]) -> None:
+        self._merged = [torch.zeros(each.shape, dtype=wide(each.dtype)) for each in state]
 
-    def skip(self, worker: str) -> None:
-        """There is no update of this worker."""
+    def fold(self, worker: str, place: int, start: int, values: torch.Tensor) -> None:
+        merged, number = self._merged[place], self._order[worker]
+        if number == 0:
+            self._rows[place, start] = torch.empty(len(self._order), len(values), dtype=merged.dtype)
+        self._rows[place, start][number] = values
+        if number == len(self._order) - 1:
+            rows = self._rows.pop((place, start))
+            merged.view(-1)[start : start + len(values)] = self._merge(rows, self._weights)
 
     def combined(self, place: int) -> torch.Tensor:
-        """The merged tensor at this place of the state, in float64. Raises ValueError where nothing was added."""
-        if not self._arrived:
-            raise ValueError("no update was added")
-        if self._weights is None:
-            equal = torch.ones(len(self._arrived), dtype=torch.float64)
-            self._weights = equal if self._trust is None else self._trust(self._apart())
-        trusted = self._weights.nonzero().flatten()
-        weights = self._weights[trusted]
-        shape, dtype = self._spool.shapes[place], wide(self._spool.dtype(place))
-        result = torch.empty(shape.numel(), dtype=dtype)
-        for start, stop in self._pieces(shape.numel()):
-            result[start:stop] = self._merge(self._rows(place, start, stop)[trusted], weights)
-        return result.reshape(shape)
+        return self._merged[place]
 
     def close(self) -> None:
-        """The updates can go."""
-        self._spool.close()
+        self._merged, self._rows = [], {}
+
+
+class Gathering:
+    """A `Collector` that spools updates, weighs them by `trust` and merges those it trusts, piece by piece.
+
+    Distances are taken over all that is floating-point, in float64.
+    """
+
+    def __init__(self, answers: Iterable[Answer], merge: Merge, trust: Trust) -> None:
+        self._order = _order(answers)
+        self._merge = merge
+        self._trust = trust
+        self._state: Sequence[torch.Tensor] = ()
+        self._spool: Spool | None = None
+        self._weights: torch.Tensor | None = None
+
+    def open(self, state: Sequence[torch.Tensor]) -> None:
+        self.close()
+        self._state = state
+        self._spool = Spool(state, len(self._order))
+        self._weights = None
+
+    def fold(self, worker: str, place: int, start: int, values: torch.Tensor) -> None:
+        self._opened.write(self._order[worker], place, start, values)
+
+    def combined(self, place: int) -> torch.Tensor:
+        if self._weights is None:
+            self._weights = self._trust(self._apart())
+        trusted = self._weights.nonzero().flatten()
+        weights = self._weights[trusted]
+        like = self._state[place]
+        result = torch.empty(like.numel(), dtype=wide(like.dtype))
+        for start, stop in self._pieces(like.numel()):
+            rows = self._opened.read(place, start, stop)[trusted]
+            result[start:stop] = self._merge(rows.to(result.dtype), weights)
+        return result.reshape(like.shape)
+
+    def close(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+
+    @property
+    def _opened(self) -> Spool:
+        if self._spool is None:
+            raise ValueError("nothing is gathered before it was opened")
+        return self._spool
 
     def _apart(self) -> torch.Tensor:
         """Squared distances between all pairs."""
-        count = len(self._arrived)
+        count = len(self._order)
         squares = torch.zeros(count, count, dtype=torch.float64)
-        for place, shape in enumerate(self._spool.shapes):
-            if not self._spool.dtype(place).is_floating_point:
+        for place, like in enumerate(self._state):
+            if not like.is_floating_point():
                 continue
-            for start, stop in self._pieces(shape.numel()):
-                rows = self._rows(place, start, stop)
+            for start, stop in self._pieces(like.numel()):
+                rows = self._opened.read(place, start, stop).to(torch.float64)
                 for one in range(count):
                     squares[one] += (rows - rows[one]).square().sum(1)
         return squares.nan_to_num(nan=FARTHEST).clamp(max=FARTHEST)
 
-    def _rows(self, place: int, start: int, stop: int) -> torch.Tensor:
-        rows = self._spool.piece(place, start, stop)
-        order = sorted(range(len(self._arrived)), key=lambda index: self._arrived[index])
-        return rows[order].to(wide(rows.dtype))
-
-    def _pieces(self, elements: int) -> Iterable[tuple[int, int]]:
-        size = max(1, PIECE // len(self._arrived))
+    def _pieces(self, elements: int) -> Iterator[tuple[int, int]]:
+        size = max(1, PIECE // len(self._order))
         return ((start, min(start + size, elements)) for start in range(0, elements, size))
+
+
+def _order(answers: Iterable[Answer]) -> dict[str, int]:
+    return {worker: number for number, worker in enumerate(sorted(each.worker for each in answers))}

@@ -10,10 +10,14 @@ def wide(dtype: torch.dtype) -> torch.dtype:
     return torch.complex128 if dtype.is_complex else torch.float64
 
 
-def narrowed(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Integers are rounded, so that a counter stays one, and a boolean goes with the majority."""
-    if dtype is torch.bool:
-        return tensor > 0.5
-    if not dtype.is_floating_point and not dtype.is_complex:
-        return tensor.round().to(dtype)
-    return tensor.to(dtype)
+def narrow_into(tensor: torch.Tensor, values: torch.Tensor) -> None:
+    """Write wide values, which may be changed on the way, to a tensor of a model, and take no memory for it.
+
+    Integers are rounded, so that a counter stays one, and a boolean goes with the majority.
+    """
+    if tensor.dtype is torch.bool:
+        torch.gt(values, 0.5, out=tensor)
+    elif tensor.is_floating_point() or tensor.is_complex():
+        tensor.copy_(values)
+    else:
+        tensor.copy_(values.round_())

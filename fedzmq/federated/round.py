@@ -1,18 +1,20 @@
-"""A round that runs: who is waited for, what came, and when it is over."""
+"""A round that runs: who is waited for, what came, when it is over, and what the answers make together."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import torch
 
 from fedzmq.client.client import Client
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import FedzmqError
 from fedzmq.federated.assignment import Assignment
+from fedzmq.federated.collection import Collection, Unusable
 from fedzmq.federated.report import Absence, Answer
-from fedzmq.federated.update import Update
 
 if TYPE_CHECKING:
     from fedzmq.federated.strategies.strategy import Collector
@@ -32,7 +34,7 @@ class Ending:
 
 
 class Round:
-    """Asks the workers of `handles` by `assign`, and collects what they answer once `accept` has passed it.
+    """Asks the workers of `handles` by `assign`, and has `accept` pass what they answer.
 
     `say` is given a line for each that the round goes on without.
     """
@@ -42,9 +44,8 @@ class Round:
         number: int,
         handles: Mapping[str, WorkerHandle],
         ending: Ending,
-        collector: Collector,
         assign: Callable[[WorkerHandle], Assignment],
-        accept: Callable[[Update], None],
+        accept: Callable[[Answer], None],
         say: Callable[[str], None],
     ) -> None:
         self.number = number
@@ -54,8 +55,8 @@ class Round:
         self._accept = accept
         self._say = say
         self._waiting: dict[str, Assignment] = {}
-        self.collector = collector
-        self.answered: list[Answer] = []
+        self._done: dict[str, Assignment] = {}
+        self.answered: dict[str, Answer] = {}
         self.failed: dict[str, FedzmqError] = {}
         self.late: dict[str, Assignment] = {}
         self.absent: dict[str, Absence] = {}
@@ -75,6 +76,31 @@ class Round:
             for assignment in self._waiting.values():
                 assignment.cancel()
             raise
+
+    def collect(
+        self,
+        client: Client,
+        shared: Mapping[str, torch.Tensor],
+        make: Callable[[Sequence[Answer]], Collector],
+    ) -> Collector | None:
+        """Pull what was trained into what `make` gives for the answers; None where too few of them can be used.
+
+        Once one turns out to be of no use, all begins again without it.
+        """
+        while len(self.answered) >= self._ending.quorum:
+            collector = make([self.answered[name] for name in sorted(self.answered)])
+            try:
+                Collection(client, shared, self._done).into(collector)
+            except Unusable as unusable:
+                collector.close()
+                del self._done[unusable.worker], self.answered[unusable.worker]
+                self._fail(unusable.worker, unusable.error)
+            except BaseException:
+                collector.close()
+                raise
+            else:
+                return collector
+        return None
 
     def is_lost(self, name: str) -> bool:
         return self._handles[name].is_lost
@@ -110,16 +136,15 @@ class Round:
     def _take(self, name: str) -> None:
         assignment = self._waiting[name]
         try:
-            taken = assignment.take()
-            if taken is None:
+            answer = assignment.take()
+            if answer is None:
                 return
-            answer, update = taken
-            self._accept(update)
+            self._accept(answer)
         except FedzmqError as error:
             self._fail(name, error)
         else:
-            self.collector.add(name, update)
-            self.answered.append(answer)
+            self._done[name] = assignment
+            self.answered[name] = answer
         del self._waiting[name]
 
     def _fail(self, name: str, error: FedzmqError) -> None:
@@ -136,6 +161,5 @@ class Round:
             )
 
     def _without(self, absence: Absence) -> None:
-        self.collector.skip(absence.worker)
         self.absent[absence.worker] = absence
         self._say(f"round {self.number} goes on without {absence.worker}: {absence.reason}")

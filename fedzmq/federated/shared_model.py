@@ -8,14 +8,15 @@ import torch
 
 from fedzmq.errors import ModelError, UsageError
 from fedzmq.federated.assignment import Form
-from fedzmq.federated.precision import narrowed
-from fedzmq.federated.strategies.strategy import Collector, Opening, Strategy
+from fedzmq.federated.precision import narrow_into
+from fedzmq.federated.strategies.strategy import Gives, Opening, Strategy
 
 
 class SharedModel:
     """`state` is the model's own parameters and buffers, in the plan's order: whoever holds the model sees each step.
 
-    Raises UsageError where a strategy keeps something on the workers that the model does not have.
+    `shared` is those that travel back, by name. Raises UsageError where a strategy keeps something on the workers that
+    the model does not have.
     """
 
     def __init__(self, model: torch.nn.Module, plan: bytes, strategy: Strategy) -> None:
@@ -29,13 +30,13 @@ class SharedModel:
         names = list(named)
         places = [place for place, name in enumerate(names) if name not in self.personal]
         self.form = Form(plan, names, places)
-        self._shared = {names[place]: self.state[place].detach() for place in places}
-        self._trained = tuple(name for name in self._shared if name in parameters and parameters[name].requires_grad)
+        self.shared = {names[place]: self.state[place].detach() for place in places}
+        self._trained = tuple(name for name in self.shared if name in parameters and parameters[name].requires_grad)
         self._strategy = strategy
 
     def opening(self, number: int, workers: Sequence[str], population: int) -> Opening:
         """What a strategy is told of a round that begins."""
-        return Opening(number, tuple(workers), population, self._shared, self._trained)
+        return Opening(number, tuple(workers), population, self.shared, self._trained)
 
     @property
     def named(self) -> dict[str, torch.Tensor]:
@@ -52,11 +53,13 @@ class SharedModel:
             tensor.copy_(values[name])
 
     @torch.no_grad()
-    def step(self, collector: Collector) -> None:
+    def step(self, updates: Gives) -> None:
         """Take the strategy's step, in all tensors or, where it raises, in none."""
-        new = [
-            narrowed(self._strategy.step(name, old, collector.combined(place)), old.dtype)
-            for place, (name, old) in enumerate(self._shared.items())
-        ]
-        for old, value in zip(self._shared.values(), new, strict=True):
-            old.copy_(value)
+        new: list[torch.Tensor] = []
+        for place, (name, old) in enumerate(self.shared.items()):
+            combined = updates.combined(place)
+            value = self._strategy.step(name, old, combined)
+            # In the memory of what was combined: there is no room for a second model of that precision.
+            new.append(combined if value is combined else combined.copy_(value))
+        for old, value in zip(self.shared.values(), new, strict=True):
+            narrow_into(old, value)

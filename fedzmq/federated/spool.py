@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import mmap
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from typing import BinaryIO, cast
 
 import torch
 
@@ -13,57 +12,48 @@ from fedzmq.tensors.buffers import export
 
 
 class Spool:
-    """Open from the beginning; close it, or use it in a `with`. Its files have no names: a killed process leaves none.
+    """Room for so many updates that have the form of `state`. Open from the beginning; close it, or use it in a `with`.
 
-    All states must be alike in shapes and dtypes.
+    Its file has no name: a killed process leaves none.
     """
 
-    def __init__(self) -> None:
-        self._files = ExitStack()
-        self._maps: list[mmap.mmap | bytes] = []
-        self._starts: list[int] = []
-        self._dtypes: list[torch.dtype] = []
-        self.shapes: list[torch.Size] = []
+    def __init__(self, state: Sequence[torch.Tensor], updates: int) -> None:
+        self._updates = updates
+        self._dtypes = [each.dtype for each in state]
+        self._begins = []
+        self._stride = 0
+        for each in state:
+            self._begins.append(self._stride)
+            self._stride += each.nbytes
+        # Unbuffered, and read in place of being mapped: what was read once is not memory of this process any more.
+        self._file = cast(BinaryIO, tempfile.TemporaryFile(prefix="fedzmq-updates-", buffering=0))  # noqa: SIM115 - `close` does
 
-    def __len__(self) -> int:
-        return len(self._maps)
+    def write(self, update: int, place: int, start: int, values: torch.Tensor) -> None:
+        """From that element on, of the tensor at that place, flattened."""
+        self._file.seek(self._offset(update, place, start))
+        left = export(values)[2]
+        while left:
+            left = left[self._file.write(left) :]
 
-    def add(self, state: Sequence[torch.Tensor]) -> None:
-        """Write one more state."""
-        file = self._files.enter_context(tempfile.TemporaryFile(prefix="fedzmq-update-"))  # noqa: SIM115 - the stack closes it
-        starts = []
-        for tensor in state:
-            starts.append(file.tell())
-            file.write(export(tensor)[2])
-            file.write(bytes(-file.tell() % 16))  # so that every tensor begins where any dtype may
-        file.flush()
-        if not self._maps:
-            self._starts, self._dtypes = starts, [tensor.dtype for tensor in state]
-            self.shapes = [tensor.shape for tensor in state]
-        if not file.tell():
-            self._maps.append(b"")
-            return
-        # A private copy: torch would warn of memory that it may not write to. Nothing writes to it.
-        self._maps.append(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-
-    def dtype(self, place: int) -> torch.dtype:
-        return self._dtypes[place]
-
-    def piece(self, place: int, start: int, stop: int) -> torch.Tensor:
-        """These elements of the tensor at that place, flattened, of every state in the order in which they came."""
-        dtype = self._dtypes[place]
-        offset = self._starts[place] + start * dtype.itemsize
-        return torch.stack(
-            [torch.frombuffer(each, dtype=dtype, count=stop - start, offset=offset) for each in self._maps]
-        )
+    def read(self, place: int, start: int, stop: int) -> torch.Tensor:
+        """These elements of every update, (updates, elements). What was not written is 0."""
+        rows = torch.zeros(self._updates, stop - start, dtype=self._dtypes[place])
+        for update, row in enumerate(rows):
+            self._file.seek(self._offset(update, place, start))
+            left = memoryview(row.view(torch.uint8).numpy()) if len(row) else memoryview(b"")
+            while left and (count := self._file.readinto(left)):  # type: ignore[attr-defined]  # a raw file's
+                left = left[count:]
+        return rows
 
     def close(self) -> None:
         """What was spooled is gone; twice is fine."""
-        self._maps.clear()
-        self._files.close()
+        self._file.close()
 
     def __enter__(self) -> Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _offset(self, update: int, place: int, start: int) -> int:
+        return update * self._stride + self._begins[place] + start * self._dtypes[place].itemsize

@@ -24,6 +24,7 @@ from fedzmq.federated.strategies.fedavg import FedAvg
 from fedzmq.federated.strategies.strategy import Strategy
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federated.training_state import TrainingState
+from fedzmq.tensors.row import digest_of
 from fedzmq.wire.messages import Progress
 
 GRACE = 0.5  # seconds that those who were late in the last round have to stop, before the next one begins without them
@@ -85,6 +86,7 @@ class Trainer:
             report = self._round(number)
             self._kept.commit(number, report)
             yield report
+        self._assigner.release()
 
     @property
     def _needed(self) -> int:
@@ -97,23 +99,23 @@ class Trainer:
             present = self._free()
             meter = Meter(self._client.endpoint)
             running = self._open(number, present)
-            try:
-                running.run(self._client)
-                self._late |= running.late
-                self._are_stopping = bool(running.late)
-                absent |= running.absent
-                if len(running.answered) >= self._needed:
-                    self._shared.step(running.collector)
-                    break
-            finally:
-                running.collector.close()
+            running.run(self._client)
+            self._late |= running.late
+            self._are_stopping = bool(running.late)
+            collector = running.collect(self._client, self._shared.shared, self._strategy.collect)
+            absent |= running.absent
+            if collector is not None:
+                break
             self._give_up_on(running)
-        self._assigner.counted |= {answer.worker: number for answer in running.answered}
+        try:
+            self._shared.step(collector)
+        finally:
+            collector.close()
+        self._assigner.counted |= dict.fromkeys(running.answered, number)
         score = self._evaluate(self._model) if self._evaluate is not None else Score(float("nan"), None)
-        answered = sorted(running.answered, key=lambda answer: answer.worker)
-        for answer in answered:
-            absent.pop(answer.worker, None)
-        return meter.report(number, score, answered, absent)
+        for name in running.answered:
+            absent.pop(name, None)
+        return meter.report(number, score, (answer for _, answer in sorted(running.answered.items())), absent)
 
     def _open(self, number: int, present: Mapping[str, WorkerHandle]) -> Round:
         opened = self._kept.open(number, present, self._choose)
@@ -121,12 +123,12 @@ class Trainer:
         wanted = self._job.wanted(population, self._needed)
         asked = self._job.asked(population, self._needed)
         self._strategy.begin(self._shared.opening(number, names, population))
+        model = digest_of(self._shared.state)
         return Round(
             number,
             {name: present[name] for name in names},
             Ending(wanted if asked > wanted else len(names), self._needed, self._job.deadline),
-            self._strategy.collect(names),
-            lambda handle: self._assigner.assign(handle, number, self._shared.state),
+            lambda handle: self._assigner.assign(handle, number, self._shared.state, model),
             self._strategy.accept,
             self._say,
         )
@@ -165,7 +167,7 @@ class Trainer:
 
     def _give_up_on(self, running: Round) -> None:
         """Too few answered: wait for others where all who failed are lost, and stop where not, for they would again."""
-        number, answered = running.number, tuple(sorted(answer.worker for answer in running.answered))
+        number, answered = running.number, tuple(sorted(running.answered))
         for name, error in sorted(running.failed.items()):
             if running.is_lost(name):
                 continue

@@ -160,6 +160,11 @@ class Endpoint:
         """The session with this peer goes on."""
         return (peer, Lane.COMMANDS) in self._sessions
 
+    def received(self, peer: Peer) -> int:
+        """Bytes that came from a peer on the command lane, of whole messages or not; 0 where the session ended."""
+        session = self._sessions.get((peer, Lane.COMMANDS))
+        return 0 if session is None else session.received
+
     def take(self) -> Arrival | None:
         """The next message of the command lane that is here."""
         if not self._arrived:

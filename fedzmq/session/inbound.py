@@ -63,6 +63,11 @@ class Inbound:
         return self._limit
 
     @property
+    def received(self) -> int:
+        """Bytes that came, of whole messages or not."""
+        return self._received
+
+    @property
     def ready(self) -> int:
         """Messages that are complete and wait to be taken."""
         return len(self._ready)

@@ -59,6 +59,11 @@ class Session:
         """Messages that can be taken."""
         return self._inbound.ready
 
+    @property
+    def received(self) -> int:
+        """Bytes that came, of whole messages or not."""
+        return self._inbound.received
+
     def submit(self, frames: Sequence[Buffer], *, donate: bool, lend: bool = False) -> Ticket:
         """Queue one message; see `Outbound.submit`."""
         return self._outbound.submit(frames, donate=donate, lend=lend)

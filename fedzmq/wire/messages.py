@@ -256,7 +256,8 @@ class Train:
 
     `plan` is the plan's hash, `state` its parameters and then its buffers in the plan's order, `report_every` the
     least time between two Progress. `control` is the global control variate of every parameter that is trained and not
-    personal, or is empty: see `fedzmq.worker.corrections`.
+    personal, or is empty: see `fedzmq.worker.corrections`. `model` names the state: the sha256 of its bytes in that
+    order. With it, and a run in `local`, a worker that has done the very same finds its result again.
     """
 
     request: Id
@@ -272,6 +273,7 @@ class Train:
     local: Local = field(default_factory=Local)
     control: Tensors = ()
     course: Course = field(default_factory=Course)
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +281,26 @@ class Cancel:
     """Stop a request that still runs; it is answered by Failed."""
 
     request: Id
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Ask for a piece of what a Train of this client led to; answered by Pulled or Failed, while others train.
+
+    start, stop: bytes of its tensors in a row, those that travel, in the plan's order; no element is split.
+    """
+
+    request: Id
+    task: Id
+    start: Count
+    stop: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A run is over: the result that the worker keeps of it can go."""
+
+    run: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,19 +497,26 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The answer to Train: the new state in the plan's order, without what is personal, the mean loss over the last
-    epoch, and how many steps were done.
+    """The answer to Train: the mean loss over the last epoch, and how many steps were done.
 
-    `examples` counts those that the model was trained on: a training that a limit ended may not have come to all.
+    `examples` counts those that the model was trained on: a training that a limit ended may not have come to all. The
+    new state stays where it is, to be pulled: in the plan's order, without what is personal.
     """
 
     request: Id
-    state: Tensors
     examples: Count
     loss: float
     seconds: Seconds
     metrics: dict[str, float]
     steps: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """The answer to Pull: what lies in that range of each tensor that it touches, flattened."""
+
+    request: Id
+    parts: Tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -537,6 +566,8 @@ Command: TypeAlias = (
     | DefinePlan
     | Train
     | Cancel
+    | Pull
+    | Release
     | PutPlan
     | RunPlan
     | SharePlan
@@ -553,7 +584,17 @@ Command: TypeAlias = (
     | Undelivered
 )
 Reply: TypeAlias = (
-    Value | Described | Synced | Failed | DataDescribed | PlanMissing | Progress | Trained | PlanFetched | Found
+    Value
+    | Described
+    | Synced
+    | Failed
+    | DataDescribed
+    | PlanMissing
+    | Progress
+    | Trained
+    | PlanFetched
+    | Pulled
+    | Found
 )
 Message: TypeAlias = Command | Reply
 
@@ -578,6 +619,8 @@ TAGS: dict[int, type] = {
     18: RunPlan,
     19: SharePlan,
     20: FetchPlan,
+    21: Pull,
+    22: Release,
     32: Value,
     33: Described,
     34: Synced,
@@ -587,6 +630,7 @@ TAGS: dict[int, type] = {
     38: Progress,
     39: Trained,
     40: PlanFetched,
+    41: Pulled,
     64: Hand,
     65: Claim,
     66: Lost,

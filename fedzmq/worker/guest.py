@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -28,6 +29,9 @@ from fedzmq.wire.messages import (
     ListObjects,
     PlanMissing,
     Progress,
+    Pull,
+    Pulled,
+    Release,
     Reply,
     Search,
     Share,
@@ -41,6 +45,7 @@ from fedzmq.worker.failure import failure_of
 from fedzmq.worker.labels import Commons, Labels
 from fedzmq.worker.memory import Memory, RunName
 from fedzmq.worker.plan_shelf import PlanShelf
+from fedzmq.worker.results import Identity, Result, Results
 from fedzmq.worker.store import Store
 from fedzmq.worker.training import train
 from fedzmq.worker.transfers import Transfers
@@ -49,7 +54,10 @@ Post = Callable[[Reply, Sequence[Buffer]], None]
 
 
 class Guest:
-    """Runs the records of one client, in their order. `post` sends it a reply while a task still runs."""
+    """Runs the records of one client, in their order. `post` sends it a reply while a task still runs.
+
+    `owner` tells this client from all others that the worker ever had, and is its name where none is given.
+    """
 
     def __init__(
         self,
@@ -57,14 +65,18 @@ class Guest:
         plans: PlanShelf,
         post: Post,
         memory: Memory | None = None,
+        results: Results | None = None,
         *,
         client: str = "client",
+        owner: Hashable = None,
         exchange: Exchange | None = None,
         commons: Commons | None = None,
     ) -> None:
         self._data = data
         self._plans = plans
         self._memory = memory or Memory()
+        self._results = Results() if results is None else results
+        self._owner = client if owner is None else owner
         self._post = post
         self._cancelled: set[int] = set()
         self._finished = 0  # the last task that is over; a client numbers its requests upwards
@@ -79,6 +91,7 @@ class Guest:
                 DescribeData: self._describe,
                 DefinePlan: self._define,
                 Train: self._train,
+                Release: _silent(lambda message: self._results.release(message.run)),
                 Hand: _silent(self._transfers.hand),
                 Claim: _silent(self._transfers.claim),
                 Label: _silent(self._labels.label),
@@ -135,9 +148,18 @@ class Guest:
         if request > self._finished:
             self._cancelled.add(request)
 
+    def pull(self, message: Pull) -> Answer:
+        """A piece of what a task led to; may come from any thread. The memory that it gives is never written to."""
+        try:
+            parts, buffers = export_all(self._results.pull((self._owner, message.task), message.start, message.stop))
+        except Exception as error:
+            return Answer(Failed(message.request, failure_of(error, 0, "pull")), [])
+        return Answer(Pulled(message.request, parts), buffers)
+
     def leave(self) -> None:
         """The client is gone: whatever runs for it stops, and its plans are no longer shared."""
         self._is_gone = True
+        self._results.leave(self._owner)
         self._store.plans.clear()
         self._labels.leave()
 
@@ -163,25 +185,28 @@ class Guest:
             return [Answer(PlanMissing(message.request, message.plan), [])]
         began = time.monotonic()
         data = self._choose(message.dataset)
-        run = RunName(message.local.run, message.plan, message.dataset)
+        task, run = (self._owner, message.request), RunName(message.local.run, message.plan, message.dataset)
+        control = restore_all(message.control, buffers)
+        identity = Identity.of(message, control)
+        done = self._results.begin(task, run, identity)
+        if done is not None:
+            return [Answer(replace(done, request=message.request), [])]
         outcome = train(
             message,
             *found,
             restore_all(message.state, buffers),
             data,
-            control=restore_all(message.control, buffers),
+            control=control,
             kept=self._memory.recall(run, message.local.basis),
             report=lambda *progress: self._post(Progress(message.request, *progress), ()),
             is_cancelled=lambda: self._is_gone or message.request in self._cancelled,
         )
         if outcome.kept:
             self._memory.keep(run, message.local.round, outcome.kept)
-        state, exported = export_all(outcome.state)
         seconds = time.monotonic() - began
-        trained = Trained(
-            message.request, state, outcome.examples, outcome.loss, seconds, outcome.metrics, outcome.steps
-        )
-        return [Answer(trained, exported)]
+        trained = Trained(message.request, outcome.examples, outcome.loss, seconds, outcome.metrics, outcome.steps)
+        self._results.keep(task, run, Result(trained, outcome.state, identity))
+        return [Answer(trained, [])]
 
     def _choose(self, name: str) -> Examples:
         if name in self._data:

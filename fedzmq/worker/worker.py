@@ -16,13 +16,14 @@ from fedzmq.session.session import Peer
 from fedzmq.tensors.buffers import room
 from fedzmq.transports.connection import Buffer, Connection
 from fedzmq.wire.codec import decode, encode
-from fedzmq.wire.messages import Cancel, Deliver, Lost, Reply, Undelivered
+from fedzmq.wire.messages import Cancel, Deliver, Lost, Pull, Reply, Undelivered
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.executor import Answer
 from fedzmq.worker.guest import Guest
 from fedzmq.worker.labels import Commons
 from fedzmq.worker.memory import Memory
 from fedzmq.worker.plan_shelf import PlanShelf
+from fedzmq.worker.results import Results
 
 LOOK = 0.1  # seconds until a worker that waits notices that it was told to stop
 
@@ -44,7 +45,9 @@ class Worker:
     ) -> None:
         self._data = {each.name: each for each in data}
         self._plans = PlanShelf()
-        self._memory = Memory()  # outlives its clients: a coordinator that was killed comes back as another one
+        # Both outlive the clients: a coordinator that was killed comes back as another one.
+        self._memory = Memory()
+        self._results = Results()
         self._guests: dict[Peer, Guest] = {}
         self._exchange = Exchange(self._hand)
         self._commons = Commons()
@@ -160,7 +163,9 @@ class Worker:
             self._plans,
             lambda reply, buffers: self._post(peer, reply, buffers),
             self._memory,
+            self._results,
             client=peer.name,
+            owner=peer,
             exchange=self._exchange,
             commons=self._commons,
         )
@@ -189,6 +194,9 @@ class Worker:
         for message in decode(arrival.frames[0]):
             if isinstance(message, Cancel):
                 self._guest(arrival.peer).cancel(message.request)
+            elif isinstance(message, Pull):
+                answer = self._guest(arrival.peer).pull(message)
+                self._post(arrival.peer, answer.reply, answer.buffers)
             elif isinstance(message, Lost):
                 self._guest(arrival.peer).lose(message.worker, message.boot)
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import math
 
 import pytest
@@ -11,18 +10,27 @@ from torch import Tensor
 
 from fedzmq.errors import UsageError
 from fedzmq.federated.aggregator import Aggregator
-from fedzmq.federated.update import Update
+from fedzmq.federated.precision import narrow_into
+from fedzmq.federated.report import Answer
+from tests.federated.strategies.federation import fold
 from tests.recording.recorded import MODULES
 
-WORKERS = ("alice", "bob", "carol")
 
-
-def mean(*updates: tuple[int, list[Tensor]]) -> list[Tensor]:
+def mean(*updates: tuple[int, list[Tensor]], size: int = 1 << 20) -> list[Tensor]:
+    """In the dtypes of the updates."""
     names = [f"worker{number}" for number in range(len(updates))]
-    aggregator = Aggregator(names)
-    for name, (examples, state) in zip(names, updates, strict=True):
-        aggregator.add(name, Update(state, examples))
-    return aggregator.mean()
+    answers = [answer(name, examples) for name, (examples, _) in zip(names, updates, strict=True)]
+    aggregator = Aggregator(answers)
+    aggregator.open(updates[0][1])
+    fold(aggregator, {name: state for name, (_, state) in zip(names, updates, strict=True)}, size)
+    found = [torch.empty_like(each) for each in updates[0][1]]
+    for place, each in enumerate(found):
+        narrow_into(each, aggregator.combined(place))
+    return found
+
+
+def answer(name: str, examples: int) -> Answer:
+    return Answer(name, examples, 0.0, 0.0)
 
 
 def states(count: int) -> list[list[Tensor]]:
@@ -41,11 +49,11 @@ def states(count: int) -> list[list[Tensor]]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=5))
-def test_the_mean_is_the_weighted_sum_computed_in_one_process(examples: list[int]) -> None:
+@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=5), st.integers(1, 200))
+def test_the_mean_is_the_weighted_sum_computed_in_one_process(examples: list[int], size: int) -> None:
     updates = list(zip(examples, states(len(examples)), strict=True))
 
-    for place, actual in enumerate(mean(*updates)):
+    for place, actual in enumerate(mean(*updates, size=size)):
         expected = sum(state[place].double() * n for n, state in updates) / sum(examples)  # type: ignore[arg-type]
         assert isinstance(expected, Tensor)
         if not actual.is_floating_point():
@@ -57,6 +65,12 @@ def test_the_mean_of_one_update_is_that_update_to_the_bit() -> None:
     (state,) = states(1)
 
     assert all(map(torch.equal, mean((123, state)), state))
+
+
+def test_the_size_of_the_pieces_changes_no_bit() -> None:
+    updates = [(3**number, state) for number, state in enumerate(states(3))]
+
+    assert all(map(torch.equal, mean(*updates), mean(*updates, size=7)))
 
 
 def test_an_integer_stays_one_and_is_rounded() -> None:
@@ -88,69 +102,30 @@ def test_a_sum_beyond_a_half_float_does_not_overflow() -> None:
     assert math.isfinite(actual.item())
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_the_order_of_arrival_changes_no_bit(order: tuple[int, ...]) -> None:
-    updates = [Update(state, 3**number) for number, state in enumerate(states(3))]
-    usual, other = Aggregator(WORKERS), Aggregator(reversed(WORKERS))
-    for number in range(3):
-        usual.add(WORKERS[number], updates[number])
-        other.add(WORKERS[order[number]], updates[order[number]])
-
-    assert all(map(torch.equal, usual.mean(), other.mean()))
+def test_no_answers_have_no_mean() -> None:
+    with pytest.raises(UsageError, match="the strategy weighs all 0 updates by 0, and one has to count"):
+        Aggregator([])
 
 
-def test_a_skipped_worker_weighs_nothing() -> None:
-    aggregator = Aggregator(WORKERS)
-    aggregator.add("carol", Update([torch.tensor(2.0)], 5))
-    aggregator.skip("alice")
-    aggregator.add("bob", Update([torch.tensor(4.0)], 5))
-
-    assert aggregator.mean()[0] == 3.0
-    assert aggregator.examples == 10
-
-
-def test_a_mean_with_somebody_missing_names_them() -> None:
-    aggregator = Aggregator(WORKERS)
-    aggregator.add("alice", Update([torch.ones(1)], 1))
-
-    with pytest.raises(ValueError, match="the workers bob, carol are neither added nor skipped"):
-        aggregator.mean()
-
-
-def test_a_mean_of_nothing_is_refused() -> None:
-    aggregator = Aggregator(["bob"])
-    aggregator.skip("bob")
-
-    with pytest.raises(ValueError, match="no update was added"):
-        aggregator.mean()
-
-
-def test_the_updates_are_left_as_they_were() -> None:
-    one, other = torch.ones(2), torch.zeros(2)
-
-    mean((1, [one]), (1, [other]))
+def test_what_is_folded_is_left_as_it_was() -> None:
+    one, aggregator = torch.ones(2), Aggregator([answer("bob", 5)])
+    aggregator.open([one])
+    aggregator.fold("bob", 0, 0, one)
+    aggregator.combined(0)
 
     assert torch.equal(one, torch.ones(2))
 
 
 def test_a_strategy_may_weigh_otherwise() -> None:
-    aggregator = Aggregator(WORKERS, lambda update: 1 / update.examples)
-    for name, examples in zip(WORKERS, (1, 2, 4), strict=True):
-        aggregator.add(name, Update([torch.tensor(float(examples))], examples))
+    names = ("alice", "bob", "carol")
+    aggregator = Aggregator([answer(*each) for each in zip(names, (1, 2, 4), strict=True)], lambda a: 1 / a.examples)
+    aggregator.open([torch.zeros(())])
+    fold(aggregator, {name: [torch.tensor(float(n))] for name, n in zip(names, (1, 2, 4), strict=True)})
 
-    assert float(aggregator.mean()[0]) == pytest.approx(3 / 1.75)
+    assert float(aggregator.combined(0)) == pytest.approx(3 / 1.75)
 
 
 @pytest.mark.parametrize("weight", [math.nan, math.inf, -1.0])
 def test_a_weight_that_is_none_is_refused(weight: float) -> None:
     with pytest.raises(UsageError, match=r"the strategy weighs an update by .*, and a number from 0 is needed"):
-        Aggregator(["bob"], lambda update: weight).add("bob", Update([torch.ones(1)], 1))
-
-
-def test_updates_are_weighed_in_the_order_of_the_names() -> None:
-    weighed: list[int] = []
-    aggregator = Aggregator(WORKERS, lambda update: weighed.append(update.examples) or 1.0)
-    for name, examples in (("carol", 3), ("alice", 1), ("bob", 2)):
-        aggregator.add(name, Update([torch.ones(1)], examples))
-
-    assert weighed == [1, 2, 3]
+        Aggregator([answer("bob", 1)], lambda answer: weight)

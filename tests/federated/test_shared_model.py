@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from fedzmq.errors import UsageError
 from fedzmq.federated.aggregator import Aggregator
+from fedzmq.federated.report import Answer
 from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies import Strategy
 from fedzmq.federated.strategies.fedbn import FedBN
-from fedzmq.federated.update import Update
+from tests.federated.strategies.federation import fold
 
 
 class Keeps(Strategy):
@@ -27,8 +28,9 @@ class Fails(Strategy):
 
 
 def of_one(*state: Tensor) -> Aggregator:
-    aggregator = Aggregator(["bob"])
-    aggregator.add("bob", Update(state, 1))
+    aggregator = Aggregator([Answer("bob", 1, 0.0, 0.0)])
+    aggregator.open(state)
+    fold(aggregator, {"bob": state})
     return aggregator
 
 

@@ -12,45 +12,35 @@ DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64, torch.int
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_piece_is_that_of_every_state(dtype: torch.dtype) -> None:
-    one, other = (torch.tensor(values).to(dtype) for values in ([[1, 0], [1, 1]], [[0, 0], [1, 0]]))
-    with Spool() as spool:
-        for each in (one, other):
-            spool.add([torch.ones(3, dtype=torch.uint8), each])
-        piece = spool.piece(1, 1, 3)
+def test_a_piece_is_that_of_every_update(dtype: torch.dtype) -> None:
+    one, other = (torch.tensor(values).to(dtype) for values in ([1, 0, 1, 1], [0, 0, 1, 0]))
+    with Spool([torch.ones(3, dtype=torch.uint8), one], 2) as spool:
+        for update, values in ((1, other), (0, one)):
+            spool.write(update, 1, 2, values[2:])
+            spool.write(update, 1, 0, values[:2])
+            spool.write(update, 0, 0, torch.ones(3, dtype=torch.uint8))
 
-        assert torch.equal(piece, torch.stack([one.flatten()[1:3], other.flatten()[1:3]]))
-        assert spool.shapes[1] == (2, 2)
-
-
-def test_a_state_may_change_once_it_is_spooled() -> None:
-    state = [torch.ones(2)]
-    with Spool() as spool:
-        spool.add(state)
-        state[0].zero_()
-
-        assert spool.piece(0, 0, 2).tolist() == [[1.0, 1.0]]
+        assert torch.equal(spool.read(1, 1, 4), torch.stack([one[1:], other[1:]]))
 
 
-def test_what_is_not_contiguous_is_spooled_in_order() -> None:
-    turned = torch.arange(6.0).reshape(2, 3).t()
-    with Spool() as spool:
-        spool.add([turned])
+def test_values_may_change_once_they_are_spooled() -> None:
+    values = torch.ones(2)
+    with Spool([values], 1) as spool:
+        spool.write(0, 0, 0, values)
+        values.zero_()
 
-        assert spool.piece(0, 0, 6)[0].tolist() == turned.flatten().tolist()
+        assert spool.read(0, 0, 2).tolist() == [[1.0, 1.0]]
 
 
-def test_empty_states_are_taken() -> None:
-    with Spool() as spool:
-        spool.add([torch.zeros(0)])
-
-        assert len(spool) == 1
+def test_nothing_is_read_of_an_empty_tensor() -> None:
+    with Spool([torch.zeros(0)], 2) as spool:
+        assert spool.read(0, 0, 0).shape == (2, 0)
 
 
 def test_nothing_lies_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    spool = Spool()
-    spool.add([torch.ones(1000)])
+    spool = Spool([torch.ones(1000)], 1)
+    spool.write(0, 0, 0, torch.ones(1000))
     there = os.listdir(tmp_path)
     spool.close()
     spool.close()

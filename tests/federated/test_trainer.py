@@ -71,7 +71,11 @@ def answers_nan(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
 
 
 def answers_another_shape(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
-    worker.answer_state(task, [state[0].t().contiguous(), *state[1:]])
+    worker.answer_state(task, [state[0][1:], *state[1:]])
+
+
+def answers_another_dtype(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
+    worker.answer_state(task, [state[0].int(), *state[1:]])
 
 
 def counts_nothing(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
@@ -205,7 +209,8 @@ def test_a_report_counts_the_state_both_ways(meeting: Meeting) -> None:
     ("trains", "reason"),
     [
         (answers_nan, "'weight' holds NaN or infinity"),
-        (answers_another_shape, r"'weight' is float32\[6, 3\], and the model has float32\[3, 6\]"),
+        (answers_another_shape, r"a piece of 'weight' is float32\[12\], and float32\[18\] was due"),
+        (answers_another_dtype, r"a piece of 'weight' is int32\[18\], and float32\[18\] was due"),
         (counts_nothing, "it counts 0 examples"),
         (answers_something_else, "it answered a training with Synced"),
         (never_has_the_plan, "it says that it has no plan, and was given it twice"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
@@ -14,7 +15,7 @@ from fedzmq.recording.training_plan import training_plan
 from fedzmq.session.packet import Lane
 from fedzmq.tensors.buffers import restore_all
 from fedzmq.transports.connection import Buffer
-from fedzmq.wire.messages import DefinePlan, Failed, PlanMissing, Progress, Reply, Trained
+from fedzmq.wire.messages import DefinePlan, Failed, Local, PlanMissing, Progress, Pulled, Reply, Trained
 from fedzmq.worker.plan_shelf import MOST_PLANS
 from tests.plans.listing import op, plan
 from tests.recording.recorded import MODULES
@@ -56,13 +57,81 @@ def why(client: Client, pending: Pending) -> tuple[str, str]:
     return reply.failure.error, reply.failure.message
 
 
-def test_a_client_gets_the_state_that_a_worker_trained(meeting: Meeting) -> None:
+def pulled(client: Client, handle: WorkerHandle, task: int, start: int, stop: int) -> list[Tensor]:
+    reply, buffers = answer(client, handle.pull(task, start, stop))
+    assert isinstance(reply, Pulled)
+    return restore_all(reply.parts, buffers)
+
+
+SIZE = sum(each.nbytes for each in state_of(MADE.module))
+
+
+def test_a_client_pulls_the_state_that_a_worker_trained(meeting: Meeting) -> None:
     meeting.worker("bob", [DATA])
     client = meeting.client()
-    reply, buffers = answer(client, ask(client.worker("bob")))
+    handle = client.worker("bob")
+    training = ask(handle)
+    reply, _ = answer(client, training)
 
     assert isinstance(reply, Trained)
-    assert all(map(torch.equal, restore_all(reply.state, buffers), trained(MADE).state))
+    parts = pulled(client, handle, training.request, 0, SIZE)
+    assert all(map(torch.equal, parts, [each.flatten() for each in trained(MADE).state]))
+
+
+def test_a_state_is_pulled_while_the_worker_trains_for_others(meeting: Meeting) -> None:
+    meeting.running_worker("bob", [DATA])
+    client, other = meeting.client("one"), meeting.client("other")
+    handle = client.worker("bob")
+    training = ask(handle)
+    answer(client, training)
+    begun: list[Progress] = []
+    endless = ask(other.worker("bob"), progress=begun.append, epochs=1 << 40, report_every=0.0)
+    try:
+        assert other.wait_until(lambda: bool(begun), 30)
+        parts = pulled(client, handle, training.request, 4, SIZE)
+        is_done = endless.done
+    finally:
+        other.worker("bob").cancel(endless)
+
+    assert torch.equal(parts[0], trained(MADE).state[0].flatten()[1:])
+    assert not is_done
+
+
+def test_what_one_client_had_trained_is_not_pulled_by_another(meeting: Meeting) -> None:
+    meeting.worker("bob", [DATA])
+    client, other = meeting.client("one"), meeting.client("other")
+    training = ask(client.worker("bob"))
+    answer(client, training)
+
+    error, message = why(other, other.worker("bob").pull(training.request, 0, SIZE))
+    assert (error, message) == ("UsageError", "the result of task 1 is not here: there was none, or it was given up")
+
+
+def test_a_run_that_is_over_has_no_result(meeting: Meeting) -> None:
+    meeting.worker("bob", [DATA])
+    client = meeting.client()
+    handle = client.worker("bob")
+    training = ask(handle, local=Local(run="run", round=1))
+    answer(client, training)
+    handle.release("run")
+
+    assert client.wait_until(lambda: "is not here" in why(client, handle.pull(training.request, 0, SIZE))[1], 30)
+
+
+def test_a_coordinator_that_comes_back_as_another_finds_the_result(meeting: Meeting) -> None:
+    meeting.worker("bob", [DATA])
+    same: dict[str, Any] = {"local": Local(run="run", round=3), "model": "hash"}
+    with meeting.client("one") as client:
+        first, _ = answer(client, ask(client.worker("bob"), **same))
+    client = meeting.client("two")
+    handle = client.worker("bob")
+    again = ask(handle, **same)
+    second, _ = answer(client, again)
+
+    assert isinstance(first, Trained)
+    assert isinstance(second, Trained)
+    assert second.seconds == first.seconds  # which no two trainings take
+    assert len(pulled(client, handle, again.request, 0, SIZE)) == len(state_of(MADE.module))
 
 
 def test_what_comes_with_the_state_is_what_the_training_found(meeting: Meeting) -> None:

@@ -19,9 +19,10 @@ class Asynchronous(Strategy):
 
     @abstractmethod
     def moved(self, now: torch.Tensor, sent: torch.Tensor, new: torch.Tensor, staleness: int) -> torch.Tensor:
-        """Where an answer alone would move a tensor of the model, in float64: the step is to the mean over the buffer.
+        """Where an answer alone would move numbers of the model, in float64: the step is to the mean over the buffer.
 
-        now: the tensor as it is. sent: as the worker got it. new: as the worker answers it.
+        Each number by itself: they come flattened, and some at a time. now: as they are. sent: as the worker got them.
+        new: as it answers them.
         """
 
 

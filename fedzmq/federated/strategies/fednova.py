@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from fedzmq.errors import UsageError
-from fedzmq.federated.strategies.strategy import Opening, Strategy
-from fedzmq.federated.update import Update, needs_steps
+from fedzmq.federated.acceptance import needs_steps
+from fedzmq.federated.report import Answer
+from fedzmq.federated.strategies.strategy import Collector, Opening, Strategy
 
 if TYPE_CHECKING:
     from fedzmq.federated.training_job import TrainingJob
@@ -37,18 +39,19 @@ class FedNova(Strategy):
         self._momentum = float(job.options.get("momentum", 0))
 
     def begin(self, opening: Opening) -> None:
-        self._examples = self._counted = self._ratio = 0.0
         self._trained = frozenset(opening.trained)
 
-    def accept(self, update: Update) -> None:
-        needs_steps(update)
+    def accept(self, answer: Answer) -> None:
+        needs_steps(answer)
 
-    def weigh(self, update: Update) -> float:
-        steps = self._effective(update.steps)
-        self._examples += update.examples
-        self._counted += update.examples * steps
-        self._ratio += update.examples / steps
-        return update.examples / steps
+    def weigh(self, answer: Answer) -> float:
+        return answer.examples / self._effective(answer.steps)
+
+    def collect(self, answers: Sequence[Answer]) -> Collector:
+        self._examples = sum(answer.examples for answer in answers)
+        self._counted = sum(answer.examples * self._effective(answer.steps) for answer in answers)
+        self._ratio = sum(self.weigh(answer) for answer in answers)
+        return super().collect(answers)
 
     def step(self, name: str, old: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
         if name not in self._trained:

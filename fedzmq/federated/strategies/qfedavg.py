@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from fedzmq.errors import UpdateRefused, UsageError
+from fedzmq.federated.aggregator import Aggregator, Weigh
 from fedzmq.federated.precision import wide
+from fedzmq.federated.report import Answer
 from fedzmq.federated.strategies.numbers import at_least
-from fedzmq.federated.strategies.strategy import Instructions, Opening, Strategy
-from fedzmq.federated.update import Update
+from fedzmq.federated.strategies.strategy import Collector, Instructions, Opening, Strategy
 from fedzmq.worker.training import LOSS_BEFORE
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class QFedAvg(Strategy):
         at_least("q", self.q, 0)
         at_least("lipschitz", self.lipschitz, 0)
         self._smooth = self.lipschitz
-        self._divisor = self._weight = 0.0
-        self._state: Mapping[str, torch.Tensor] = {}
+        self._sums: _Sums
+        self._names: list[str] = []
         self._trained: frozenset[str] = frozenset()
 
     def check(self, job: TrainingJob) -> None:
@@ -47,31 +48,55 @@ class QFedAvg(Strategy):
         self._smooth = self.lipschitz or 1 / lr
 
     def begin(self, opening: Opening) -> None:
-        self._divisor = self._weight = 0.0
-        self._state = opening.state
+        self._names = list(opening.state)
         self._trained = frozenset(opening.trained)
 
     def ask(self, worker: str) -> Instructions:
         return Instructions(loss_before=True)
 
-    def accept(self, update: Update) -> None:
-        loss = update.metrics.get(LOSS_BEFORE, -1.0)
+    def accept(self, answer: Answer) -> None:
+        loss = answer.metrics.get(LOSS_BEFORE, -1.0)
         if not 0 <= loss < float("inf"):
             raise UpdateRefused(f"its loss before training is {loss:g}, and a number from 0 is needed")
 
-    def weigh(self, update: Update) -> float:
-        loss = update.metrics[LOSS_BEFORE] + _NO_LOSS
-        weight = float(loss**self.q)
-        square = self._smooth**2 * sum(
-            float((old.to(wide(old.dtype)) - new).abs().square().sum())
-            for (name, old), new in zip(self._state.items(), update.state, strict=True)
-            if name in self._trained
+    def weigh(self, answer: Answer) -> float:
+        return float(_loss(answer) ** self.q)
+
+    def collect(self, answers: Sequence[Answer]) -> Collector:
+        self._sums = _Sums(
+            answers, self.weigh, [place for place, name in enumerate(self._names) if name in self._trained]
         )
-        self._weight += weight
-        self._divisor += self.q * loss ** (self.q - 1) * square + self._smooth * weight
-        return weight
+        return self._sums
 
     def step(self, name: str, old: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
         if name not in self._trained:
             return mean
-        return old - self._smooth * self._weight * (old - mean) / self._divisor
+        sums, smooth = self._sums, self._smooth
+        squares = sum(self.q * float(_loss(each) ** (self.q - 1)) * sums.squares[each.worker] for each in sums.answers)
+        divisor = smooth**2 * squares + smooth * sums.weight
+        return old - (smooth * sums.weight / divisor) * (old - mean)
+
+
+class _Sums(Aggregator):
+    """The mean, and beside it the squared length of every worker's way through the parameters at those places."""
+
+    def __init__(self, answers: Sequence[Answer], weigh: Weigh, places: Sequence[int]) -> None:
+        super().__init__(answers, weigh)
+        self.answers = answers
+        self.squares = {answer.worker: 0.0 for answer in answers}
+        self._places = frozenset(places)
+        self._state: Sequence[torch.Tensor] = ()
+
+    def open(self, state: Sequence[torch.Tensor]) -> None:
+        super().open(state)
+        self._state = [each.reshape(-1) for each in state]
+
+    def fold(self, worker: str, place: int, start: int, values: torch.Tensor) -> None:
+        super().fold(worker, place, start, values)
+        if place in self._places:
+            old = self._state[place][start : start + len(values)]
+            self.squares[worker] += float((old.to(wide(old.dtype)) - values).abs().square().sum())
+
+
+def _loss(answer: Answer) -> float:
+    return answer.metrics[LOSS_BEFORE] + _NO_LOSS

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from fedzmq.errors import UsageError
+from fedzmq.federated.acceptance import needs_steps
 from fedzmq.federated.aggregator import Aggregator
+from fedzmq.federated.report import Answer
 from fedzmq.federated.strategies.numbers import above
 from fedzmq.federated.strategies.strategy import Collector, Instructions, Opening, Strategy
-from fedzmq.federated.update import Update, needs_steps
 
 if TYPE_CHECKING:
     from fedzmq.federated.training_job import TrainingJob
@@ -39,7 +40,7 @@ class Scaffold(Strategy):
         self._local_lr = 0.0
         self._places: dict[str, int] = {}
         self._control: list[torch.Tensor] = []
-        self._sums = _Sums([])
+        self._sums: _Sums
 
     def check(self, job: TrainingJob) -> None:
         plain = {"lr"} >= {name for name, value in job.options.items() if value}
@@ -63,11 +64,11 @@ class Scaffold(Strategy):
     def ask(self, worker: str) -> Instructions:
         return Instructions(control=self._control)
 
-    def accept(self, update: Update) -> None:
-        needs_steps(update)
+    def accept(self, answer: Answer) -> None:
+        needs_steps(answer)
 
-    def collect(self, workers: Iterable[str]) -> Collector:
-        self._sums = _Sums(workers)
+    def collect(self, answers: Sequence[Answer]) -> Collector:
+        self._sums = _Sums(answers)
         return self._sums
 
     def step(self, name: str, old: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
@@ -83,18 +84,17 @@ class Scaffold(Strategy):
 class _Sums(Aggregator):
     """The plain mean, and beside it the sum of how far every worker went per step."""
 
-    def __init__(self, workers: Iterable[str]) -> None:
-        names = list(workers)
-        super().__init__(names, lambda update: 1.0)
-        self._per_step = Aggregator(names, lambda update: 1.0 / update.steps)
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        super().__init__(answers, lambda answer: 1.0)
+        self._per_step = Aggregator(answers, lambda answer: 1.0 / answer.steps)
 
-    def add(self, worker: str, update: Update) -> None:
-        super().add(worker, update)
-        self._per_step.add(worker, update)
+    def open(self, state: Sequence[torch.Tensor]) -> None:
+        super().open(state)
+        self._per_step.open(state)
 
-    def skip(self, worker: str) -> None:
-        super().skip(worker)
-        self._per_step.skip(worker)
+    def fold(self, worker: str, place: int, start: int, values: torch.Tensor) -> None:
+        super().fold(worker, place, start, values)
+        self._per_step.fold(worker, place, start, values)
 
     def close(self) -> None:
         super().close()

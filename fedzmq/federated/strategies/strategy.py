@@ -5,7 +5,7 @@ As it stands it is federated averaging. Another one overrides what it does diffe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from fedzmq.federated.aggregator import Aggregator
+from fedzmq.federated.report import Answer
 from fedzmq.federated.seeds import derive
-from fedzmq.federated.update import Update
 
 if TYPE_CHECKING:
     from fedzmq.federated.training_job import TrainingJob
@@ -44,14 +44,31 @@ class Opening:
     trained: tuple[str, ...]
 
 
-class Collector(Protocol):
-    """Takes the updates of a round, and gives one tensor after the other of what they make together."""
+class Takes(Protocol):
+    """Takes updates piece by piece.
 
-    def add(self, worker: str, update: Update) -> None: ...
+    - `open` begins: the updates have the form of this state, whose values may be read until the round's step.
+    - `fold` takes a piece of a worker's update: from an element on, of the tensor at that place, flattened. The same
+      piece comes of every worker, in the order of their names. The values are all finite, and their memory goes to
+      others afterwards.
+    """
 
-    def skip(self, worker: str) -> None: ...
+    def open(self, state: Sequence[torch.Tensor]) -> None: ...
+
+    def fold(self, worker: str, place: int, start: int, values: torch.Tensor) -> None: ...
+
+
+class Gives(Protocol):
+    """Gives the tensor at a place of the state, of what updates make together, in float64 (complex128).
+
+    It is asked for once, when all was folded, and the caller may write to it then.
+    """
 
     def combined(self, place: int) -> torch.Tensor: ...
+
+
+class Collector(Takes, Gives, Protocol):
+    """Where the updates of a round come together. `close` lets go of everything; twice is fine."""
 
     def close(self) -> None: ...
 
@@ -59,8 +76,10 @@ class Collector(Protocol):
 class Strategy:
     """Federated averaging (McMahan et al. 2017, algorithm 1): the mean of the states, weighted by examples.
 
-    A round calls `choose`, `begin`, `ask` for each worker, `collect` (which asks `weigh` for each update), and `step`
-    for each tensor of the model. What a strategy remembers from round to round is in `memory`, and nowhere else, so
+    A round calls `choose`, `begin`, `ask` for each worker, `accept` for each answer, `collect` (which asks `weigh` for
+    each answer), and `step` for each tensor of the model. Answers tell of a training all but what became of the model:
+    that is pulled, piece by piece, by what `collect` gives. Where it cannot be had of a worker, `collect` is called
+    again, without that answer. What a strategy remembers from round to round is in `memory`, and nowhere else, so
     that a training can be taken up again.
     """
 
@@ -90,16 +109,16 @@ class Strategy:
         """What this worker is to do beside plain training."""
         return Instructions()
 
-    def accept(self, update: Update) -> None:
-        """Raises UpdateRefused for an update that cannot be used; it has the model's form, and all of it is finite."""
+    def accept(self, answer: Answer) -> None:
+        """Raises UpdateRefused for an answer that cannot be used; it is of one example at the least."""
 
-    def weigh(self, update: Update) -> float:
-        """How much an update counts in the mean; called once for each, in the order of the workers' names."""
-        return update.examples
+    def weigh(self, answer: Answer) -> float:
+        """How much an update counts in the mean."""
+        return answer.examples
 
-    def collect(self, workers: Iterable[str]) -> Collector:
-        """Where the updates of these workers come together."""
-        return Aggregator(workers, self.weigh)
+    def collect(self, answers: Sequence[Answer]) -> Collector:
+        """Where the updates of these come together, which are in the order of the workers' names."""
+        return Aggregator(answers, self.weigh)
 
     def step(self, name: str, old: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
         """The new value of a tensor of the model, from the old one and what the updates make together.

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fedzmq.data.data import Data
-from fedzmq.federated.report import RoundReport
+from fedzmq.federated.report import Answer, RoundReport
 from fedzmq.federated.strategies import Opening, Strategy
+from fedzmq.federated.strategies.strategy import Collector
 from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
-from fedzmq.federated.update import Update
 from fedzmq.recording.training_plan import Loss, training_plan
 from fedzmq.wire.messages import Train
 from fedzmq.worker.memory import Kept
@@ -26,6 +27,20 @@ from tests.worker.hub import Meeting
 from tests.worker.training import run
 
 JOB = TrainingJob("data", rounds=30, epochs=4, batch_size=4, options={"lr": 0.05}, seed=1)
+
+
+@dataclass(frozen=True)
+class Update:
+    """A worker's new state, and what it says of how it came to it."""
+
+    state: Sequence[Tensor]
+    examples: int = 1
+    steps: int = 0
+    loss: float = math.nan
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def answer(self, worker: str = "bob") -> Answer:
+        return Answer(worker, self.examples, self.loss, 0.0, self.steps, self.metrics)
 
 
 class Federation:
@@ -113,21 +128,33 @@ def after(
     number: int = 1,
     population: int | None = None,
     trained: Sequence[str] | None = None,
+    size: int = 1 << 20,
 ) -> dict[str, Tensor]:
-    """What a strategy makes of these updates, which come in the order of the mapping. All is trained by default."""
+    """What a strategy makes of these updates, in pieces of `size` elements. All is trained by default."""
     names = tuple(sorted(updates))
     strategy.begin(Opening(number, names, population or len(names), old, tuple(trained or old)))
-    collector = strategy.collect(names)
+    answers = [updates[name].answer(name) for name in names]
+    for answer in answers:
+        strategy.accept(answer)
+    collector = strategy.collect(answers)
     try:
-        for name, update in updates.items():
-            strategy.accept(update)
-            collector.add(name, update)
+        collector.open(list(old.values()))
+        fold(collector, {name: updates[name].state for name in names}, size)
         return {
             name: strategy.step(name, tensor, collector.combined(place))
             for place, (name, tensor) in enumerate(old.items())
         }
     finally:
         collector.close()
+
+
+def fold(collector: Collector, states: Mapping[str, Sequence[Tensor]], size: int = 1 << 20) -> None:
+    """Have a collector take in what workers answer, as a round would have it."""
+    for place, whole in enumerate(next(iter(states.values()))):
+        for start in range(0, whole.numel(), size):
+            for worker in sorted(states):
+                values = states[worker][place].flatten()[start : start + size]
+                collector.fold(worker, place, start, values.clone())
 
 
 def randoms(count: int, *shapes: tuple[int, ...], seed: int = 0) -> list[list[Tensor]]:

@@ -19,8 +19,7 @@ from fedzmq.federated.strategies.fednova import FedNova
 from fedzmq.federated.strategies.fedprox import FedProx
 from fedzmq.federated.strategies.scaffold import Scaffold
 from fedzmq.federated.training_job import TrainingJob
-from fedzmq.federated.update import Update
-from tests.federated.strategies.federation import Federation, after, one_weight, parabola, randoms
+from tests.federated.strategies.federation import Federation, Update, after, one_weight, parabola, randoms
 
 STEEP_AND_FLAT = {"alice": parabola(2.0, 1.0), "bob": parabola(0.2, 5.0)}
 BEST = (2.0 * 1 + 0.2 * 5) / 2.2
@@ -160,4 +159,4 @@ def test_with_equal_steps_fednova_is_averaging() -> None:
 
 def test_an_update_without_a_step_is_refused() -> None:
     with pytest.raises(UpdateRefused, match="it took 0 steps, and this strategy needs at least 1"):
-        FedNova().accept(Update([], 1, steps=0))
+        FedNova().accept(Update([], 1, steps=0).answer())

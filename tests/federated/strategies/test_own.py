@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from fedzmq.federated.report import Answer
 from fedzmq.federated.strategies import Strategy
 from fedzmq.federated.strategies.fedavg import FedAvg
-from fedzmq.federated.update import Update
-from tests.federated.strategies.federation import Federation, after, one_weight, parabola, randoms
+from tests.federated.strategies.federation import Federation, Update, after, one_weight, parabola, randoms
 
 
 class Cautious(Strategy):
     """Workers whose loss is high count for less, and the model goes half of the way to the mean."""
 
-    def weigh(self, update: Update) -> float:
-        return update.examples / (1 + update.loss)
+    def weigh(self, answer: Answer) -> float:
+        return answer.examples / (1 + answer.loss)
 
     def step(self, name: str, old: Tensor, mean: Tensor) -> Tensor:
         return old + 0.5 * (mean - old)

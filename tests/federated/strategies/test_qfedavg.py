@@ -10,8 +10,7 @@ from torch.nn.functional import mse_loss
 from fedzmq.errors import UpdateRefused, UsageError
 from fedzmq.federated.strategies.qfedavg import QFedAvg
 from fedzmq.federated.training_job import TrainingJob
-from fedzmq.federated.update import Update
-from tests.federated.strategies.federation import Federation, after, one_weight, parabola, randoms
+from tests.federated.strategies.federation import Federation, Update, after, one_weight, parabola, randoms
 
 MANY_AND_ONE = {"alice": parabola(1.0, 0.0), "bob": parabola(1.0, 0.0), "carol": parabola(1.0, 4.0)}
 
@@ -52,7 +51,7 @@ def test_the_worst_off_worker_gains_the_more_the_greater_q_is() -> None:
 @pytest.mark.parametrize("metrics", [{}, {"loss_before": -0.5}, {"loss_before": math.nan}])
 def test_an_update_without_a_loss_is_refused(metrics: dict[str, float]) -> None:
     with pytest.raises(UpdateRefused, match="its loss before training is"):
-        QFedAvg().accept(Update([], 1, metrics=metrics))
+        QFedAvg().accept(Update([], 1, metrics=metrics).answer())
 
 
 def test_without_a_learning_rate_it_asks_for_lipschitz() -> None:

@@ -15,8 +15,7 @@ from fedzmq.federated.strategies import Strategy, by_name
 from fedzmq.federated.strategies.fedavg import FedAvg
 from fedzmq.federated.strategies.fedavgm import FedAvgM
 from fedzmq.federated.strategies.fedopt import FedAdagrad, FedAdam, FedYogi
-from fedzmq.federated.update import Update
-from tests.federated.strategies.federation import Federation, after, one_weight, parabola, randoms
+from tests.federated.strategies.federation import Federation, Update, after, one_weight, parabola, randoms
 
 SHAPES = ((3, 2), (4,))
 

@@ -1,17 +1,18 @@
-"""Strategies that compare the updates of a round with each other, and so need all of them.
+"""Strategies that compare the updates of a round with each other, number by number or as a whole.
 
 Every worker counts the same: how many examples it has is what a worker says of itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 
-from fedzmq.federated.gathering import Gathering
+from fedzmq.federated.gathering import Gathering, Merging
+from fedzmq.federated.report import Answer
 from fedzmq.federated.strategies.numbers import at_least
 from fedzmq.federated.strategies.strategy import Collector, Strategy
 
@@ -20,10 +21,10 @@ class Robust(Strategy):
     """Takes the plain mean; a subclass trusts some workers and not others, or merges otherwise, or both."""
 
     compares: ClassVar[bool] = False
-    """Whether `trust` is asked; it costs a look at every pair of updates."""
+    """Whether `trust` is asked; it costs all updates on disk, and a look at every pair of them."""
 
-    def collect(self, workers: Iterable[str]) -> Collector:
-        return Gathering(workers, self.merge, self.trust if self.compares else None)
+    def collect(self, answers: Sequence[Answer]) -> Collector:
+        return Gathering(answers, self.merge, self.trust) if self.compares else Merging(answers, self.merge)
 
     def trust(self, distances: torch.Tensor) -> torch.Tensor:
         """The weights of n updates, (n,) in float64, from the squared distances between them, (n, n)."""

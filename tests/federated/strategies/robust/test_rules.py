@@ -19,8 +19,7 @@ from fedzmq.federated.strategies.robust.geometric_median import GeometricMedian
 from fedzmq.federated.strategies.robust.krum import Krum, MultiKrum
 from fedzmq.federated.strategies.robust.median import Median
 from fedzmq.federated.strategies.robust.trimmed_mean import TrimmedMean
-from fedzmq.federated.update import Update
-from tests.federated.strategies.federation import after, randoms
+from tests.federated.strategies.federation import Update, after, randoms
 
 SHAPES = ((3, 2), (5,))
 RULES: list[Callable[[], Strategy]] = [Median, TrimmedMean, GeometricMedian, Krum, MultiKrum, Bulyan]

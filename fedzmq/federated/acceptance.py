@@ -1,0 +1,39 @@
+"""Whether what a worker answers can be used at all: its figures, before anything is pulled, and then every number."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from fedzmq.errors import UpdateRefused
+from fedzmq.federated.report import Answer
+
+
+def check_answer(answer: Answer) -> None:
+    """Raises UpdateRefused for a training on no example."""
+    if answer.examples < 1:
+        raise UpdateRefused(f"it counts {answer.examples} examples, and at least 1 was expected")
+
+
+def needs_steps(answer: Answer) -> None:
+    """Raises UpdateRefused for a training that took no step."""
+    if answer.steps < 1:
+        raise UpdateRefused(f"it took {answer.steps} steps, and this strategy needs at least 1")
+
+
+def check_values(name: str, values: torch.Tensor) -> None:
+    """Raises UpdateRefused where some of the tensor of that name are no numbers."""
+    if not _are_finite(values):
+        raise UpdateRefused(f"{name!r} holds NaN or infinity (is the learning rate too high?)")
+
+
+def _are_finite(values: torch.Tensor) -> bool:
+    """By the extremes, to which NaN carries over: many times as fast as to look at each."""
+    if values.is_complex():
+        values = torch.view_as_real(values)
+    if not values.is_floating_point() or not values.numel():
+        return True
+    if values.dtype.itemsize == 1:  # torch knows no extremes of these
+        values = values.float()
+    return all(math.isfinite(float(each)) for each in torch.aminmax(values))
