@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from fedzmq.datasets.federated_dataset import FederatedDataset
     from fedzmq.datasets.federated_loader import FederatedDataLoader
     from fedzmq.federated.model_arithmetic import federated_avg
+    from fedzmq.federation.federation import Federation
     from fedzmq.pointers.multi_pointer import MultiPointer, combine_pointers
     from fedzmq.recording.decorators import func2plan, plan
     from fedzmq.recording.plan import Plan
@@ -77,6 +78,7 @@ __all__ = [
     "FederatedDataLoader",
     "FederatedDataset",
     "FederatedMember",
+    "Federation",
     "FedzmqError",
     "GetNotPermittedError",
     "InvalidName",
@@ -136,6 +138,7 @@ _LAZY = {
     "FederatedDataLoader": "fedzmq.datasets.federated_loader",
     "FederatedDataset": "fedzmq.datasets.federated_dataset",
     "federate": "fedzmq.datasets.federate",
+    "Federation": "fedzmq.federation.federation",
     "federated_avg": "fedzmq.federated.model_arithmetic",
     "fetch_plan": "fedzmq.recording.plan_pointer",
     "func2plan": "fedzmq.recording.decorators",

@@ -30,6 +30,7 @@ LAYERS = (
     "client",
     "cluster",
     "federated",
+    "federation",
     "testing",
     "cli",
 )
@@ -48,7 +49,7 @@ OUTSIDE = {
     "matplotlib": ("federated",),
     "pyarrow": ("data",),
     "pytest": ("testing",),
-    "rich": ("cli",),
+    "rich": ("federation", "cli"),
     "click": ("cli",),
     "tomli": ("cli",),
     "tomli_w": ("cli",),

@@ -32,8 +32,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     import click
 
     from fedzmq.cli.commands import run_command
-    from fedzmq.cli.printable import printable
     from fedzmq.errors import FedzmqError, UnavailableError, UsageError
+    from fedzmq.federation.printable import printable
 
     try:
         return run_command(arguments)

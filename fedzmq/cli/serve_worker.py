@@ -10,11 +10,11 @@ import click
 import torch
 
 from fedzmq.cli.ending import interrupt, on_signal
-from fedzmq.cli.printable import printable
 from fedzmq.data.data import Data
 from fedzmq.data.load import load, name_of
 from fedzmq.data.partition import part as part_of
 from fedzmq.errors import BrokerUnreachable, DataError
+from fedzmq.federation.printable import printable
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.registry import connect
 from fedzmq.worker.worker import Worker

@@ -10,12 +10,13 @@ import click
 
 from fedzmq.cli.ending import on_signal
 from fedzmq.cli.job_file import JobCommand, job_of, to_toml
+from fedzmq.cli.json_display import JsonDisplay
 from fedzmq.cli.local_training import local_training_options
 from fedzmq.cli.main import STOPPED
 from fedzmq.cli.shared_options import alpha_option, silence_option, split_seed_option, wait_option
-from fedzmq.cli.training_display import JsonDisplay, TrainingDisplay
 from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.cli.values import Count, Number, broker_address, named_values
+from fedzmq.federation.display import Display
 
 ONCE = ("out",)  # of this run alone: a run gets a folder of its own
 
@@ -115,21 +116,20 @@ def command(**options: object) -> None:
     with ExitStack() as tidied:
         # Until torch is here, which takes no interruption well, a signal tidies up and ends the process on the spot.
         on_signal(lambda: _leave_early(tidied))
-        cluster = chosen.cluster()
-        if cluster is not None:
-            tidied.callback(cluster.close)
-            cluster.start()  # before torch is imported here too, so that all import it at once
+        federation = chosen.federation()
+        tidied.callback(federation.close)
+        federation.start()  # before torch is imported here too, so that all import it at once
         display = tidied.enter_context(_display(chosen))
         display.say(chosen.beginning())
         from fedzmq.cli.run_training import run_training
 
-        run_training(chosen, job, cluster, display)
+        run_training(chosen, job, federation, display)
 
 
-def _display(options: TrainingOptions) -> TrainingDisplay:
+def _display(options: TrainingOptions) -> Display:
     if options.as_json:
         return JsonDisplay()
-    from fedzmq.cli.live_display import LiveDisplay
+    from fedzmq.federation.live_display import LiveDisplay
 
     return LiveDisplay(options.rounds)
 

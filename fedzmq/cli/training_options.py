@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.cluster.names import worker_names
 from fedzmq.errors import UsageError
+from fedzmq.federation.federation import Federation
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,6 @@ class TrainingOptions:
         if self.quorum is not None and self.deadline is None:
             raise UsageError("--quorum needs a --deadline in seconds; with 0, a round is over with its quorum")
 
-    @property
-    def all_optimizer_options(self) -> dict[str, float | int | bool]:
-        """With the learning rate, where it is not the optimizer's own."""
-        lr = 0.1 if self.lr is None and self.optimizer == "sgd" else self.lr
-        return {**({} if lr is None else {"lr": lr}), **self.optimizer_options}
-
     def beginning(self) -> str:
         """What is waited for until the first round, in words."""
         workers = f"{self.workers} workers" if self.workers > 1 else "a worker"
@@ -72,14 +66,16 @@ class TrainingOptions:
             return f"starting a broker and {workers}: {', '.join(worker_names(self.workers))}"
         return f"waiting for {workers} at {self.broker}"
 
-    def cluster(self) -> LocalCluster | None:
-        """The workers to start on this machine; None where there is a broker to go to."""
-        if self.broker is not None:
-            return None
-        return LocalCluster(
-            worker_names(self.workers),
+    def federation(self) -> Federation:
+        """The workers to start on this machine, or those at the broker."""
+        return Federation(
+            self.broker,
+            workers=self.workers,
             data=self.data,
+            dataset=self.dataset,
             alpha=self.alpha,
             split_seed=self.split_seed,
             silence=self.silence,
+            wait=self.wait,
+            patience=self.patience,
         )

@@ -9,8 +9,9 @@ import torch
 
 from fedzmq.data.bundled import BUNDLED, read_bundled
 from fedzmq.data.data import Data
+from fedzmq.data.examples import Examples
 from fedzmq.data.own_code import names_a_function
-from fedzmq.data.owned import as_tensor, read_owned
+from fedzmq.data.owned import as_tensor, pair_of, read_owned
 from fedzmq.data.tables import TABLES, read_table
 from fedzmq.errors import DataError
 
@@ -34,6 +35,17 @@ def load(source: str) -> Data:
     if names_a_function(source):
         return _checked(source, *read_owned(source))
     raise DataError(source, _unknown(source))
+
+
+def examples_of(name: str, given: object) -> Examples:
+    """What a program has of its own, under a name: Examples, a pair of features and targets, or a torch Dataset.
+
+    Raises DataError.
+    """
+    if isinstance(given, Examples):
+        return given.called(name)
+    features, targets = pair_of(name, given, "this is")
+    return _checked(name, as_tensor(name, "features", features), as_tensor(name, "targets", targets))
 
 
 def _unknown(source: str) -> str:

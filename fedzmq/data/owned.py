@@ -25,7 +25,7 @@ def read_owned(source: str) -> tuple[torch.Tensor, torch.Tensor]:
         result = function()
     except Exception as error:
         raise DataError(source, f"the function failed with {one_line(error)}") from error
-    features, targets = _pair(source, result)
+    features, targets = pair_of(source, result, "the function returned")
     return as_tensor(source, "features", features), as_tensor(source, "targets", targets)
 
 
@@ -52,8 +52,8 @@ def as_tensor(source: str, what: str, values: object) -> torch.Tensor:
     return values if values.dtype in (torch.bool, torch.uint8) else values.long()
 
 
-def _pair(source: str, result: object) -> tuple[object, object]:
-    """Features and targets out of what the owner's function returned."""
+def pair_of(source: str, result: object, came: str) -> tuple[object, object]:
+    """Features and targets out of a pair of them or a torch Dataset. `came` begins a complaint: how it came."""
     if isinstance(result, TensorDataset):
         result = result.tensors
     elif isinstance(result, Dataset):
@@ -62,7 +62,7 @@ def _pair(source: str, result: object) -> tuple[object, object]:
         size = f" of {len(result)}" if isinstance(result, tuple | list) else ""
         raise DataError(
             source,
-            f"the function returned {_a(result)}{size}, and a pair of features and targets "
+            f"{came} {_a(result)}{size}, and a pair of features and targets "
             "(arrays or tensors) or a torch Dataset was expected",
         )
     return result[0], result[1]

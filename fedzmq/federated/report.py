@@ -66,6 +66,25 @@ class RoundReport:
         """How many examples the new model was trained on."""
         return sum(answer.examples for answer in self.answered)
 
+    def score(self) -> str:
+        """How good the model is, in words."""
+        loss = self.loss if math.isfinite(self.loss) else self.train_loss
+        return f"loss {loss:.4f}" + ("" if self.accuracy is None else f"  accuracy {self.accuracy:.4f}")
+
+    def line(self, of: int | None = None, width: int | None = None) -> str:
+        """All of it that fits into `width` characters. of: how many rounds there are to be."""
+        number = f"{self.round}" if of is None else f"{self.round:{len(str(of))}d}/{of}"
+        traffic = amount(self.bytes_sent + self.bytes_received)
+        begin = f"round {number}  {self.score()}  {self.seconds:6.2f} s  {traffic:>9}  "
+        failed = f"; without {', '.join(absence.worker for absence in self.failed)}" if self.failed else ""
+        names = ", ".join(answer.worker for answer in self.answered)
+        if width is not None and len(begin) + len(names) + len(failed) > width:
+            names = f"{len(self.answered)} workers"
+        return begin + names + failed
+
+    def __str__(self) -> str:
+        return self.line()
+
     def to_json(self) -> str:
         """One line, without its end."""
         return json.dumps(_finite(asdict(self)), ensure_ascii=False, allow_nan=False)
@@ -82,6 +101,14 @@ class RoundReport:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             named = ", ".join(field.name for field in fields(cls))
             raise DataError(line[:60], f"expected the report of a round as JSON, with {named}") from error
+
+
+def amount(count: int) -> str:
+    """So many bytes, in words."""
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
 
 
 def _answer(values: dict[str, Any]) -> Answer:

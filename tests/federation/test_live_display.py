@@ -6,8 +6,8 @@ import math
 import pytest
 from rich.console import Console
 
-from fedzmq.cli.live_display import LiveDisplay
 from fedzmq.federated.report import Absence, Answer, RoundReport
+from fedzmq.federation.live_display import LiveDisplay
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj")
 
@@ -56,7 +56,7 @@ def test_without_held_out_data_the_loss_is_the_workers_own(display: LiveDisplay,
 
 def test_a_run_that_was_cut_short_says_how_far_it_came(display: LiveDisplay, page: io.StringIO) -> None:
     with display:
-        display.finish("runs/mine", ["model.safetensors", "rounds.jsonl"], report(7, 2))
+        display.finish(report(7, 2), "runs/mine", ["model.safetensors", "rounds.jsonl"])
 
     assert page.getvalue().splitlines() == [
         "",

@@ -1,16 +1,19 @@
-"""What `fedzmq train` shows to people: lines that stay, and below them one that moves where there is a terminal."""
+"""What people see of a training: lines that stay, and below them one that moves where it can.
+
+In a notebook, rich writes HTML; the moving line needs ipywidgets there, and without it each round has a line.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fedzmq.cli.printable import printable
-from fedzmq.cli.training_display import TrainingDisplay
+from fedzmq.federation.display import Display
+from fedzmq.federation.printable import printable
 
 if TYPE_CHECKING:
     from fedzmq.federated.report import RoundReport
@@ -25,12 +28,13 @@ _MEANINGS = {
 _STATUS = 44  # characters beside the bar, so that the line fits into 100 columns
 
 
-class LiveDisplay(TrainingDisplay):
-    """A line that stays for each round, and below it a live one for the round that runs."""
+class LiveDisplay(Display):
+    """The moving line tells of the round that runs. With `lines`, each round leaves one that stays."""
 
-    def __init__(self, rounds: int, console: Console | None = None) -> None:
+    def __init__(self, rounds: int, console: Console | None = None, *, lines: bool = True) -> None:
         # Where there is no terminal, in a file or a pipe, a line is not broken.
         self._console = console or Console(highlight=False, soft_wrap=not Console().is_terminal)
+        self._lines = lines
         self._progress = Progress(
             TextColumn("round"),
             MofNCompleteColumn(),
@@ -39,7 +43,7 @@ class LiveDisplay(TrainingDisplay):
             TextColumn("{task.fields[status]}", markup=False),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not can_move(self._console),
         )
         self._of = rounds
         self._rounds = self._progress.add_task("", total=rounds, status="waiting for workers")
@@ -48,20 +52,22 @@ class LiveDisplay(TrainingDisplay):
         self._print(line)
 
     def hear(self, worker: str, progress: messages.Progress) -> None:
-        done = (
-            f"{worker}: epoch {progress.epoch + 1}, step {progress.step} of {progress.steps}, loss {progress.loss:.4f}"
-        )
-        self._progress.update(self._rounds, status=done[:_STATUS])
+        if self._lines:  # else the line tells of the last round, which nothing else does
+            done = f"{worker}: epoch {progress.epoch + 1}, step {progress.step} of {progress.steps}"
+            self._progress.update(self._rounds, status=f"{done}, loss {progress.loss:.4f}"[:_STATUS])
 
     def show(self, report: RoundReport) -> None:
-        self._print(self._line(report))
-        self._progress.update(self._rounds, advance=1, status="")
+        if self._lines:
+            self._print(report.line(self._of, self._console.width))
+        status = "" if self._lines else report.score()
+        self._progress.update(self._rounds, advance=1, status=status)
 
-    def finish(self, folder: str, written: Sequence[str], last: RoundReport) -> None:
+    def finish(self, last: RoundReport, folder: str | None, written: Sequence[str]) -> None:
         self.close()
         accuracy = "" if last.accuracy is None else f"accuracy {last.accuracy:.4f} "
         rounds = f"{last.round} rounds" if last.round == self._of else f"{last.round} of {self._of} rounds"
-        self._print(f"\n{accuracy}after {rounds}; the run is in {folder}")
+        space = "\n" if self._lines else ""
+        self._print(f"{space}{accuracy}after {rounds}" + ("" if folder is None else f"; the run is in {folder}"))
         for name in written:
             self._print(f"  {name:<18} {_MEANINGS.get(name, '')}")
 
@@ -75,22 +81,17 @@ class LiveDisplay(TrainingDisplay):
     def _print(self, line: str) -> None:
         self._console.print(printable(line), markup=False)
 
-    def _line(self, report: RoundReport) -> str:
-        loss = report.loss if math.isfinite(report.loss) else report.train_loss
-        accuracy = "" if report.accuracy is None else f"accuracy {report.accuracy:.4f}  "
-        begin = (
-            f"round {report.round:{len(str(self._of))}d}/{self._of}  loss {loss:.4f}  {accuracy}"
-            f"{report.seconds:6.2f} s  {_bytes(report.bytes_sent + report.bytes_received):>9}  "
-        )
-        failed = f"; without {', '.join(absence.worker for absence in report.failed)}" if report.failed else ""
-        names = ", ".join(answer.worker for answer in report.answered)
-        if len(begin) + len(names) + len(failed) > self._console.width:
-            names = f"{len(report.answered)} workers"
-        return begin + names + failed
+
+def can_move(console: Console) -> bool:
+    """Whether a line can be written over."""
+    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
 
 
-def _bytes(count: int) -> str:
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"
+def display_for(rounds: int, wanted: bool | None) -> Display:
+    """What a training in Python shows: nothing where nobody looks, unless it is wanted."""
+    console = Console(highlight=False)
+    if wanted is None:
+        wanted = console.is_terminal or console.is_jupyter
+    if not wanted:
+        return Display()
+    return LiveDisplay(rounds, lines=not can_move(console))

@@ -1,0 +1,194 @@
+"""Workers that train together, as a user holds them: in a program, in a notebook, and behind `fedzmq train`.
+
+Importing this imports no torch, so that the workers' processes can be on their way before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.cluster.names import worker_names
+from fedzmq.errors import UsageError
+from fedzmq.federation.sites import Inside, Remote, Site, Started
+from fedzmq.session.roster import SILENCE
+
+if TYPE_CHECKING:
+    import os
+
+    import torch
+
+    from fedzmq.client.client import Client
+    from fedzmq.data.data import Data
+    from fedzmq.data.examples import Examples
+    from fedzmq.federated.models import Loss
+    from fedzmq.federated.strategies.strategy import Strategy
+    from fedzmq.federation.display import Display
+    from fedzmq.federation.start_training import Judge
+    from fedzmq.federation.training import Training
+
+
+class Federation:
+    """`with Federation(workers=3, data="digits") as federation: ...`
+
+    With the `address` of a broker, the workers are those there, and `workers` is how many a training waits for. Without
+    it they are started on this machine: `workers` is how many, or their names. They split `data`, which is what
+    `fedzmq worker --data` takes, between them, but for a tenth that is held out to evaluate on. At a broker only the
+    tenth is used, and `dataset` is what the workers call theirs, where it has another name or there is none here.
+
+    `workers` may also hold each worker's own data by its name, a pair of features and targets: they are then inside
+    this process.
+
+    `alpha`, `split_seed`: see `LocalCluster`. In seconds: `silence`, after which a party counts as gone; what a broker
+    has to answer, `wait`; and what missing workers have to come, `patience`.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        workers: int | Sequence[str] | Mapping[str, Sequence[object] | Examples] | None = None,
+        data: str | None = None,
+        dataset: str | None = None,
+        alpha: float = 1.0,
+        split_seed: int = 0,
+        silence: float = SILENCE,
+        wait: float = 10.0,
+        patience: float = 60.0,
+        threads: int = 1,
+    ) -> None:
+        self.data = data
+        self.split_seed = split_seed
+        self.patience = patience
+        self._dataset = dataset
+        self._client: Client | None = None
+        self._held: Data | None = None
+        self._trainings: WeakSet[Training] = WeakSet()
+        self.site: Site
+        if isinstance(workers, Mapping):
+            if address is not None or data is not None:
+                raise UsageError("workers with data of their own are in this process: leave the address and data out")
+            self._dataset = dataset or "data"
+            self.site = Inside(workers, self._dataset)
+        elif address is not None:
+            if workers is not None and not isinstance(workers, int):
+                raise UsageError("at a broker, workers is how many to wait for; their names are their own")
+            if data is None and dataset is None:
+                raise UsageError("say what the workers at the broker call their data: dataset='...'")
+            self.site = Remote(address, workers or 1, silence, wait)
+        else:
+            if data is None:
+                raise UsageError("workers that are started here need data: data='digits', a file, or module:function")
+            names = tuple(workers) if isinstance(workers, Sequence) else worker_names(2 if workers is None else workers)
+            self.site = Started(
+                LocalCluster(names, data=data, alpha=alpha, split_seed=split_seed, silence=silence, threads=threads)
+            )
+
+    @property
+    def dataset(self) -> str:
+        """What the workers call their data."""
+        if self._dataset is None:
+            from fedzmq.data.load import name_of
+
+            assert self.data is not None
+            return name_of(self.data)
+        return self._dataset
+
+    @property
+    def held_out(self) -> Data | None:
+        """The part of `data` that no worker trains on; None where there is no data here. Raises DataError."""
+        if self._held is None and self.data is not None:
+            from fedzmq.data.load import load
+            from fedzmq.data.partition import hold_out
+
+            self._held = hold_out(load(self.data), seed=self.split_seed)[1]
+        return self._held
+
+    @property
+    def client(self) -> Client:
+        """A client of the workers: `federation.client.worker("bob")`. Raises UnavailableError."""
+        if self._client is None:
+            self._client = self.site.connect()
+        return self._client
+
+    def train(
+        self,
+        model: torch.nn.Module | str,
+        loss: Loss | None = None,
+        *,
+        strategy: Strategy | str = "fedavg",
+        strategy_options: Mapping[str, float | str] | None = None,
+        lr: float | None = None,
+        options: Mapping[str, float | int | bool] | None = None,
+        evaluate: Judge | tuple[object, object] | bool = True,
+        out: str | os.PathLike[str] | bool | None = None,
+        progress: bool | Display | None = None,
+        record: str | None = None,
+        then: Callable[[], None] = lambda: None,
+        **job: Any,
+    ) -> Training:
+        """A training of the model, in place, that goes on as its reports are taken: `for report in ...`.
+
+        `loss(model(features), targets)` is one number; the default is cross-entropy for classes and squared error for
+        measurements. `model` may be what `fedzmq train --model` takes. `lr` and `options` are the optimizer's.
+        `job`: whatever `TrainingJob` takes, such as rounds=20, epochs=2, batch_size=16, fraction=0.5, seed=1.
+
+        `evaluate` says how good the model is after each round: on the held-out data (True), not at all, on a pair of
+        features and targets, or by a function from the model to a `Score`.
+        `out`: a new folder for what the run leaves behind (True: one in runs/). `record` is kept in it as the job.
+        `progress`: whether to show it; by default where somebody may be looking, in a terminal or a notebook.
+        `then` is called when the workers are needed no more.
+
+        Leaving the loop, by `break` or an error, tells the workers to stop and leaves the model as it is. Raises a
+        UsageError for what does not fit together, and UnavailableError where workers are missing.
+        """
+        from fedzmq.federation.start_training import start_training
+
+        training = start_training(
+            self,
+            model,
+            loss,
+            strategy=strategy,
+            strategy_options=strategy_options or {},
+            lr=lr,
+            options=options or {},
+            evaluate=evaluate,
+            out=out,
+            progress=progress,
+            record=record,
+            then=then,
+            job=job,
+        )
+        self._trainings.add(training)
+        return training
+
+    def start(self) -> Federation:
+        """Begin to start the workers, without waiting for them. Raises ClusterError."""
+        self.site.start()
+        return self
+
+    def stop(self) -> None:
+        """Say goodbye to the workers, and have those that were started here end, without waiting for it."""
+        if self._client is not None:
+            self._client.close()
+        self.site.stop()
+
+    def close(self) -> None:
+        """End the trainings that go on, and the workers that were started here. Twice is fine."""
+        try:
+            for training in tuple(self._trainings):
+                training.close()
+        finally:
+            self.stop()
+            self.site.close()
+
+    def __enter__(self) -> Federation:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

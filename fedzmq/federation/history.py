@@ -1,0 +1,94 @@
+"""The rounds of a training so far, as a sequence that shows itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import overload
+
+from fedzmq.federated.plot import draw
+from fedzmq.federated.report import RoundReport, amount
+
+_HEADINGS = ("round", "loss", "accuracy", "training loss", "seconds", "traffic", "workers", "without")
+
+
+class Picture:
+    """A PNG that a notebook shows."""
+
+    def __init__(self, png: bytes) -> None:
+        self.png = png
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to a file, and give the file's path."""
+        file = Path(path)
+        file.write_bytes(self.png)
+        return file
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+
+class History(Sequence[RoundReport]):
+    """It grows while the training runs."""
+
+    def __init__(self, title: str = "Federated averaging") -> None:
+        self.title = title
+        self._reports: list[RoundReport] = []
+
+    def add(self, report: RoundReport) -> None:
+        self._reports.append(report)
+
+    def plot(self) -> Picture:
+        """Loss and accuracy by round. Raises MissingExtraError without matplotlib."""
+        return Picture(draw(self._reports, self.title))
+
+    def rounds_to(self, accuracy: float) -> float | None:
+        """After how many rounds the accuracy was reached, between two rounds by a straight line; None where it was not.
+
+        As McMahan et al. 2017 (arXiv:1602.05629, section 3) count: of every round the best accuracy up to it.
+        """
+        best = -math.inf
+        for report in self._reports:
+            if report.accuracy is None or not report.accuracy > best:
+                continue
+            if report.accuracy >= accuracy:
+                if not math.isfinite(best):
+                    return float(report.round)
+                # The curve of the best is flat up to the round before this one.
+                return report.round - 1 + (accuracy - best) / (report.accuracy - best)
+            best = report.accuracy
+        return None
+
+    def __len__(self) -> int:
+        return len(self._reports)
+
+    @overload
+    def __getitem__(self, index: int) -> RoundReport: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[RoundReport]: ...
+    def __getitem__(self, index: int | slice) -> RoundReport | list[RoundReport]:
+        return self._reports[index]
+
+    def __repr__(self) -> str:
+        return "\n".join(map(str, self._reports)) or "no round yet"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{each}</th>" for each in _HEADINGS)
+        rows = "".join(f"<tr>{_cells(report)}</tr>" for report in self._reports)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _cells(report: RoundReport) -> str:
+    cells = (
+        str(report.round),
+        f"{report.loss:.4f}" if math.isfinite(report.loss) else "",
+        "" if report.accuracy is None else f"{report.accuracy:.4f}",
+        f"{report.train_loss:.4f}",
+        f"{report.seconds:.2f}",
+        amount(report.bytes_sent + report.bytes_received),
+        ", ".join(answer.worker for answer in report.answered),
+        "; ".join(f"{absence.worker}: {absence.reason}" for absence in report.failed),
+    )
+    return "".join(f"<td>{escape(cell)}</td>" for cell in cells)

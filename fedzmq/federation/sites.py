@@ -1,0 +1,115 @@
+"""Where the workers of a federation are: at a broker, in processes started for them, or in this process."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from fedzmq.cluster.local_cluster import BROKER, LocalCluster
+from fedzmq.errors import UsageError
+
+if TYPE_CHECKING:
+    from fedzmq.client.client import Client
+    from fedzmq.data.examples import Examples
+    from fedzmq.worker.worker import Worker
+
+
+class Site:
+    """`workers`: how many a training waits for. `start` before `connect`; `close` ends what `start` began."""
+
+    workers: int
+    example: Examples | None = None
+    """Data like the workers', where some is at hand."""
+
+    def start(self) -> None:
+        """Begin what takes time, and do not wait for it. Raises ClusterError."""
+
+    def connect(self) -> Client:
+        """A client of the workers. Raises UnavailableError."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raises ClusterError where nothing will ever come again."""
+
+    def stop(self) -> None:
+        """Tell the workers that were started to end, and do not wait for it."""
+
+    def close(self) -> None:
+        """End them. Twice is fine."""
+
+
+class Remote(Site):
+    """Workers at a broker that others started."""
+
+    def __init__(self, address: str, workers: int, silence: float, wait: float) -> None:
+        self.workers = workers
+        self._address = address
+        self._silence = silence
+        self._wait = wait
+
+    def connect(self) -> Client:
+        from fedzmq.client.client import connect  # brings torch
+
+        return connect(self._address, silence=self._silence, timeout=self._wait)
+
+
+class Started(Site):
+    """A broker and workers that are processes of this machine."""
+
+    def __init__(self, cluster: LocalCluster) -> None:
+        self.workers = len(cluster.workers)
+        self._cluster = cluster
+
+    def start(self) -> None:
+        self._cluster.start()
+
+    def connect(self) -> Client:
+        return self._cluster.connect()
+
+    def check(self) -> None:
+        # Nobody starts its broker again: what waits for it would wait for ever.
+        self._cluster.check(BROKER)
+
+    def stop(self) -> None:
+        self._cluster.stop()
+
+    def close(self) -> None:
+        self._cluster.close()
+
+
+class Inside(Site):
+    """Workers inside this process, each with data of its own. They have no thread: whoever waits for them runs them."""
+
+    def __init__(self, data: Mapping[str, Sequence[object] | Examples], name: str) -> None:
+        from fedzmq.data.load import examples_of  # brings torch, which is here already where there is data
+
+        if not data:
+            raise UsageError("a federation needs at least one worker")
+        self.workers = len(data)
+        self._data = {worker: examples_of(name, each) for worker, each in data.items()}
+        self.example = next(iter(self._data.values()))
+        self._address = f"memory://{uuid.uuid4().hex}"
+        self._workers: list[Worker] = []
+
+    def start(self) -> None:
+        from fedzmq.transports.memory import MemoryConnection
+        from fedzmq.worker.worker import Worker
+
+        for name, data in self._data.items():
+            connection = MemoryConnection(self._address, name)
+            worker = Worker(connection, data=[data], silence=math.inf)
+            self._workers.append(worker)
+            connection.serve(lambda worker=worker: worker.step(0.0))  # type: ignore[misc]
+            worker.step(0.0)  # its first sign of life
+
+    def connect(self) -> Client:
+        from fedzmq.client.client import Client
+        from fedzmq.transports.memory import MemoryConnection
+
+        return Client(MemoryConnection(self._address, "client"), silence=math.inf, tended=False)
+
+    def close(self) -> None:
+        while self._workers:
+            self._workers.pop().close()

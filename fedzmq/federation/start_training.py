@@ -1,0 +1,128 @@
+"""From what a user says to a training that can run; what does not fit together is said before anything is sent."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import torch
+
+from fedzmq.data.data import Data
+from fedzmq.data.load import examples_of
+from fedzmq.errors import UsageError
+from fedzmq.federated.async_trainer import AsyncTrainer
+from fedzmq.federated.evaluation import Score, evaluate
+from fedzmq.federated.models import Loss
+from fedzmq.federated.run_folder import check_free
+from fedzmq.federated.strategies import Strategy, by_name
+from fedzmq.federated.strategies.asynchronous import Asynchronous
+from fedzmq.federated.trainer import Evaluate, Trainer
+from fedzmq.federated.training_job import TrainingJob
+from fedzmq.federation.display import Display
+from fedzmq.federation.history import History
+from fedzmq.federation.keeping import Keeping
+from fedzmq.federation.live_display import display_for
+from fedzmq.federation.recipe import Recipe, recipe_for, sample_of
+from fedzmq.federation.training import Training
+from fedzmq.wire.messages import Progress
+
+if TYPE_CHECKING:
+    from fedzmq.data.examples import Examples
+    from fedzmq.federation.federation import Federation
+
+SGD_LR = 0.1  # torch's own, 0.001, is meant for other models than those that one begins with
+
+Judge = Evaluate
+
+
+class Hooks(TypedDict):
+    """What a trainer calls while it runs."""
+
+    evaluate: Evaluate | None
+    say: Callable[[str], None]
+    hear: Callable[[str, Progress], None]
+
+
+def start_training(
+    federation: Federation,
+    model: torch.nn.Module | str,
+    loss: Loss | None,
+    *,
+    strategy: Strategy | str,
+    strategy_options: Mapping[str, float | str],
+    lr: float | None,
+    options: Mapping[str, float | int | bool],
+    evaluate: Judge | tuple[object, object] | bool,
+    out: str | os.PathLike[str] | bool | None,
+    progress: bool | Display | None,
+    record: str | None,
+    then: Callable[[], None],
+    job: Mapping[str, Any],
+) -> Training:
+    """See `Federation.train`."""
+    rule = by_name(strategy, **strategy_options) if isinstance(strategy, str) else strategy
+    path = None if isinstance(out, bool) or out is None else check_free(out)
+    asked = _job(federation, lr, options, job)
+    display = progress if isinstance(progress, Display) else display_for(asked.rounds, progress)
+    site = federation.site
+
+    def say(line: str) -> None:
+        display.say(line)
+        site.check()
+
+    judged = _judged(federation, evaluate)
+    example: Examples | None = judged or site.example
+    recipe = None if example is None else recipe_for(model, loss, example, asked.seed)  # while workers are on their way
+    client = federation.client
+    if recipe is None:
+        sample = sample_of(client, asked.dataset, asked.workers, asked.patience, say)
+        recipe = recipe_for(model, loss, sample, asked.seed)
+    judge = evaluate if callable(evaluate) else None if judged is None else _judge(recipe, judged)
+    hooks: Hooks = {"evaluate": judge, "say": say, "hear": display.hear}
+    trainer: Trainer | AsyncTrainer
+    if isinstance(rule, Asynchronous):
+        trainer = AsyncTrainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
+    else:
+        trainer = Trainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
+    history = History(f"Federated averaging on {asked.dataset}")
+    keeping = Keeping(path, asked.dataset, record) if out else None
+    return Training(recipe.model, trainer, display, history, keeping, then)
+
+
+def _job(
+    federation: Federation, lr: float | None, options: Mapping[str, float | int | bool], given: Mapping[str, Any]
+) -> TrainingJob:
+    known = [field.name for field in fields(TrainingJob)]
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+            raise UsageError(f"a training has no option {name!r}; did you mean {near[0]!r}?")
+    if lr is None and given.get("optimizer", "sgd") == "sgd" and "lr" not in options:
+        lr = SGD_LR
+    rate = {} if lr is None else {"lr": lr}
+    where: dict[str, Any] = {
+        "dataset": federation.dataset,
+        "workers": federation.site.workers,
+        "patience": federation.patience,
+    }
+    return TrainingJob(**{**where, **given, "options": {**rate, **options}})
+
+
+def _judged(federation: Federation, evaluate: Judge | tuple[object, object] | bool) -> Examples | None:
+    """The data that the model is evaluated on here."""
+    if isinstance(evaluate, Sequence):
+        return examples_of("evaluate", evaluate)
+    return federation.held_out if evaluate is True else None
+
+
+def _judge(recipe: Recipe, judged: Examples) -> Evaluate:
+    if not recipe.guesses and isinstance(judged, Data):
+        judged = replace(judged, classes=None)
+
+    def judge(model: torch.nn.Module) -> Score:
+        return evaluate(model, recipe.loss, judged)
+
+    return judge

@@ -1,0 +1,117 @@
+"""A training that runs: it goes on by a round whenever its next report is taken, and can be left at any."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, cast
+
+import torch
+
+from fedzmq.federated import plot
+from fedzmq.federated.report import RoundReport
+from fedzmq.federation.display import Display
+from fedzmq.federation.history import History
+from fedzmq.federation.keeping import Keeping
+
+
+class Rounds(Protocol):
+    """What a training runs: a Trainer, or an AsyncTrainer."""
+
+    def rounds(self) -> Iterator[RoundReport]: ...
+
+
+class Training(Iterator[RoundReport]):
+    """`for report in training: ...`, and `training.history` has all reports so far; `run` takes them all.
+
+    A `break` ends it when nobody holds it any more, as after a loop over `federation.train(...)`; `close` does at once.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        trainer: Rounds,
+        display: Display,
+        history: History,
+        keeping: Keeping | None,
+        then: Callable[[], None],
+    ) -> None:
+        self.model = model
+        self.history = history
+        self._keeping = keeping
+        # It must not hold this object: then a loop that is left could not let it go.
+        self._rounds = _run(model, trainer, display, history, keeping, then)
+
+    @property
+    def folder(self) -> Path | None:
+        """What is left behind, from the first round on."""
+        return None if self._keeping is None else self._keeping.path
+
+    def run(self) -> History:
+        """Train to the end, and give all reports."""
+        for _ in self:
+            pass
+        return self.history
+
+    def close(self) -> None:
+        """Tell the workers to stop; the model stays as the last report says. Twice is fine."""
+        self._rounds.close()
+
+    def __next__(self) -> RoundReport:
+        return next(self._rounds)
+
+    def __repr__(self) -> str:
+        return repr(self.history)
+
+    def _repr_html_(self) -> str:
+        return self.history._repr_html_()
+
+    def __enter__(self) -> Training:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _run(
+    model: torch.nn.Module,
+    trainer: Rounds,
+    display: Display,
+    history: History,
+    keeping: Keeping | None,
+    then: Callable[[], None],
+) -> Generator[RoundReport, None, None]:
+    with display:
+        if keeping is not None:
+            keeping.begin()
+        try:
+            with closing(cast(Generator[RoundReport, None, None], trainer.rounds())) as rounds:
+                for report in rounds:
+                    history.add(report)
+                    if keeping is not None:
+                        keeping.add(report)
+                    display.show(report)
+                    if keeping is not None and len(history) == 1:
+                        threading.Thread(target=plot.prepare, name="fedzmq-plot", daemon=True).start()
+                    yield report
+        finally:  # a training that was left, and one that failed, leave what they have
+            _finish(model, display, history, keeping, then)
+
+
+def _finish(
+    model: torch.nn.Module, display: Display, history: History, keeping: Keeping | None, then: Callable[[], None]
+) -> None:
+    if keeping is None:
+        then()
+    else:
+        keeping.keep(model, history)
+        then()  # so that the workers end while the picture is drawn
+        keeping.end(history, display.say)
+    if history:
+        folder = None if keeping is None else str(keeping.path)
+        display.finish(history[-1], folder, [] if keeping is None else keeping.written)

@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import gc
+import io
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.errors import DataError, ModelError, UsageError, WorkerNotFoundError
+from fedzmq.federated.evaluation import Score
+from fedzmq.federated.run_folder import read_rounds
+from fedzmq.federated.strategies import Strategy
+from fedzmq.federation.federation import Federation
+from fedzmq.federation.live_display import LiveDisplay
+from tests.processes import Spoken
+
+ROUNDS = {"rounds": 3, "batch_size": 8, "lr": 0.5}
+
+
+def points(seed: int, rows: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two classes, on either side of a line."""
+    x = torch.randn(rows, 2, generator=torch.Generator().manual_seed(seed))
+    return x, (x.sum(1) > 0).long()
+
+
+def linear() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Linear(2, 2)
+
+
+@pytest.fixture
+def federation() -> Iterator[Federation]:
+    with Federation(workers={"bob": points(1), "alice": points(2)}) as federation:
+        yield federation
+
+
+def test_a_loop_over_the_reports_trains_the_model_in_place(federation: Federation) -> None:
+    model = linear()
+    reports = list(federation.train(model, cross_entropy, evaluate=points(3), **ROUNDS))
+
+    assert [report.round for report in reports] == [1, 2, 3]
+    assert [answer.worker for answer in reports[0].answered] == ["alice", "bob"]
+    x, y = points(3)
+    assert reports[-1].accuracy == int((model(x).argmax(1) == y).sum()) / len(y) > 0.8
+
+
+def test_the_loss_follows_from_the_data_where_nobody_says_it(federation: Federation) -> None:
+    first, second = linear(), linear()
+    federation.train(first, **ROUNDS).run()
+    federation.train(second, cross_entropy, **ROUNDS).run()
+
+    assert torch.equal(first.weight, second.weight)  # type: ignore[arg-type]
+
+
+def test_any_loss_trains_any_module(federation: Federation) -> None:
+    class Squared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(2, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x * x)  # type: ignore[no-any-return]
+
+    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return mse_loss(output[:, 0].sigmoid(), target.float())
+
+    history = federation.train(Squared(), loss, evaluate=points(3), **ROUNDS).run()
+
+    assert history[-1].train_loss < history[0].train_loss
+    assert history[-1].loss > 0
+    assert history[-1].accuracy is None
+
+
+def test_whatever_a_job_knows_can_be_asked_for(federation: Federation) -> None:
+    more = {"optimizer": "adam", "fraction": 0.5, "max_steps": 2, "clip_norm": 1.0, "seed": 3}
+    history = federation.train(linear(), options={"weight_decay": 0.1}, **{**ROUNDS, **more}).run()
+
+    assert [len(report.answered) for report in history] == [1, 1, 1]
+    assert {answer.steps for report in history for answer in report.answered} == {2}
+
+
+def test_a_strategy_is_a_name_or_ones_own(federation: Federation) -> None:
+    class Slow(Strategy):
+        def step(self, name: str, old: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+            return old
+
+    model = linear()
+    before = model.weight.clone()  # type: ignore[operator]
+    federation.train(model, strategy=Slow(), **ROUNDS).run()
+    assert torch.equal(model.weight, before)  # type: ignore[arg-type]
+    assert len(federation.train(model, strategy="fedprox", strategy_options={"mu": 0.1}, **ROUNDS).run()) == 3
+    assert len(federation.train(model, strategy="fedbuff", strategy_options={"buffer": 1}, **ROUNDS).run()) == 3
+
+
+def test_a_function_of_ones_own_judges_the_model(federation: Federation) -> None:
+    history = federation.train(linear(), evaluate=lambda model: Score(0.25, 0.75), **ROUNDS).run()
+
+    assert (history[0].loss, history[0].accuracy) == (0.25, 0.75)
+
+
+def test_a_break_ends_the_training_with_the_model_of_that_round(federation: Federation, tmp_path: Path) -> None:
+    model = linear()
+    for report in federation.train(model, out=tmp_path / "run", **{**ROUNDS, "rounds": 1000}):
+        if report.round == 2:
+            break
+    gc.collect()
+
+    assert len(read_rounds(tmp_path / "run")) == 2
+    assert torch.equal(load_file(tmp_path / "run" / "model.safetensors")["weight"], model.weight)  # type: ignore[arg-type]
+    assert (tmp_path / "run" / "plot.png").exists()
+
+
+def test_after_a_break_the_federation_trains_again(federation: Federation) -> None:
+    for _ in federation.train(linear(), **ROUNDS):
+        break
+
+    assert len(federation.train(linear(), **ROUNDS).run()) == 3
+
+
+def test_a_break_out_of_asynchronous_training_stops_who_still_trains(federation: Federation) -> None:
+    training = federation.train(linear(), strategy="fedasync", **{**ROUNDS, "rounds": 1000})
+    next(training)
+    training.close()
+
+    assert next(training, None) is None
+    assert len(federation.train(linear(), **ROUNDS).run()) == 3
+
+
+def test_what_goes_on_ends_with_the_federation(tmp_path: Path) -> None:
+    with Federation(workers={"bob": points(1)}) as federation:
+        training = federation.train(linear(), out=tmp_path / "run", **ROUNDS)
+        next(training)
+
+    assert (tmp_path / "run" / "model.safetensors").exists()
+    assert list(training) == []
+    federation.close()
+
+
+def test_an_error_of_ones_own_in_the_loop_goes_through(federation: Federation) -> None:
+    def loop() -> None:
+        for report in federation.train(linear(), **ROUNDS):
+            raise ZeroDivisionError(report.round)
+
+    with pytest.raises(ZeroDivisionError, match="1"):
+        loop()
+
+
+def test_nothing_is_kept_and_nothing_is_said_where_nobody_asks(
+    federation: Federation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    federation.train(linear(), **ROUNDS).run()
+
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_that_is_asked_for_is_a_line_for_each_round(
+    federation: Federation, capfd: pytest.CaptureFixture[str]
+) -> None:
+    federation.train(linear(), progress=True, **ROUNDS).run()
+    lines = capfd.readouterr().out.splitlines()
+
+    assert [line[:9] for line in lines[:3]] == ["round 1/3", "round 2/3", "round 3/3"]
+    assert lines[-1] == "after 3 rounds"
+
+
+def test_on_a_terminal_one_line_moves_and_what_the_loop_prints_stays(federation: Federation) -> None:
+    page = io.StringIO()
+    terminal = Console(file=page, force_terminal=True, width=100, highlight=False)
+    display = LiveDisplay(3, terminal, lines=False)
+    for report in federation.train(linear(), evaluate=points(3), progress=display, **ROUNDS):
+        terminal.print(f"mine: {report.round}")
+
+    assert "mine: 3" in page.getvalue()
+    assert "3/3" in page.getvalue()
+    assert f"accuracy {report.accuracy:.4f} after 3 rounds\n" in page.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"roundz": 3}, "a training has no option 'roundz'; did you mean 'rounds'?"),
+        ({"rounds": 0}, "rounds is 0, and at least 1 is needed"),
+        ({"strategy": "fedprxo"}, "did you mean 'fedprox'?"),
+        ({"optimizer": "sdg"}, "sdg"),
+        ({"evaluate": (torch.ones(2), torch.ones(3))}, "it has 2 rows of features and 3 targets"),
+        ({"model": "mpl"}, "did you mean 'mlp'?"),
+        ({"model": nn.Linear(3, 2)}, "cannot use the model 'Linear': it does not take examples of shape"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_the_first_round(
+    federation: Federation, options: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises((UsageError, DataError, ModelError)) as raised:
+        federation.train(**{"model": linear(), **options})  # type: ignore[arg-type]
+
+    assert sentence in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "workers that are started here need data"),
+        ({"address": "tcp://127.0.0.1:1"}, "what the workers at the broker call their data"),
+        ({"address": "tcp://127.0.0.1:1", "workers": ["bob"], "data": "digits"}, "how many to wait for"),
+        ({"workers": {}}, "at least one worker"),
+        ({"workers": {"bob": points(1)}, "data": "digits"}, "leave the address and data out"),
+        ({"workers": {"bob": 3}}, "cannot use the data 'data': this is an int"),
+    ],
+)
+def test_a_federation_that_cannot_be_is_one_sentence(given: dict[str, object], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        Federation(**given)  # type: ignore[arg-type]
+
+
+def test_a_torch_data_set_is_data_of_ones_own() -> None:
+    dataset = torch.utils.data.TensorDataset(*points(1))
+    with Federation(workers={"bob": dataset}) as federation:  # type: ignore[dict-item]
+        assert federation.train(linear(), **ROUNDS).run()[0].examples == 40
+
+
+def test_at_a_broker_the_workers_data_is_learned_without_any_here(site: LocalCluster) -> None:
+    with Federation(site.address, workers=3, dataset="digits") as federation:
+        history = federation.train("linear", evaluate=False, rounds=2).run()
+
+    assert len(history[-1].answered) == 3
+    assert history[-1].accuracy is None
+    with site.connect() as client:
+        assert len(client.workers()) == 3  # they serve on
+
+
+def test_at_a_broker_the_held_out_part_is_evaluated_on(site: LocalCluster) -> None:
+    with Federation(site.address, workers=3, data="digits") as federation:
+        first = federation.train("mlp", rounds=1, seed=1).run()
+        second = federation.train("mlp", rounds=1, seed=1).run()
+
+    assert first[0].accuracy == second[0].accuracy is not None
+
+
+def test_its_client_reaches_the_workers_tensors(site: LocalCluster) -> None:
+    with Federation(site.address, dataset="digits") as federation:
+        pointer = torch.ones(2).send(federation.client.worker("bob"))  # type: ignore[attr-defined]
+        assert (pointer + 1).get().tolist() == [2, 2]
+        with pytest.raises(WorkerNotFoundError):
+            federation.client.worker("zoe", timeout=0.1)
+
+
+STARTED = """
+import sys, torch, fedzmq
+model = torch.nn.Linear(64, 10)
+with fedzmq.Federation(workers=2, data="digits") as federation:
+    for report in federation.train(model, rounds=100000, out="run"):
+        print(report, flush=True)
+        if report.round == 3 and "break" in sys.argv:
+            break
+"""
+
+
+def test_workers_that_were_started_end_with_a_break(tmp_path: Path) -> None:
+    with Spoken(["-c", STARTED, "break"], tmp_path) as program:
+        assert program.wait() == 0, program.said
+        assert len(program.out) == 3
+        assert program.family() == []
+        assert list(program.temporary.glob("fedzmq-*")) == []
+        assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_ctrl_c_leaves_the_model_so_far_and_no_process(tmp_path: Path) -> None:
+    with Spoken(["-c", STARTED], tmp_path) as program:
+        program.expect("round 3  ")
+        program.signal(signal.SIGINT)
+
+        program.wait()
+        assert program.err[-1] == "KeyboardInterrupt\n"
+        assert program.family() == []
+        assert list(program.temporary.glob("fedzmq-*")) == []
+        assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_importing_it_imports_no_torch(tmp_path: Path) -> None:
+    with Spoken(["-c", "import sys, fedzmq; fedzmq.Federation; print('torch' in sys.modules)"], tmp_path) as program:
+        assert program.wait() == 0, program.said
+        assert program.out == ["False\n"]
