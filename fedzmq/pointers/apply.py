@@ -6,23 +6,26 @@ The pointer's own fast path serves the calls that need none of this, and keeps t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
-from fedzmq.errors import OperationRefused
+from fedzmq.errors import OperationRefused, RemoteError
 from fedzmq.operations.arguments import pack
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.effects import written_keywords
-from fedzmq.pointers.decomposed import DECOMPOSED, into_out
+from fedzmq.pointers.decomposed import DECOMPOSED
 from fedzmq.pointers.effects import Effect, Output, Unforeseeable, Written
 from fedzmq.pointers.graph import Node
 from fedzmq.pointers.meeting import check_local, check_written, meet
 from fedzmq.pointers.metadata import CONSTANT, INNER, LEAF, Meta, meta
 from fedzmq.pointers.modes import Modes, ambient
 from fedzmq.pointers.origins import origin
+from fedzmq.pointers.out import into_out
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.refusals import name_of, why
+from fedzmq.pointers.rehearsal import STAND_INS, at_home, check, in_its_words, known
 from fedzmq.pointers.remote import ORDINARY, Remote
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.signature import GETITEM, SETITEM, Signature, count_operands, filled
@@ -81,6 +84,17 @@ class _Call:
             self.parts.append(signature.of(value))
         self.operands = signature.operands
 
+    def on(self, operands: Sequence[torch.Tensor], **more: Any) -> Any:
+        """The same call of these, here."""
+        replaced = iter(operands)
+        positional = [filled(arg, replaced) for arg in self.args]
+        keywords = {name: filled(value, replaced) for name, value in self.kwargs.items()}
+        return STAND_INS.get(self.func, self.func)(*positional, **keywords, **more)
+
+    @property
+    def metas(self) -> list[Meta]:
+        return [known(operand) for operand in self.operands]
+
 
 def _perform_or_learn(call: _Call, stream: Stream, cls: type[Remote]) -> Any:
     operands = call.operands
@@ -98,6 +112,8 @@ def _perform_or_learn(call: _Call, stream: Stream, cls: type[Remote]) -> Any:
                 if apart:
                     return meet(call.operation, call.func, call.args, call.kwargs, operands, None)
                 return _probe(stream, modes, call, cls)
+        except Exception as error:
+            raise in_its_words(error, call.on, call.metas) from None
         stream.effects.add(key, effect)
     if apart:
         return meet(call.operation, call.func, call.args, call.kwargs, operands, effect)
@@ -115,15 +131,9 @@ def _parts(func: Callable[..., Any], signature: Signature, args: tuple[Any, ...]
 
 
 def _learn(stream: Stream, call: _Call) -> Effect:
-    args, kwargs, operands = call.args, call.kwargs, call.operands
-    if not operands:  # nothing else says where, and a fake of it costs nothing however large
-        kwargs = {**kwargs, "device": stream.effects.device}
-
-    def on_fakes(fakes: Sequence[torch.Tensor]) -> Any:
-        replaced = iter(fakes)
-        positional = [filled(arg, replaced) for arg in args]
-        return call.func(*positional, **{name: filled(value, replaced) for name, value in kwargs.items()})
-
+    args, kwargs = call.args, call.kwargs
+    # Without operands nothing else says where, and a fake of it costs nothing however large.
+    on_fakes = call.on if call.operands else partial(call.on, device=stream.effects.device)
     # What no version counter shows, such as the running statistics of batch_norm.
     positions = CATALOG.writes_now(call.number, args, kwargs)
     names = written_keywords(call.operation) if positions else ()
@@ -132,9 +142,9 @@ def _learn(stream: Stream, call: _Call) -> Effect:
     for value, is_written in zip((*args, *kwargs.values()), into, strict=True):
         marks += [is_written] * count_operands(value)
     written = [operand for operand, is_written in enumerate(marks) if is_written]
-    return stream.effects.learn(
-        call.number, [_meta(operand) for operand in operands], on_fakes, written, call.func in BLIND
-    )
+    metas = call.metas
+    check(call.func, call.on, metas)
+    return stream.effects.learn(call.number, metas, on_fakes, written, call.func in BLIND)
 
 
 def _in_place_unseen(call: _Call, modes: Modes) -> Effect | None:
@@ -150,12 +160,6 @@ def _in_place_unseen(call: _Call, modes: Modes) -> Effect | None:
     if call.func is SETITEM:
         return Effect(call.number, (), into, lambda tensors: None, False)
     return Effect(call.number, (Output(after, 0, -1, None),), into, lambda tensors: tensors[0], True)
-
-
-def _meta(operand: torch.Tensor) -> Meta:
-    if isinstance(operand, Remote):
-        return operand._ref.meta
-    return meta(operand.shape, operand.dtype, operand.stride(), CONSTANT)
 
 
 def _perform(stream: Stream, effect: Effect, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
@@ -236,7 +240,10 @@ def _probe(stream: Stream, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
     """The one kind of operation that waits: only the values tell how many outputs there are, or of what shape."""
     shipment = Shipment(call.signature.elements)
     record = (call.number, 0, *_arguments(call, shipment))
-    first, described = stream.probe(record, modes, origin(), shipment)
+    try:
+        first, described = stream.probe(record, modes, origin(), shipment)
+    except RemoteError as error:
+        raise at_home(error, call.on, call.metas) from error
     sources = _nodes(_references(call.operands), None)
     outputs: list[Remote] = []
     for index, tensor in enumerate(described.tensors):

@@ -11,40 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from fedzmq.errors import OperationRefused
-from fedzmq.pointers.refusals import name_of
 from fedzmq.pointers.remote import ORDINARY, Handler
-
-
-def into_out(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """`out=`, as the copy that it amounts to where the shape is right."""
-    out = kwargs["out"]
-    result = func(*args, **{name: value for name, value in kwargs.items() if name != "out"})
-    if isinstance(out, torch.Tensor) != isinstance(result, torch.Tensor):
-        raise OperationRefused(name_of(func), "out= names another number of tensors than it gives")
-    single = isinstance(out, torch.Tensor)
-    targets, sources = ([out], [result]) if single else (list(out), list(result))
-    if len(targets) != len(sources):
-        raise OperationRefused(name_of(func), "out= names another number of tensors than it gives")
-    for target, source in zip(targets, sources, strict=True):
-        _check_target(func, target, source)
-    for target, source in zip(targets, sources, strict=True):
-        target.copy_(source)
-    return out if single else type(result)(targets)
-
-
-def _check_target(func: Callable[..., Any], target: torch.Tensor, source: torch.Tensor) -> None:
-    name = name_of(func)
-    if target.shape != source.shape:
-        shapes = f"{tuple(target.shape)}, and the result {tuple(source.shape)}"
-        raise OperationRefused(name, f"out= has shape {shapes}: it would resize memory that others may share")
-    if torch.is_grad_enabled() and (target.requires_grad or source.requires_grad):
-        raise RuntimeError(
-            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
-            "arguments requires grad."
-        )
-    if not torch.can_cast(source.dtype, target.dtype):
-        raise RuntimeError(f"result type {source.dtype} can't be cast to the desired output type {target.dtype}")
 
 
 def _triplet_margin_with_distance(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from fedzmq.errors import GetNotPermittedError, OperationRefused, TensorsNotCollocatedException
 from fedzmq.pointers.effects import Effect
@@ -39,10 +40,23 @@ def check_local(operation: str, operands: Sequence[torch.Tensor], grad: bool, st
         if operand.is_meta or operand.layout is not torch.strided or operand.is_quantized:
             kind = "meta" if operand.is_meta else str(operand.layout).removeprefix("torch.")
             raise OperationRefused(operation, f"a local operand is a {kind} tensor, and only dense ones can travel")
+        if _is_transformed(operand):
+            raise OperationRefused(
+                operation, "a local operand is a value inside torch.func, vmap or forward mode, which cannot travel"
+            )
         if strict and operand.dim():  # a tensor without dimensions is a number, as torch sees it too
             raise apart(operation, operands, "the hook is strict")
         if grad and operand.requires_grad:
             raise apart(operation, operands, "the local one requires a gradient, which would be lost")
+
+
+def _is_transformed(operand: torch.Tensor) -> bool:
+    """It carries more than its value: a tangent, or the examples of a batch."""
+    if torch._C._functorch.is_functorch_wrapped_tensor(operand):
+        return True
+    if forward_ad._current_level < 0:
+        return False
+    return forward_ad.unpack_dual(operand).tangent is not None  # type: ignore[no-untyped-call]
 
 
 def check_written(operation: str, operands: Sequence[torch.Tensor], effect: Effect) -> None:

@@ -203,6 +203,8 @@ def _table() -> dict[Any, Handler]:
         T.__ne__: unequal_to,
         torch.result_type: result_type,
         torch._has_compatible_shallow_copy_type: same_kind,
+        # Whether an encoder may cut padding away: without that it takes the ordinary way.
+        torch._nested_tensor_from_mask_left_aligned: no,
     }
     table |= {T.dim: ndim, T.ndimension: ndim, T.element_size: itemsize}
     table |= {T.numel: numel, T.nelement: numel, torch.numel: numel}

@@ -56,6 +56,7 @@ TOO_LARGE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.bincount", (torch.tensor([BIG]),), {}),
     ("Tensor.bincount", (INDEX,), {"minlength": BIG}),
     ("torch.histc", (ONES, BIG), {}),
+    ("torch.istft", (torch.ones(6, 10, dtype=torch.complex64), 10), {"length": BIG}),
     ("nn.functional.pad", (ONES, (0, BIG)), {}),
     ("nn.functional.interpolate", (IMAGE,), {"size": (1 << 20, 1 << 20)}),
     ("nn.functional.interpolate", (IMAGE,), {"scale_factor": 1e6}),
@@ -345,3 +346,7 @@ def test_the_pivots_of_a_factorisation_pass() -> None:
     factors, pivots = torch.linalg.ldl_factor(matrix)
     run("linalg.ldl_solve", factors, pivots, torch.rand(3, 1))
     run("linalg.lu_solve", *torch.linalg.lu_factor(matrix), torch.rand(3, 1))
+
+
+def test_the_inverse_of_a_complex_spectrum_of_moderate_size_runs() -> None:
+    run("torch.istft", torch.ones(8, 10, 10, dtype=torch.complex64), 10, window=torch.ones(10), onesided=False)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from fedzmq.errors import GetNotPermittedError, OperationRefused, TensorsNotCollocatedException
 from fedzmq.pointers.effects import Effects
@@ -123,3 +124,14 @@ class Keeping(Place):
 class KeepingStream(Stream):
     def fetch(self, ids: object) -> list[Tensor]:
         raise GetNotPermittedError("it is private")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own use of it
+def test_a_local_operand_with_a_tangent_is_refused(bob: Place) -> None:
+    with forward_ad.dual_level(), pytest.raises(OperationRefused, match="forward mode"):
+        torch.ones(2).send(bob) * forward_ad.make_dual(torch.ones(2), torch.ones(2))
+
+
+def test_a_local_operand_inside_a_transform_is_refused(bob: Place) -> None:
+    with pytest.raises(OperationRefused, match="vmap"):
+        torch.func.vmap(lambda each: each * torch.ones(2).send(bob))(torch.ones(3, 2))

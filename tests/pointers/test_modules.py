@@ -173,3 +173,14 @@ def test_weight_norm_works_there(bob: Place) -> None:
 def assert_same_here(model: nn.Module, expected: nn.Module) -> None:
     for name, value in expected.state_dict().items():
         close(model.state_dict()[name], value)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_an_encoder_in_evaluation_takes_padding_as_it_comes(bob: Place) -> None:
+    local = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 8, batch_first=True), 1).eval()
+    remote = copy.deepcopy(local).send(bob)
+    x, padded = torch.ones(2, 3, 8), torch.tensor([[False, False, True], [False, True, True]])
+    with torch.no_grad():
+        expected = local(x, src_key_padding_mask=padded)
+        found = remote(x.send(bob), src_key_padding_mask=padded.send(bob)).get()
+    torch.testing.assert_close(found[~padded], expected[~padded])

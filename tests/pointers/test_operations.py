@@ -96,28 +96,6 @@ def test_what_is_made_from_numbers_is_made_there(bob: Place) -> None:
     assert create(bob.stream, Pointer, torch.ones, (2,), {"requires_grad": True}).is_leaf
 
 
-def test_out_of_the_same_shape_is_written(bob: Place) -> None:
-    p, out = EYE.send(bob), torch.zeros(3, 3).send(bob)
-    assert torch.add(p, p, out=out) is out
-    assert torch.equal(value(out), EYE * 2)
-    values, indices = torch.zeros(3).send(bob), torch.zeros(3, dtype=torch.long).send(bob)
-    found = torch.max(p, 0, out=(values, indices))
-    assert found.values is values
-    assert torch.equal(value(found.indices), torch.arange(3))
-
-
-def test_out_that_does_not_fit_is_refused(bob: Place) -> None:
-    p = EYE.send(bob)
-    with pytest.raises(OperationRefused, match="shape"):
-        torch.add(p, p, out=torch.zeros(1).send(bob))
-    with pytest.raises(RuntimeError, match="can't be cast"):
-        torch.add(p, p, out=torch.zeros(3, 3, dtype=torch.long).send(bob))
-    with pytest.raises(RuntimeError, match="automatic differentiation"):
-        torch.add(p, p, out=torch.zeros(3, 3, requires_grad=True).send(bob))
-    with pytest.raises(TensorsNotCollocatedException):
-        torch.add(p, p, out=torch.zeros(3, 3))
-
-
 @pytest.mark.parametrize(
     ("call", "reason"),
     [

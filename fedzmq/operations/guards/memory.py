@@ -192,6 +192,20 @@ def gridded(name: str, function: Operation) -> Guard:
     return guard
 
 
+def overlapped(name: str, function: Operation) -> Guard:
+    """For istft: no longer than its frames laid end to end, or than the length that is asked for."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value, frame = pick(arguments, keywords, 0, "input"), pick(arguments, keywords, 1, "n_fft", 0)
+        length = pick(arguments, keywords, 8, "length", 0)
+        if isinstance(value, Tensor) and value.dim() >= 2:
+            signals = value.shape[0] if value.dim() > 2 else 1
+            longest = max(_numbers(length), _numbers(frame) * (1 + max(value.shape[-2:])))
+            check_bytes(name, _WIDEST * signals * longest, limit)
+
+    return guard
+
+
 def _part(arguments: Arguments, keywords: Keywords) -> int:
     """The length of a part of split, by any of its names."""
     names = ("split_size_or_sections", "split_size")

@@ -22,7 +22,7 @@ _NAMES: dict[MakeGuard, str] = {
     """,
     memory.spaced: "torch.linspace torch.logspace",
     memory.enlarged_by_numbers: """
-        Tensor.istft Tensor.new_full Tensor.new_ones Tensor.new_zeros Tensor.repeat Tensor.stft Tensor.tile
+        Tensor.new_full Tensor.new_ones Tensor.new_zeros Tensor.repeat Tensor.stft Tensor.tile
         fft.fft fft.fft2 fft.fftn fft.hfft fft.hfft2 fft.hfftn fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.ihfft2
         fft.ihfftn fft.irfft fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn linalg.vander
         nn.functional.adaptive_avg_pool1d nn.functional.adaptive_avg_pool2d nn.functional.adaptive_avg_pool3d
@@ -31,7 +31,7 @@ _NAMES: dict[MakeGuard, str] = {
         nn.functional.adaptive_max_pool3d nn.functional.adaptive_max_pool3d_with_indices
         nn.functional.affine_grid nn.functional.conv_transpose1d nn.functional.conv_transpose2d
         nn.functional.conv_transpose3d nn.functional.fold nn.functional.interpolate
-        nn.functional.local_response_norm nn.functional.pad nn.functional.unfold torch.istft torch.normal torch.stft
+        nn.functional.local_response_norm nn.functional.pad nn.functional.unfold torch.normal torch.stft
         torch.tile torch.vander
         Tensor.nonzero_static nn.functional.max_unpool1d nn.functional.max_unpool2d nn.functional.max_unpool3d
         torch.affine_grid_generator torch.constant_pad_nd torch.conv_tbc torch.expand_copy torch.nonzero_static
@@ -44,6 +44,7 @@ _NAMES: dict[MakeGuard, str] = {
     """,
     memory.sized_by_values: "Tensor.bincount nn.functional.one_hot torch.bincount",
     memory.repeated: "Tensor.repeat_interleave torch.repeat_interleave",
+    memory.overlapped: "Tensor.istft torch.istft",
     memory.binned: "Tensor.histc Tensor.histogram torch.histc torch.histogram",
     memory.gridded: "torch.histogramdd",
     memory.chosen: "torch.combinations",

@@ -1,0 +1,100 @@
+"""A call tried here on small tensors of ones, for what torch's kernels say of its shapes and dtypes.
+
+Fakes find nearly all errors, but some in other words than a kernel does, or as another type of error. What is computed
+here is thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from fedzmq.errors import FedzmqError, RemoteError
+from fedzmq.pointers.metadata import CONSTANT, Meta, meta
+from fedzmq.pointers.remote import Remote
+
+LARGEST = 1 << 16  # elements of all operands together, of a call that is tried
+HERE = torch.device("cpu")
+
+# Functions whose kernels check more of shapes and dtypes than their fakes do, and to which ones and zeros are as good
+# as any values.
+CHECKED: frozenset[Callable[..., Any]] = frozenset(
+    {
+        torch.bucketize,
+        torch.complex,
+        torch.index_add,
+        torch.Tensor.index_add,
+        torch.Tensor.index_add_,
+        torch.masked_scatter,
+        torch.Tensor.masked_scatter,
+        torch.Tensor.masked_scatter_,
+        torch.multinomial,
+        torch.Tensor.multinomial,
+    }
+)
+
+Call = Callable[[Sequence[torch.Tensor]], Any]
+
+
+def multilabel_margin(*args: Any, **kwargs: Any) -> torch.Tensor:
+    """As the kernel shapes it: without dimensions for a single example, where the fake gives one."""
+    loss: torch.Tensor = F.multilabel_margin_loss(*args, **kwargs)
+    value = args[0] if args else kwargs["input"]
+    return loss.reshape(()) if value.dim() < 2 else loss
+
+
+# What is run on fakes in place of a function whose fake gives another shape than its kernel.
+STAND_INS: dict[Callable[..., Any], Callable[..., Any]] = {F.multilabel_margin_loss: multilabel_margin}
+
+
+def check(func: Callable[..., Any], call: Call, metas: Sequence[Meta]) -> None:
+    """Raises what the kernel says of such operands, where the fake of `func` may have said nothing."""
+    if func in CHECKED:
+        found = tried(call, metas)
+        if found is not None:
+            raise found
+
+
+def in_its_words(error: Exception, call: Call, metas: Sequence[Meta]) -> Exception:
+    """The error that a kernel raises for operands of these metadata, for the one that their fakes raised."""
+    if isinstance(error, FedzmqError):
+        return error
+    return tried(call, metas) or error
+
+
+def at_home(error: RemoteError, call: Call, metas: Sequence[Meta]) -> Exception:
+    """The worker's error as the one that torch raises here, where metadata alone are the cause."""
+    found = tried(call, metas)
+    if found is None or type(found).__name__ != error.error:
+        return error
+    return found if error.reason.startswith(str(found).partition("\n")[0]) else error
+
+
+def tried(call: Call, metas: Sequence[Meta]) -> Exception | None:
+    """What a kernel raises, or None."""
+    if sum(meta.shape.numel() for meta in metas) > LARGEST:
+        return None
+    try:
+        # It may draw, and what the program draws next is not to depend on that.
+        with torch.random.fork_rng(devices=[]), torch._C.DisableTorchFunctionSubclass():
+            call([_ones(meta) for meta in metas])
+    except Exception as error:
+        return error.with_traceback(None)
+    return None
+
+
+def known(operand: torch.Tensor) -> Meta:
+    """A pointer's metadata, or those that a local operand has on a worker."""
+    if isinstance(operand, Remote):
+        return operand._ref.meta
+    return meta(operand.shape, operand.dtype, operand.stride(), CONSTANT)
+
+
+def _ones(meta: Meta) -> torch.Tensor:
+    made = meta.blank(HERE)
+    with torch.no_grad():
+        made.fill_(1 if made.is_floating_point() or made.is_complex() else 0)
+    return made

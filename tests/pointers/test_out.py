@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fedzmq.errors import OperationRefused, TensorsNotCollocatedException
+from tests.pointers.loopback import Place
+
+EYE = torch.eye(3)
+
+
+def value(pointer: torch.Tensor) -> torch.Tensor:
+    return pointer.copy().get()
+
+
+def test_out_of_the_same_shape_is_written(bob: Place) -> None:
+    p, out = EYE.send(bob), torch.zeros(3, 3).send(bob)
+    assert torch.add(p, p, out=out) is out
+    assert torch.equal(value(out), EYE * 2)
+    values, indices = torch.zeros(3).send(bob), torch.zeros(3, dtype=torch.long).send(bob)
+    found = torch.max(p, 0, out=(values, indices))
+    assert found.values is values
+    assert torch.equal(value(found.indices), torch.arange(3))
+
+
+def test_out_that_does_not_fit_is_refused(bob: Place) -> None:
+    p = EYE.send(bob)
+    with pytest.raises(OperationRefused, match="shape"):
+        torch.add(p, p, out=torch.zeros(1).send(bob))
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        torch.add(p, p, out=torch.zeros(3, 3, dtype=torch.long).send(bob))
+    with pytest.raises(RuntimeError, match="automatic differentiation"):
+        torch.add(p, p, out=torch.zeros(3, 3, requires_grad=True).send(bob))
+    with pytest.raises(TensorsNotCollocatedException):
+        torch.add(p, p, out=torch.zeros(3, 3))
+
+
+def test_out_without_elements_takes_the_shape_of_the_result(bob: Place) -> None:
+    p, out = EYE.send(bob), torch.empty(0, dtype=torch.float64).send(bob)
+    assert torch.add(p, p, out=out) is out
+    assert out.shape == (3, 3)
+    assert torch.equal(value(out), (EYE + EYE).double())
+
+
+def test_out_of_another_dtype_is_refused_where_the_kernel_refuses_it(bob: Place) -> None:
+    p, indices, out = EYE.send(bob), torch.zeros(3, 3, dtype=torch.long).send(bob), EYE.double().send(bob)
+    with pytest.raises(RuntimeError, match="Expected out tensor to have dtype float, but got double"):
+        torch.gather(p, 0, indices, out=out)
+    assert torch.add(p, p, out=out) is out
