@@ -51,7 +51,9 @@ from fedzmq.errors import (
 
 if TYPE_CHECKING:
     from fedzmq.client.client import Client, connect
+    from fedzmq.client.grid import PrivateGridNetwork
     from fedzmq.client.hook import TorchHook
+    from fedzmq.client.sandbox import create_sandbox
     from fedzmq.client.virtual import VirtualWorker
     from fedzmq.cluster.local_cluster import LocalCluster
     from fedzmq.datasets.base_dataset import BaseDataset
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from fedzmq.datasets.federated_dataset import FederatedDataset
     from fedzmq.datasets.federated_loader import FederatedDataLoader
     from fedzmq.federated.model_arithmetic import federated_avg
+    from fedzmq.federated.optims import Optims
     from fedzmq.federation.federation import Federation
     from fedzmq.pointers.multi_pointer import MultiPointer, combine_pointers
     from fedzmq.recording.decorators import func2plan, plan
@@ -95,11 +98,13 @@ __all__ = [
     "NotInPlaceError",
     "ObjectNotFoundError",
     "OperationRefused",
+    "Optims",
     "Plan",
     "PlanArgumentError",
     "PlanError",
     "PlanNotBuilt",
     "PointerError",
+    "PrivateGridNetwork",
     "ProtocolError",
     "RemoteError",
     "RequestTimeout",
@@ -118,6 +123,7 @@ __all__ = [
     "WorkerNotFoundError",
     "combine_pointers",
     "connect",
+    "create_sandbox",
     "federate",
     "federated_avg",
     "fetch_plan",
@@ -131,6 +137,9 @@ _LAZY = {
     "Client": "fedzmq.client.client",
     "connect": "fedzmq.client.client",
     "LocalCluster": "fedzmq.cluster.local_cluster",
+    "PrivateGridNetwork": "fedzmq.client.grid",
+    "create_sandbox": "fedzmq.client.sandbox",
+    "Optims": "fedzmq.federated.optims",
     "TorchHook": "fedzmq.client.hook",
     "VirtualWorker": "fedzmq.client.virtual",
     "Plan": "fedzmq.recording.plan",

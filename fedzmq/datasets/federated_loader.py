@@ -36,7 +36,8 @@ class FederatedDataLoader:
     With `num_iterators` above 1, over `Batches` of that many workers at a time, and of fewer once the others are
     through; of N workers N - 1 at most, so that there is one to take the place of another. With `iter_per_worker`, over
     `Batches` of all workers, for as long as each of them has one. `shuffle` orders anew for every epoch, within each
-    worker, by torch's global generator here; `drop_last` leaves out what does not fill a batch.
+    worker, by torch's global generator here; `drop_last` leaves out what does not fill a batch. What torch's own loader
+    does with `num_workers` and `pin_memory` has no meaning here: a batch is cut out where it is.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class FederatedDataLoader:
         num_iterators: int = 1,
         drop_last: bool = False,
         iter_per_worker: bool = False,
+        num_workers: int = 0,
+        pin_memory: bool = False,
     ) -> None:
         if not isinstance(federated_dataset, FederatedDataset):
             kind = type(federated_dataset).__name__

@@ -89,7 +89,7 @@ class Copies:
         twins = self._twins.setdefault(optimizer, WeakKeyDictionary())
         twin = twins.get(module)
         if twin is None:
-            twin = twins[module] = _built_like(optimizer, groups)
+            twin = twins[module] = built_like(optimizer, groups)
             self._optimizers.discard(twin)
         for group, of, parameters in zip(twin.param_groups, optimizer.param_groups, groups, strict=True):
             group.update({name: value for name, value in of.items() if name not in ("params", "param_names")})
@@ -109,7 +109,7 @@ class Copies:
         }
 
 
-def _built_like(optimizer: Optimizer, groups: list[list[torch.Tensor]]) -> Optimizer:
+def built_like(optimizer: Optimizer, groups: list[list[torch.Tensor]]) -> Optimizer:
     """A new optimizer of the same class, over one group for each of the groups."""
     cls = type(optimizer)
     accepted = inspect.signature(cls).parameters

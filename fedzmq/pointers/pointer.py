@@ -7,6 +7,7 @@ result. Those go through here in a few microseconds: look the effect up, name th
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -356,11 +357,7 @@ def send_tensor(
     """
     flows = requires_grad and tensor.requires_grad
     if tensor.requires_grad and not tensor.is_leaf and not flows:
-        raise PointerError(
-            "this tensor was computed from others that require grad, and its history cannot follow it to "
-            f"{destination.name!r}; send it with requires_grad=True, which lets the gradient flow home, or send "
-            ".detach(), or send the others and compute it there"
-        )
+        _warn_of_history(destination.name)
     kind = LEAF if tensor.requires_grad or requires_grad else CONSTANT
     reference = destination.stream.put(tensor, kind)
     if flows:
@@ -375,3 +372,14 @@ def send_tensor(
     copy_labels(tensor, pointer)
     pointer._say_labels()
     return pointer
+
+
+def _warn_of_history(worker: str) -> None:
+    where = origin()
+    warnings.warn_explicit(
+        "this tensor was computed from others that require grad, and its history stays here: its gradient ends on "
+        f"{worker!r}. Send it with requires_grad=True to have the gradient flow home, or send .detach()",
+        UserWarning,
+        where[0].co_filename if where else "<unknown>",
+        where[1] if where else 1,
+    )

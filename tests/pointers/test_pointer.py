@@ -156,8 +156,13 @@ def test_sending_a_pointer_to_its_own_worker_is_itself(bob: Place) -> None:
 
 def test_a_tensor_in_the_middle_of_a_local_graph_is_not_sent_silently(bob: Place) -> None:
     x = torch.ones(2, requires_grad=True)
-    with pytest.raises(PointerError, match=r"\.detach\(\)"):
-        (x * 2).send(bob)
+    with pytest.warns(UserWarning, match=r"its history stays here.*\.detach\(\)") as said:
+        there = (x * 2).send(bob)
+    assert said[0].filename == __file__
+    assert there.requires_grad
+    there.sum().backward()
+    close(there.grad.get(), torch.ones(2))
+    assert x.grad is None
 
 
 def test_dropping_a_pointer_frees_its_tensor_at_the_next_flush(bob: Place) -> None:
