@@ -10,7 +10,7 @@ import click
 import torch
 
 from fedzmq.cli.ending import interrupt, on_signal
-from fedzmq.data.data import Data
+from fedzmq.data.examples import Examples
 from fedzmq.data.load import load, name_of
 from fedzmq.data.partition import part as part_of
 from fedzmq.errors import BrokerUnreachable, DataError
@@ -27,6 +27,7 @@ def serve_worker(
     broker: str,
     sources: Iterable[str],
     part: tuple[int, int] | None,
+    data_memory: int,
     alpha: float,
     split_seed: int,
     silence: float,
@@ -36,9 +37,9 @@ def serve_worker(
     """Serve until Ctrl-C or SIGTERM. Raises DataError, BrokerUnreachable, NameTaken."""
     on_signal(interrupt)
     torch.set_num_threads(threads)
-    data = [_read(source, part, alpha, split_seed) for source in sources]
+    data = [_read(source, part, data_memory << 20, alpha, split_seed) for source in sources]
     for each in data:
-        click.echo(f"holds {each.name}: {len(each)} examples")
+        click.echo(f"holds {each.name}: {len(each)} examples" + (f", {each.manner}" if each.manner else ""))
     if len({each.name for each in data}) < len(data):
         raise DataError(", ".join(each.name for each in data), "two sets have one name; give them names: NAME=SOURCE")
     with connect(broker, name) as connection:
@@ -55,13 +56,13 @@ def _say(line: str) -> None:
     click.echo(printable(line))
 
 
-def _read(source: str, part: tuple[int, int] | None, alpha: float, split_seed: int) -> Data:
+def _read(source: str, part: tuple[int, int] | None, memory: int, alpha: float, split_seed: int) -> Examples:
     name, equals, rest = source.partition("=")
     name, source = (name, rest) if equals and name.isidentifier() else (name_of(source), source)
-    data = load(source)
+    data = load(source, memory)
     if part is not None:
         data = part_of(data, *part, alpha, split_seed)
-    return Data(name, data.features, data.targets, data.classes)
+    return data.called(name)
 
 
 def _greet(connection: Connection, wait: float) -> None:

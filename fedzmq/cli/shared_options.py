@@ -23,6 +23,14 @@ wait_option: Decorator = click.option(
     metavar="SECONDS",
     help="How long the broker has to answer for the first time.",
 )
+data_memory_option: Decorator = click.option(
+    "--data-memory",
+    type=click.IntRange(min=0),
+    default=1024,
+    show_default=True,
+    metavar="MIB",
+    help="Hold a data set of up to so many MiB in memory. A larger one is read as it is needed, where its form allows.",
+)
 
 
 def alpha_option(what: str) -> Decorator:

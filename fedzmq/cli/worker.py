@@ -5,7 +5,13 @@ from __future__ import annotations
 import click
 
 from fedzmq.cli.job_file import JobCommand
-from fedzmq.cli.shared_options import alpha_option, silence_option, split_seed_option, wait_option
+from fedzmq.cli.shared_options import (
+    alpha_option,
+    data_memory_option,
+    silence_option,
+    split_seed_option,
+    wait_option,
+)
 from fedzmq.cli.values import Count, broker_address, part_number
 
 
@@ -24,8 +30,9 @@ from fedzmq.cli.values import Count, broker_address, part_number
     "sources",
     multiple=True,
     metavar="[NAME=]SOURCE",
-    help="Data to train on, of which no row is sent: a built-in name (digits), a .csv, .npz or .parquet file, or "
-    "module:function of your own. Clients know it by NAME (default: the file's name without its ending). Repeatable.",
+    help="Data to train on, of which no row is sent: a built-in name (digits), a .csv, .npz, .parquet or "
+    ".safetensors file, x.npy,y.npy, or module:function of your own. Clients know it by "
+    "NAME (default: the file's name without its ending). Repeatable.",
 )
 @click.option(
     "--part",
@@ -34,6 +41,7 @@ from fedzmq.cli.values import Count, broker_address, part_number
     help="Hold the K-th of N parts of the data, split by label skew, a tenth left out for evaluation. "
     "Without it, hold all of it.",
 )
+@data_memory_option
 @alpha_option("How even the parts are")
 @split_seed_option
 @silence_option("a client is gone, and what it kept here is released.")
@@ -51,6 +59,7 @@ def command(
     broker: str,
     sources: tuple[str, ...],
     part: tuple[int, int] | None,
+    data_memory: int,
     alpha: float,
     split_seed: int,
     silence: float,
@@ -68,4 +77,4 @@ def command(
         with_stdin()
     from fedzmq.cli.serve_worker import serve_worker  # brings torch, which --help and a wrong option do without
 
-    serve_worker(name, broker, sources, part, alpha, split_seed, silence, wait, threads)
+    serve_worker(name, broker, sources, part, data_memory, alpha, split_seed, silence, wait, threads)

@@ -24,8 +24,16 @@ def batch_sizes(rows: int, batch_size: int) -> list[int]:
     return sizes
 
 
+def drawing(epoch: int, seed: int) -> torch.Generator:
+    """What an epoch's order is drawn from."""
+    return torch.Generator().manual_seed((seed + epoch * _GOLDEN) % (1 << 63))
+
+
+def order(rows: int, epoch: int, seed: int) -> torch.Tensor:
+    """All rows of an epoch in its order, as int64 indices."""
+    return torch.randperm(rows, generator=drawing(epoch, seed))
+
+
 def batches(rows: int, batch_size: int, epoch: int, seed: int) -> Iterator[torch.Tensor]:
     """The rows of each batch of an epoch, as int64 indices in an order that follows from the seed."""
-    generator = torch.Generator().manual_seed((seed + epoch * _GOLDEN) % (1 << 63))
-    order = torch.randperm(rows, generator=generator)
-    yield from torch.split(order, batch_sizes(rows, batch_size))
+    yield from torch.split(order(rows, epoch, seed), batch_sizes(rows, batch_size))

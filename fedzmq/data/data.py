@@ -9,8 +9,9 @@ from itertools import islice
 import torch
 
 from fedzmq.data.examples import Batch, Column, Examples, Indexed
+from fedzmq.data.forms import Form
 
-FEATURES, TARGETS = "features", "targets"  # what the columns are called where nobody named them
+TOLD_AT_ONCE = 4096  # examples whose targets are read at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +21,7 @@ class Data(Indexed):
     features: (rows, ...) float32, or int64 where the owner's own code gave whole numbers wider than a byte.
     targets: (rows,) int64 from 0 to classes - 1, or (rows, outputs) float32 where classes is None.
     others: what a model of several inputs takes after the features, each like them.
-    names: of the columns, where they have names of their own.
+    names: of the columns, where they have names of their own. note: why so large a set is in memory.
     """
 
     name: str
@@ -29,6 +30,11 @@ class Data(Indexed):
     classes: int | None
     others: tuple[torch.Tensor, ...] = ()
     names: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def manner(self) -> str:
+        return self.note
 
     @property
     def tensors(self) -> Batch:
@@ -37,10 +43,8 @@ class Data(Indexed):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        names = self.names or (FEATURES, *(f"{FEATURES}{number}" for number in range(2, len(self.others) + 2)), TARGETS)
-        return tuple(
-            Column(name, each.dtype, tuple(each.shape[1:])) for name, each in zip(names, self.tensors, strict=True)
-        )
+        form = Form(self.names) if self.names else Form.unnamed(1 + len(self.others))
+        return form.columns(self.tensors)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -65,3 +69,10 @@ def first_of(examples: Examples, most: int = 2) -> Data:
     features, *others, targets = next(islice(examples.in_order(most), 1))
     names = tuple(column.name for column in examples.columns)
     return Data(examples.name, features, targets, examples.classes, tuple(others), names)
+
+
+def targets_of(examples: Examples) -> torch.Tensor:
+    """The targets alone, in memory, in the set's order."""
+    if isinstance(examples, Data):
+        return examples.targets
+    return torch.cat([batch[-1] for batch in examples.in_order(TOLD_AT_ONCE)])

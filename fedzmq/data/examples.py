@@ -9,11 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import torch
 
-from fedzmq.data.batches import batch_sizes, batches
+from fedzmq.data.batches import batch_sizes, order
 
 GATHERED_BYTES = 16 * 1024 * 1024  # of examples that are put in order at once
 
@@ -74,6 +74,11 @@ class Examples(ABC):
         """The same under another name."""
 
     @property
+    def manner(self) -> str:
+        """Where the examples are, for their owner to read; empty for those in memory."""
+        return ""
+
+    @property
     def example_bytes(self) -> int:
         """Of one example in memory."""
         return sum(column.nbytes for column in self.columns)
@@ -88,19 +93,21 @@ class Indexed(Examples):
 
     __slots__ = ()
 
+    gathered_bytes: ClassVar[int] = GATHERED_BYTES
+
     @abstractmethod
     def take(self, index: torch.Tensor) -> Batch:
         """These examples in this order, copied."""
 
     def shuffled(self, batch_size: int, epoch: int, seed: int) -> Iterator[Batch]:
         """Many batches are gathered at a time: for each alone it costs as much as a small model's step."""
-        indices = list(batches(len(self), batch_size, epoch, seed))
-        many = max(1, GATHERED_BYTES // max(1, batch_size * self.example_bytes))
-        for start in range(0, len(indices), many):
-            some = indices[start : start + many]
-            taken = self.take(torch.cat(some))
-            sizes = [len(index) for index in some]
-            yield from zip(*(torch.split(column, sizes) for column in taken), strict=True)
+        rows = order(len(self), epoch, seed)
+        sizes = batch_sizes(len(self), batch_size)
+        many = max(1, self.gathered_bytes // max(1, batch_size * self.example_bytes))
+        for start in range(0, len(sizes), many):
+            some = sizes[start : start + many]
+            taken = self.take(rows[start * batch_size :][: sum(some)])
+            yield from zip(*(torch.split(column, some) for column in taken), strict=True)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         rows = len(self)

@@ -8,14 +8,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fedzmq.data.data import Data
+from fedzmq.data.data import targets_of
+from fedzmq.data.examples import Examples
 from fedzmq.errors import DataError
 
 # Each draw has a stream of its own: what is held out must not depend on how the rest is split.
 _HOLD_OUT, _SPLIT = 1, 2
 
 
-def hold_out(data: Data, fraction: float = 0.1, seed: int = 0) -> tuple[Data, Data]:
+def hold_out(data: Examples, fraction: float = 0.1, seed: int = 0) -> tuple[Examples, Examples]:
     """What remains for training, and a random share for evaluation: at least one example each, in the set's order."""
     rows = len(data)
     if not 0 < fraction < 1:
@@ -72,12 +73,14 @@ def dirichlet(
     return [torch.from_numpy(np.flatnonzero(owner == number)) for number in range(parts)]
 
 
-def part(data: Data, number: int, of: int, alpha: float, seed: int, fraction: float = 0.1, minimum: int = 1) -> Data:
+def part(
+    data: Examples, number: int, of: int, alpha: float, seed: int, fraction: float = 0.1, minimum: int = 1
+) -> Examples:
     """What worker `number` of `of` holds, counted from 1, once the held-out share is taken away."""
     if not 1 <= number <= of:
         raise DataError(data.name, f"part {number} of {of} is not there; parts count from 1 to {of}")
     kept, _ = hold_out(data, fraction, seed)
-    return kept.rows(dirichlet(kept.targets, of, alpha, seed, minimum, data.name)[number - 1])
+    return kept.rows(dirichlet(targets_of(kept), of, alpha, seed, minimum, data.name)[number - 1])
 
 
 def _stream(seed: int, purpose: int) -> np.random.RandomState:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import torch
 
     from fedzmq.client.client import Client
-    from fedzmq.data.data import Data
     from fedzmq.data.examples import Examples
     from fedzmq.federated.models import Loss
     from fedzmq.federated.strategies.strategy import Strategy
@@ -65,7 +64,7 @@ class Federation:
         self.patience = patience
         self._dataset = dataset
         self._client: Client | None = None
-        self._held: Data | None = None
+        self._held: Examples | None = None
         self._trainings: WeakSet[Training] = WeakSet()
         self.site: Site
         if isinstance(workers, Mapping):
@@ -98,7 +97,7 @@ class Federation:
         return self._dataset
 
     @property
-    def held_out(self) -> Data | None:
+    def held_out(self) -> Examples | None:
         """The part of `data` that no worker trains on; None where there is no data here. Raises DataError."""
         if self._held is None and self.data is not None:
             from fedzmq.data.load import load

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import torch
 
 from fedzmq.data.data import Data
+from fedzmq.data.lazy import Lazy
 from fedzmq.data.load import examples_of
+from fedzmq.data.streamed import Streamed
 from fedzmq.errors import UsageError
 from fedzmq.federated.async_trainer import AsyncTrainer
 from fedzmq.federated.evaluation import Score, evaluate
@@ -119,7 +121,7 @@ def _judged(federation: Federation, evaluate: Judge | tuple[object, object] | bo
 
 
 def _judge(recipe: Recipe, judged: Examples) -> Evaluate:
-    if not recipe.guesses and isinstance(judged, Data):
+    if not recipe.guesses and isinstance(judged, Data | Lazy | Streamed):
         judged = replace(judged, classes=None)
 
     def judge(model: torch.nn.Module) -> Score:

@@ -1,0 +1,83 @@
+"""Tables as text, .csv: read whole, because where a row begins is not to be known.
+
+What is wrong in one is said with its row and column, so that its owner can mend it.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedzmq.data.examples import Examples
+from fedzmq.data.forms import Form
+from fedzmq.data.keys import target_column
+from fedzmq.data.opening import held
+from fedzmq.errors import DataError
+
+Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+
+
+def read_csv(source: str, path: Path, memory: int) -> Examples:
+    """In memory, whatever `memory` says. Raises DataError."""
+    note = "in memory, because a .csv has to be read whole: fedzmq data split --workers 1 makes a .parquet of it"
+    return held(source, _csv(source, path), Form(floats=True), note if path.stat().st_size > memory else "")
+
+
+def _csv(source: str, path: Path) -> Arrays:
+    """Comma-separated numbers, one example a row, with or without a first row of column names."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = [line for line in file if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(source, "it is not UTF-8 text; save the table as CSV in UTF-8") from error
+    if not lines:
+        raise DataError(source, "the file has no rows")
+    first = next(csv.reader(lines[:1]))
+    names = None if all(_is_number(cell) for cell in first) else [cell.strip() for cell in first]
+    rows = lines if names is None else lines[1:]
+    if not rows:
+        raise DataError(source, "the file has a row of column names and no examples under it")
+    if len(first) < 2:
+        raise DataError(source, "the rows have one column, and features and a target are needed, separated by commas")
+    target = target_column(source, names or [""] * len(first))
+    try:
+        table = np.loadtxt(rows, delimiter=",", quotechar='"', comments=None, ndmin=2)
+        cells = np.loadtxt(rows, delimiter=",", quotechar='"', comments=None, ndmin=1, dtype=str, usecols=[target])
+        if table.shape[1] != len(first):
+            raise ValueError
+    except ValueError:
+        raise DataError(source, _first_fault(rows, names, len(first))) from None
+    return np.delete(table, target, axis=1), _class_numbers(cells, table[:, target])
+
+
+def _class_numbers(cells: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Targets written without a decimal point are classes, and the others measurements."""
+    try:
+        return cells.astype(np.int64)
+    except ValueError:
+        return values
+
+
+def _first_fault(rows: Sequence[str], names: Sequence[str] | None, width: int) -> str:
+    """Why a table does not read as numbers: a slow second look, taken only when the fast one failed."""
+    for number, row in enumerate(csv.reader(rows), start=1):
+        if len(row) != width:
+            return f"example {number} has {len(row)} columns, and the first row has {width}"
+        for column, cell in enumerate(row):
+            if not _is_number(cell):
+                where = f"column {names[column]!r}" if names is not None else f"column {column + 1}"
+                found = f"the text {cell!r}" if cell.strip() else "nothing"
+                return f"example {number} has {found} in {where}, and a number was expected (classes: 0, 1, 2, ...)"
+    return "its rows do not read as numbers separated by commas"
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

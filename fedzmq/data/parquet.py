@@ -1,0 +1,170 @@
+"""Parquet files, read by row groups: a large one streams, group after group, and is never held as a whole.
+
+Columns of numbers make up the features together, one number each, and stand where the first of them does. A column of
+lists, each of one length, is an input of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from fedzmq.data.examples import Examples
+from fedzmq.data.forms import FEATURES, TARGETS, Form
+from fedzmq.data.keys import target_column
+from fedzmq.data.opening import held, streamed
+from fedzmq.errors import DataError, MissingExtraError
+
+CHUNK_BYTES = 1024 * 1024  # of examples that are decoded at once
+COLUMN_BYTES = 64 * 1024  # of the file that are read ahead in each column
+
+Array = np.ndarray[Any, Any]
+
+
+def read_parquet(source: str, path: Path, memory: int) -> Examples:
+    """Streamed where the columns take more than `memory` bytes, in memory otherwise.
+
+    Raises DataError, and MissingExtraError without pyarrow.
+    """
+    arrow = _arrow(source)
+    try:
+        stream = ParquetStream.open(source, path, arrow)
+        if stream.rows * stream.row_bytes > memory:
+            return streamed(source, stream, stream.form, "the file's row groups")
+        chunks = [raw for _, raw in stream.chunks(None)]
+    except arrow.ArrowException as error:
+        raise DataError(source, "it is not a parquet file, or not a whole one") from error
+    if not chunks:
+        raise DataError(source, "it has no examples")
+    return held(source, [np.concatenate(parts) for parts in zip(*chunks, strict=True)], stream.form)
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetStream:
+    """The row groups of a file. `inputs` are the columns of each input, the `target` is a column too."""
+
+    source: str
+    path: Path
+    inputs: tuple[tuple[str, ...], ...]
+    target: str
+    form: Form
+    rows: int
+    row_bytes: int
+
+    @classmethod
+    def open(cls, source: str, path: Path, arrow: ModuleType) -> ParquetStream:
+        """Raises DataError where the columns are no examples."""
+        with arrow.parquet.ParquetFile(path) as file:
+            schema, rows = file.schema_arrow, file.metadata.num_rows
+        if len(schema) < 2:
+            raise DataError(source, f"it has {len(schema)} columns, and features and a target are needed")
+        if len(set(schema.names)) < len(schema):
+            raise DataError(source, "two of its columns have one name")
+        target = schema.names[target_column(source, schema.names)]
+        numbers: list[str] = []
+        inputs: list[tuple[str, ...]] = []
+        for field in schema:
+            if _is_number(field.type, arrow) and field.name != target:
+                if not numbers:
+                    inputs.append(())
+                numbers.append(field.name)
+            elif _is_list(field.type, arrow):
+                inputs.append((field.name,))
+            elif field.name != target or not _is_number(field.type, arrow):
+                raise DataError(source, f"the column {field.name!r} holds {field.type}, and each must hold numbers")
+        inputs = [each or tuple(numbers) for each in inputs]
+        names = tuple(FEATURES if each == tuple(numbers) else each[0] for each in inputs)
+        is_plain = len(inputs) == 1 and bool(numbers)
+        form = Form((FEATURES, TARGETS), floats=True) if is_plain else Form((*names, TARGETS))
+        return cls(source, path, tuple(inputs), target, form, rows, _row_bytes(schema, path, arrow))
+
+    def chunks(self, drawing: torch.Generator | None) -> Iterator[tuple[int, Sequence[Array]]]:
+        arrow = _arrow(self.source)
+        at_once = max(1, CHUNK_BYTES // max(1, self.row_bytes))
+        try:
+            with arrow.parquet.ParquetFile(self.path, buffer_size=COLUMN_BYTES, pre_buffer=False) as file:
+                sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+                begins = np.cumsum([0, *sizes]).tolist()
+                order = range(len(sizes)) if drawing is None else torch.randperm(len(sizes), generator=drawing).tolist()
+                for group in order:
+                    first = begins[group]
+                    for batch in file.iter_batches(at_once, row_groups=[group], use_threads=False):
+                        yield first, self._arrays(batch, first, arrow)
+                        first += batch.num_rows
+                    arrow.default_memory_pool().release_unused()  # or what a group took stays with this process
+        except (arrow.ArrowException, OSError) as error:
+            raise DataError(self.source, "it cannot be read to its end: it was cut off or changed") from error
+
+    def _arrays(self, batch: Any, first: int, arrow: ModuleType) -> list[Array]:
+        arrays = []
+        for names in self.inputs:
+            columns = [self._column(batch.column(name), name, first, arrow) for name in names]
+            arrays.append(columns[0] if columns[0].ndim > 1 else np.column_stack(columns))
+        return [*arrays, self._column(batch.column(self.target), self.target, first, arrow)]
+
+    def _column(self, column: Any, name: str, first: int, arrow: ModuleType) -> Array:
+        self._check_full(column, name)
+        if not _is_list(column.type, arrow):
+            numbers: Array = column.to_numpy(zero_copy_only=False)
+            return numbers
+        flat = column.flatten()
+        self._check_full(flat, name)
+        width, rest = divmod(len(flat), len(column))
+        if not arrow.types.is_fixed_size_list(column.type):
+            lengths = arrow.compute.list_value_length(column).to_numpy(zero_copy_only=False)
+            if rest or not (lengths == width).all():
+                odd = first + int((lengths != lengths[0]).argmax()) + 1
+                raise DataError(
+                    self.source, f"the list in column {name!r} of example {odd} has another length than the first"
+                )
+        values: Array = flat.to_numpy(zero_copy_only=False)
+        return values.reshape(len(column), width)
+
+    def _check_full(self, column: Any, name: str) -> None:
+        if column.null_count:
+            raise DataError(
+                self.source, f"the column {name!r} has {column.null_count} empty cells; fill them or drop rows"
+            )
+
+
+def _arrow(source: str) -> ModuleType:
+    try:
+        import pyarrow
+        import pyarrow.compute
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "parquet", f"reading {source}") from error
+    module: ModuleType = pyarrow
+    return module
+
+
+def _is_number(kind: Any, arrow: ModuleType) -> bool:
+    types = arrow.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+
+
+def _is_list(kind: Any, arrow: ModuleType) -> bool:
+    types = arrow.types
+    is_list = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    return is_list and _is_number(kind.value_type, arrow)
+
+
+def _row_bytes(schema: Any, path: Path, arrow: ModuleType) -> int:
+    """Of one example in memory; the first one tells how long its lists are."""
+    total = 0
+    with arrow.parquet.ParquetFile(path) as file:
+        first = next(
+            file.iter_batches(1, columns=[field.name for field in schema if _is_list(field.type, arrow)]), None
+        )
+    for field in schema:
+        if not _is_list(field.type, arrow):
+            total += 8 if arrow.types.is_integer(field.type) else 4
+        elif first is not None and first.num_rows:
+            total += 8 * len(first.column(field.name).flatten())
+    return total
