@@ -25,10 +25,11 @@ from fedzmq.pointers.origins import origin
 from fedzmq.pointers.out import into_out
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.refusals import name_of, why
-from fedzmq.pointers.rehearsal import STAND_INS, at_home, check, in_its_words, known
+from fedzmq.pointers.rehearsal import at_home, check, in_its_words, known
 from fedzmq.pointers.remote import ORDINARY, Remote
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.signature import GETITEM, SETITEM, Signature, count_operands, filled
+from fedzmq.pointers.stand_ins import STAND_INS
 from fedzmq.pointers.stream import Stream
 from fedzmq.tensors.dtypes import dtype_of
 

@@ -59,6 +59,8 @@ _REASONS = {
     """,
     "it trusts lengths that its caller gives; use scatter_reduce or index_reduce": "segment_reduce",
     "forward derivatives happen inside torch's kernels; use torch.autograd.functional.jvp": "_make_dual _unpack_dual",
+    "how long a packed sequence is only values tell; run the padded one, and take each row's output at its own length "
+    "with gather, or the mean under a mask": "_pack_padded_sequence",
     "it iterates on values, and calls a function of yours; use torch.linalg.eigh": "lobpcg",
 }
 _LOCAL_CODE = ("apply_", "map_", "map2_")

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from fedzmq.errors import FedzmqError, RemoteError
 from fedzmq.pointers.metadata import CONSTANT, Meta, meta
@@ -37,17 +36,6 @@ CHECKED: frozenset[Callable[..., Any]] = frozenset(
 )
 
 Call = Callable[[Sequence[torch.Tensor]], Any]
-
-
-def multilabel_margin(*args: Any, **kwargs: Any) -> torch.Tensor:
-    """As the kernel shapes it: without dimensions for a single example, where the fake gives one."""
-    loss: torch.Tensor = F.multilabel_margin_loss(*args, **kwargs)
-    value = args[0] if args else kwargs["input"]
-    return loss.reshape(()) if value.dim() < 2 else loss
-
-
-# What is run on fakes in place of a function whose fake gives another shape than its kernel.
-STAND_INS: dict[Callable[..., Any], Callable[..., Any]] = {F.multilabel_margin_loss: multilabel_margin}
 
 
 def check(func: Callable[..., Any], call: Call, metas: Sequence[Meta]) -> None:

@@ -31,7 +31,7 @@ def generalise(first: Recording, first_rows: int, second: Recording, second_rows
         except _Different as difference:
             raise PlanError(
                 f"{CATALOG.name(one[0])}{_at(line)} depends on the number of examples in a batch in a way that a plan "
-                f"cannot say: {difference} for {sizes}"
+                f"cannot say: {difference} for {sizes}{difference.hint}"
             ) from None
     return merged
 
@@ -41,7 +41,11 @@ def _at(line: str) -> str:
 
 
 class _Different(Exception):
-    """Two values that no multiple of the rows explains."""
+    """Two values that no multiple of the rows explains, and the way out where there is one."""
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.hint = hint
 
 
 def _merge(one: Any, other: Any, rows: int, other_rows: int) -> Any:
@@ -59,4 +63,5 @@ def _merge(one: Any, other: Any, rows: int, other_rows: int) -> Any:
         return one
     if type(one) is int and one > 0 and one % rows == 0 and one * other_rows == other * rows:
         return {"b": one // rows}
-    raise _Different(f"{one!r} and {other!r}")
+    hint = "; make the number of examples a tensor first: torch.full((), len(x))" if type(one) is float else ""
+    raise _Different(f"{one!r} and {other!r}", hint)

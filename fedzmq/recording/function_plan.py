@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from traceback import walk_tb
 from typing import Any
 
 import torch
@@ -19,13 +18,9 @@ from fedzmq.plans.plan import Output, Plan, Slot
 from fedzmq.plans.structure import flatten
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import CONSTANT, Meta, contiguous_stride, meta
-from fedzmq.pointers.origins import LIBRARY
-from fedzmq.recording.batch_rows import generalise
-from fedzmq.recording.registers import Registers
-from fedzmq.recording.tracing import Recording, record
+from fedzmq.recording.any_rows import ROWS, record_any_rows
+from fedzmq.recording.tracing import at_line
 from fedzmq.tensors.dtypes import name_of
-
-ROWS = (7, 11)  # two primes: a number that is a multiple of both by chance is not to be expected
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +99,7 @@ def function_plan(
                 if "does not require grad" not in str(error):
                     raise
                 raise PlanError(
-                    f"a gradient{_line(error)} cannot be part of a plan: nothing in one requires grad; "
+                    f"a gradient{at_line(error)} cannot be part of a plan: nothing in one requires grad; "
                     "give back the loss, and take the gradient of a module on the worker, or train the plan"
                 ) from error
         paths[:], tensors = flatten(value)
@@ -112,16 +107,14 @@ def function_plan(
             raise PlanError("the function gives nothing back, and a plan is run for what it gives")
         return tensors
 
-    def recorded(rows: int) -> Recording:
+    def inputs(rows: int) -> list[Meta]:
         metas = [arguments[number].meta for number in fixed]
         metas += [of for _, of in state]
-        return record(called, [*metas, *(_rows(arguments[number].meta, rows) for number in batches)], effects)
+        return [*metas, *(_rows(arguments[number].meta, rows) for number in batches)]
 
-    # Twice even where nothing is free: what differs then is up to chance, and cannot be in a plan.
-    first, second = recorded(ROWS[0]), recorded(ROWS[1])
-    merged = generalise(first, ROWS[0], second, ROWS[1])
-    registers = Registers(first, second)
-    records = tuple(registers.records(merged, first.origins))
+    # For two sizes even where nothing is free: what differs then is up to chance, and cannot be in a plan.
+    recorded = record_any_rows(called, inputs, effects)
+    first, second, registers = recorded.first, recorded.second, recorded.registers
     outputs = tuple(Output(path, registers.register(id)) for path, id in zip(paths, first.outputs, strict=True))
     plan = Plan(
         CATALOG.digest(),
@@ -129,7 +122,7 @@ def function_plan(
         tuple(Slot(name, name_of(of.dtype), tuple(of.shape), False) for name, of in state),
         tuple(_slot(number, arguments[number]) for number in batches),
         tuple(registers.constants),
-        records,
+        recorded.records,
         outputs,
     )
     check(plan)
@@ -138,12 +131,6 @@ def function_plan(
         for path, one, other in zip(paths, first.output_metas, second.output_metas, strict=True)
     ]
     return FunctionPlan(plan.to_bytes(), tuple(arguments), order, first.mutated, tuple(results))
-
-
-def _line(error: Exception) -> str:
-    """Of the user's program, that the error came from."""
-    frames = [frame for frame, _ in walk_tb(error.__traceback__) if not frame.f_code.co_filename.startswith(LIBRARY)]
-    return f" at {frames[-1].f_code.co_filename}:{frames[-1].f_lineno}" if frames else ""
 
 
 def _growth(one: Meta, other: Meta) -> tuple[int, ...]:

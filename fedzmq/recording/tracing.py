@@ -7,22 +7,25 @@ two recordings of one function on inputs of different sizes differ in nothing bu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from traceback import walk_tb
 from typing import Any, NoReturn
 
 import torch
 
-from fedzmq.errors import PlanError
+from fedzmq.errors import OperationRefused, PlanError, TensorsNotCollocatedException
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.line import Line
 from fedzmq.pointers.metadata import CONSTANT, Kind, Meta, meta_of
 from fedzmq.pointers.modes import INITIAL, Modes
-from fedzmq.pointers.origins import Origin, origin, shown
+from fedzmq.pointers.origins import LIBRARY, Origin, origin, shown
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.stream import Record, Stream
+from fedzmq.recording.makers import Makers
 from fedzmq.tensors.buffers import export
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import Command, Described
@@ -50,18 +53,26 @@ class Recording:
 
 
 def record(
-    function: Callable[..., Any], inputs: Sequence[Meta | torch.Tensor], effects: Effects | None = None
+    function: Callable[..., Any],
+    inputs: Sequence[Meta | torch.Tensor],
+    effects: Effects | None = None,
+    makers: Makers | None = None,
 ) -> Recording:
     """Call `function(*pointers)`, one pointer for each input, and record what it does.
 
     An input is metadata, or a tensor whose metadata is meant (a leaf that requires grad is one in the recording).
-    Raises PlanError, which names the line, where the function needs a value, takes a gradient itself, or does anything
-    else that a list of operations cannot say.
+    `makers` says which of the tensors that the function makes itself are made on the tape. Raises PlanError, which
+    names the line, where the function needs a value, takes a gradient itself, or does anything else that a list of
+    operations cannot say.
     """
     tape = Tape(effects)
     metas = [each if isinstance(each, Meta) else meta_of(each) for each in inputs]
     pointers = [tape.input(meta) for meta in metas]
-    returned = _flat(function(*pointers))
+    try:
+        with makers.onto(tape) if makers is not None else nullcontext():
+            returned = _flat(function(*pointers))
+    except (OperationRefused, TensorsNotCollocatedException) as error:
+        raise PlanError(f"{error}{at_line(error)}") from error
     ids: list[int] = []
     outputs: list[Meta] = []
     for tensor in returned:
@@ -197,6 +208,12 @@ class Tape(Stream):
                 return {"p": self._detached(argument["p"], origin)}
             return {key: self._all_detached(each, origin) for key, each in argument.items()}
         return argument
+
+
+def at_line(error: Exception) -> str:
+    """Where in the user's program an error came from, in words; empty where that is not known."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__) if not frame.f_code.co_filename.startswith(LIBRARY)]
+    return f" at {frames[-1].f_code.co_filename}:{frames[-1].f_lineno}" if frames else ""
 
 
 def _refused(what: str, where: Origin | None = None) -> PlanError:

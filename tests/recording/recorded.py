@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from fedzmq.plans.compiled import compile_plan, constants
 from fedzmq.plans.plan import from_bytes
-from fedzmq.recording.training_plan import Loss, training_plan
+from fedzmq.recording.batch_plan import Loss
+from fedzmq.recording.training_plan import training_plan
 
 
 @dataclass
@@ -20,13 +21,19 @@ class Made:
     features: Tensor
     targets: Tensor
     loss: Loss = cross_entropy
+    others: tuple[Tensor, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What the module is called with."""
+        return (self.features, *self.others)
 
 
 class Recorded:
     """A plan with a copy of its module's state, as it is now."""
 
     def __init__(self, made: Made) -> None:
-        self.plan = from_bytes(training_plan(made.module, made.loss, made.features, made.targets))
+        self.plan = from_bytes(training_plan(made.module, made.loss, made.inputs, made.targets))
         self.step = compile_plan(self.plan)
         self.made = made
         self.parameters = [each.detach().clone() for each in made.module.parameters()]
@@ -39,8 +46,8 @@ class Recorded:
 
     def outputs(self) -> tuple[Tensor, ...]:
         """Of one run on the data, which changes the buffers as training does."""
-        x, y = self.made.features, self.made.targets
-        return self.step(len(x), *self.parameters, *self.buffers, x, y, *constants(self.plan))
+        columns = (*self.made.inputs, self.made.targets)
+        return self.step(len(columns[0]), *self.parameters, *self.buffers, *columns, *constants(self.plan))
 
 
 class FlattenedByView(nn.Module):

@@ -199,9 +199,20 @@ def test_a_gradient_inside_a_plan_is_an_error_at_its_line() -> None:
         plan(args_shape=[(3,)])(trained)
 
 
-def test_chance_is_not_made_a_constant() -> None:
+def test_what_is_drawn_by_chance_is_drawn_anew_in_every_run(bob: Place) -> None:
+    @plan(args_shape=[(3,)])
     def noisy(x: Tensor) -> Tensor:
         return x + torch.rand(3)
+
+    there = noisy.send(bob)
+    one, other = (there(torch.zeros(3)).get() for _ in range(2))
+
+    assert not torch.equal(one, other)
+
+
+def test_chance_is_not_made_a_constant() -> None:
+    def noisy(x: Tensor) -> Tensor:
+        return x + torch.rand(3, generator=torch.Generator().manual_seed(torch.seed() % 1000))
 
     with pytest.raises(PlanError, match=rf"{__file__}:\d+ .*or on chance.*torch.rand_like"):
         plan(args_shape=[(3,)])(noisy)

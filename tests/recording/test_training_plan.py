@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from torch import Tensor, nn
@@ -61,12 +62,16 @@ def divides_by_the_rows(x: Tensor) -> Tensor:
     return x * (1 / len(x))
 
 
-def adds_noise_of_its_own(x: Tensor) -> Tensor:
-    return x + torch.randn(3)
+def adds_numpys_noise(x: Tensor) -> Tensor:
+    return x + torch.from_numpy(numpy.random.rand(3).astype("float32"))
 
 
-def adds_noise_for_each_row(x: Tensor) -> Tensor:
-    return x + torch.randn(len(x), 3)
+def packs_a_sequence(x: Tensor) -> Tensor:
+    return nn.utils.rnn.pack_padded_sequence(x, x.argmax(1), batch_first=True).data
+
+
+def takes_a_root_of_the_rows(x: Tensor) -> Tensor:
+    return x / len(x) ** 0.5
 
 
 def counts_its_rows(x: Tensor) -> Tensor:
@@ -96,8 +101,9 @@ def plan_of(name: str) -> Plan:
         (does_more_for_more_rows, "for 7 and 11 examples"),
         (halves_the_rows, "3 and 5 for 7 and 11 examples"),
         (divides_by_the_rows, "for 7 and 11 examples"),
-        (adds_noise_of_its_own, "or on chance"),
-        (adds_noise_for_each_row, "has a size that depends on the number of examples in a batch"),
+        (adds_numpys_noise, "or on chance"),
+        (packs_a_sequence, "how long a packed sequence is only values tell; run the padded one"),
+        (takes_a_root_of_the_rows, "make the number of examples a tensor first: torch.full((), len(x))"),
         (counts_its_rows, "depends on the number of examples in a batch"),
         (takes_a_gradient, "cannot be part of a plan"),
         (chooses_by_values, "whose result has a shape that depends on values"),
@@ -263,5 +269,5 @@ def test_a_tensor_as_large_as_the_batch_is_made_anew_where_it_holds_one_value() 
 
 
 def test_what_the_module_raises_itself_comes_out() -> None:
-    with pytest.raises(RuntimeError, match="must have same reduction dim"):
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         training_plan(nn.Linear(5, 3), cross_entropy, X, Y)

@@ -26,8 +26,8 @@ TASK = Train(
 
 def data_of(made: Made) -> Data:
     """The examples, a few times over, as those of a data set."""
-    features, targets = torch.cat([made.features] * 3), torch.cat([made.targets] * 3)
-    return Data("data", features + 0, targets, None if targets.is_floating_point() else 3)
+    (features, *others), targets = [torch.cat([each] * 3) for each in made.inputs], torch.cat([made.targets] * 3)
+    return Data("data", features, targets, None if targets.is_floating_point() else 3, tuple(others))
 
 
 def trained(made: Made, **task: Any) -> Outcome:
@@ -70,7 +70,8 @@ def plainly_trained(
         torch.manual_seed(wanted.seed)
         for index in itertools.islice(itertools.chain.from_iterable(orders), steps):
             stepper.zero_grad()
-            made.loss(module(data.features[index]), data.targets[index]).backward()
+            *inputs, targets = data.take(index)
+            made.loss(module(*inputs), targets).backward()
             clip(list(module.parameters()))
             stepper.step()
             if scheduler is not None:

@@ -17,7 +17,8 @@ from fedzmq.federated.strategies import Opening, Strategy
 from fedzmq.federated.strategies.strategy import Collector
 from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
-from fedzmq.recording.training_plan import Loss, training_plan
+from fedzmq.recording.batch_plan import Loss
+from fedzmq.recording.training_plan import training_plan
 from fedzmq.wire.messages import Train
 from fedzmq.worker.memory import Kept
 from fedzmq.worker.worker import Worker

@@ -1,0 +1,42 @@
+"""What is run on fakes in place of a function that has none, or whose fake gives another shape than its kernel.
+
+Only shapes, dtypes and what the gradient reaches count; the worker runs the function itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+
+def _multilabel_margin(*args: Any, **kwargs: Any) -> torch.Tensor:
+    """As the kernel shapes it: without dimensions for a single example, where the fake gives one."""
+    loss: torch.Tensor = F.multilabel_margin_loss(*args, **kwargs)
+    value = args[0] if args else kwargs["input"]
+    return loss.reshape(()) if value.dim() < 2 else loss
+
+
+def _ctc(
+    log_probs: torch.Tensor,
+    targets: Any,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: str | int = "mean",
+    zero_infinity: bool = False,
+) -> torch.Tensor:
+    """A loss for each sequence of (time, batch, classes), or for the one of (time, classes)."""
+    if log_probs.dim() not in (2, 3):
+        raise RuntimeError(f"log_probs has the shape {tuple(log_probs.shape)}, and (T, N, C) or (T, C) is expected")
+    losses = log_probs.sum((0, -1))
+    return losses if reduction in ("none", 0) else losses.sum()
+
+
+STAND_INS: dict[Callable[..., Any], Callable[..., Any]] = {
+    F.ctc_loss: _ctc,
+    F.multilabel_margin_loss: _multilabel_margin,
+    torch.ctc_loss: _ctc,
+}

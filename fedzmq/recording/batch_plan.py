@@ -1,0 +1,129 @@
+"""A module, run on batches of any size, as a plan: what a training step and an evaluation have in common.
+
+The module's parameters and buffers are the plan's state, and the columns of a batch are the module's inputs and, last,
+the targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from fedzmq.errors import PlanError
+from fedzmq.operations.catalog import CATALOG
+from fedzmq.plans.check import check
+from fedzmq.plans.plan import Output, Plan, Slot
+from fedzmq.pointers.effects import Effects
+from fedzmq.pointers.metadata import CONSTANT, LEAF, Meta
+from fedzmq.recording.any_rows import record_any_rows
+from fedzmq.recording.batch_norm import make_recordable
+from fedzmq.tensors.dtypes import name_of
+
+Loss: TypeAlias = Callable[[Any, Any], Tensor]
+"""Gets what the module returns, and the targets."""
+
+Inputs: TypeAlias = Tensor | Sequence[Tensor]
+"""What the module is called with, one argument or several, each shaped (rows, ...)."""
+
+
+def batch_plan(
+    module: torch.nn.Module, inputs: Inputs, targets: Tensor, outputs: Callable[[Any, Tensor], Mapping[str, Tensor]]
+) -> Plan:
+    """Record `outputs(module(*inputs), targets)` in the module's present mode. Of inputs and targets only the form
+    counts. Raises PlanError, which names the user's line.
+    """
+    given = all_inputs(inputs)
+    parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
+    state = {**parameters, **buffers}
+    names: list[str] = []
+
+    def step(*tensors: Tensor) -> list[Tensor]:
+        held, columns = tensors[: len(state)], tensors[len(state) :]
+        own = dict(zip(state, held, strict=True))
+        with torch.enable_grad():  # whatever the caller is in: a plan is there to be trained
+            output = functional_call(module, own, columns[:-1])
+            _write_back(dict(zip(state, held, strict=True)), own)
+            found = outputs(output, columns[-1])
+            names[:] = found
+            return list(found.values())
+
+    effects = Effects("meta")  # where no import of torch's compiler makes the first round wait
+    columns = [*given, targets]
+    with _kept(module):
+        recorded = record_any_rows(
+            step, lambda rows: [*map(_meta, state.values()), *(_rows(column, rows) for column in columns)], effects
+        )
+    plan = Plan(
+        CATALOG.digest(),
+        tuple(_slot(name, each, each.requires_grad) for name, each in parameters.items()),
+        tuple(_slot(name, each, False) for name, each in buffers.items()),
+        tuple(_column(name, each) for name, each in zip(_names(len(given)), columns, strict=True)),
+        tuple(recorded.registers.constants),
+        recorded.records,
+        tuple(
+            Output(name, recorded.registers.register(id))
+            for name, id in zip(names, recorded.first.outputs, strict=True)
+        ),
+    )
+    check(plan)
+    return plan
+
+
+@torch.no_grad()
+def _write_back(held: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None:
+    """What a module assigned to a buffer anew, as `self.count = self.count + 1` does, is the buffer's next value."""
+    for name, tensor in held.items():
+        new = after[name]
+        if new is tensor:
+            continue
+        if new.shape != tensor.shape:
+            raise PlanError(
+                f"the model assigns {tuple(new.shape)} to its buffer {name!r}, which has the shape "
+                f"{tuple(tensor.shape)}; what travels keeps its shape"
+            )
+        tensor.copy_(new)
+
+
+@contextmanager
+def _kept(module: torch.nn.Module) -> Iterator[None]:
+    """Afterwards the attributes of the module and of its parts are what they were."""
+    before = [(each, dict(vars(each))) for each in module.modules()]
+    try:
+        make_recordable(module)
+        yield
+    finally:
+        for each, attributes in before:
+            vars(each).clear()
+            vars(each).update(attributes)
+
+
+def all_inputs(inputs: Inputs) -> tuple[Tensor, ...]:
+    """One input alone, or each of several."""
+    return (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+
+
+def _names(inputs: int) -> list[str]:
+    """As examples call their columns where nobody named them."""
+    return ["features", *(f"features{number}" for number in range(2, inputs + 1)), "targets"]
+
+
+def _meta(tensor: Tensor) -> Meta:
+    return Meta(tensor.shape, tensor.dtype, tensor.contiguous().stride(), LEAF if tensor.requires_grad else CONSTANT)
+
+
+def _rows(tensor: Tensor, rows: int) -> Meta:
+    shape = torch.Size((rows, *tensor.shape[1:]))
+    return Meta(shape, tensor.dtype, torch.empty(shape, device="meta").stride(), CONSTANT)
+
+
+def _slot(name: str, tensor: Tensor, trained: bool) -> Slot:
+    return Slot(name, name_of(tensor.dtype), tuple(tensor.shape), trained)
+
+
+def _column(name: str, tensor: Tensor) -> Slot:
+    return Slot(name, name_of(tensor.dtype), tuple(tensor.shape[1:]), False)

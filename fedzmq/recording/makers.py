@@ -1,0 +1,75 @@
+"""Tensors that a recorded function makes out of nothing, such as a column of zeros or noise.
+
+One that is the same for every batch is a constant of the plan. What is drawn by chance has to be drawn anew in every
+step, and what depends on the size of the batch be made for each: those are made on the tape, as operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from fedzmq.operations.catalog import CATALOG
+from fedzmq.pointers.creation import create
+from fedzmq.pointers.nesting import leaves
+from fedzmq.pointers.stream import Stream
+
+_DRAW = frozenset({torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal})
+_MAKE = _DRAW | {
+    torch.arange,
+    torch.empty,
+    torch.eye,
+    torch.full,
+    torch.linspace,
+    torch.logspace,
+    torch.ones,
+    torch.tril_indices,
+    torch.triu_indices,
+    torch.zeros,
+}
+
+Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+class Makers(TorchFunctionMode):
+    """Watches the calls that make tensors, and sends those with these numbers, or all, to the tape."""
+
+    def __init__(self, chosen: Collection[int] = (), everything: bool = False) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self._chosen = chosen
+        self._everything = everything
+        self._tape: Stream | None = None
+
+    @contextmanager
+    def onto(self, tape: Stream) -> Iterator[None]:
+        """Watch what is called within, which is recorded on this tape."""
+        self._tape = tape
+        with self:
+            yield
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if func not in _MAKE or func not in CATALOG.numbers or self._tape is None or _is_taken_apart(args, given):
+            return func(*args, **given)
+        number = len(self.calls)
+        self.calls.append((func, args, given))
+        if func in _DRAW or self._everything or number in self._chosen:
+            return create(self._tape, func, args, given)
+        return func(*args, **given)
+
+
+def varying(one: Makers, other: Makers) -> set[int]:
+    """The numbers of those calls that two batches of different size differ in."""
+    return {number for number, (a, b) in enumerate(zip(one.calls, other.calls, strict=False)) if a != b}
+
+
+def _is_taken_apart(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """It takes tensors, or a generator of the program's own, which no worker has."""
+    return any(isinstance(each, torch.Tensor | torch.Generator) for each in leaves([args, kwargs]))
