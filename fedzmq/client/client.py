@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedzmq.client.local_worker import LocalWorker
+from fedzmq.client.publisher import Publisher
 from fedzmq.client.session_line import SessionLine
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.datasets.federate import install
@@ -25,7 +26,7 @@ from fedzmq.errors import (
 from fedzmq.pointers.destination import DIRECTORIES
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.pointer import Pointer
-from fedzmq.session.endpoint import Endpoint
+from fedzmq.session.endpoint import Arrival, Endpoint
 from fedzmq.session.packet import Lane
 from fedzmq.session.roster import SILENCE, Roster
 from fedzmq.session.session import Peer
@@ -33,7 +34,7 @@ from fedzmq.tensors.buffers import room
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.registry import connect as connect_transport
 from fedzmq.wire.codec import decode, encode
-from fedzmq.wire.messages import Lost
+from fedzmq.wire.messages import Heard, Lost
 
 SLICE = 0.1  # seconds that one look at the mailbox lasts, so that other threads have their turn
 ASK_EVERY = 1.0  # seconds between two calls of the roll while somebody is missed
@@ -60,6 +61,7 @@ class Client:
         install()  # whoever has a client wants `tensor.send(...)`
         self.endpoint = Endpoint(connection, is_worker=False, roster=Roster(silence), room=room)
         self.endpoint.departed = self._departed
+        self.endpoint.urgent = self._urgent
         self.endpoint.ticked = self._flush
         self.effects = Effects()  # what one worker's pointers have learned serves those of all
         self._lines: dict[Peer, SessionLine] = {}
@@ -67,6 +69,7 @@ class Client:
         self._ways: dict[Peer, set[Peer]] = {}  # which workers may wait for tensors of which
         self._is_closed = False
         self._may_wait = tended
+        self.publisher = Publisher(self.endpoint, self.wait_until)
         self.home = LocalWorker(self)
         DIRECTORIES.add(self)
         if tended:
@@ -219,7 +222,13 @@ class Client:
             for reply in replies:
                 line.answer(reply, arrival.frames[1:])
 
+    def _urgent(self, arrival: Arrival) -> None:
+        for message in decode(arrival.frames[0]):
+            if isinstance(message, Heard):
+                self.publisher.heard(arrival.peer, message)
+
     def _departed(self, peer: Peer, reason: str) -> None:
+        self.publisher.lose(peer)
         line = self._lines.pop(peer, None)
         if line is not None:
             line.end(WorkerLost(peer.name, reason))

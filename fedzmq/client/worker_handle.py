@@ -157,7 +157,8 @@ class WorkerHandle:
     ) -> Pending:
         """Start training; the answer is Trained, Failed, or PlanMissing where the worker forgot the plan.
 
-        A plan travels the first time only. What the training led to stays over there, to be pulled.
+        A plan travels the first time only. What the training led to stays over there, to be pulled. A state that was
+        published under the task's `model` can be empty here, and the answer may be ModelMissing.
         """
         name = name_of(plan)
         if name not in self._plans:

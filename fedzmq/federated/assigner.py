@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-
-import torch
 
 from fedzmq.client.worker_handle import TrainingTask, WorkerHandle
 from fedzmq.errors import FedzmqError
 from fedzmq.federated.assignment import Assignment
+from fedzmq.federated.edition import Edition
 from fedzmq.federated.seeds import derive
 from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies.strategy import Strategy
@@ -40,11 +39,8 @@ class Assigner:
         self.counted: dict[str, int] = {}
         """The last round in which the answer of a worker counted: from there it goes on with what it kept."""
 
-    def assign(self, handle: WorkerHandle, number: int, state: Sequence[torch.Tensor], model: str = "") -> Assignment:
-        """Have a worker train the state in this round, of which its random numbers follow. Raises a FedzmqError.
-
-        model: the digest of the state, by which a worker that did the very same before finds it again.
-        """
+    def assign(self, handle: WorkerHandle, number: int, edition: Edition) -> Assignment:
+        """Have a worker train the model in this round, of which its random numbers follow. Raises a FedzmqError."""
         job, asked = self._job, self._strategy.ask(handle.name)
         local = Local(
             float(asked.proximal),
@@ -65,10 +61,10 @@ class Assigner:
             local=local,
             control=asked.control,
             course=job.course(number),
-            model=model,
+            model=edition.name,
         )
         self._asked[handle.name] = handle
-        return Assignment(handle, self._shared.form, state, task, self._hear)
+        return Assignment(handle, self._shared.form, edition, task, self._hear)
 
     def release(self) -> None:
         """The run is over: no worker need keep what it has trained."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from fedzmq.client.pending import Pending
 from fedzmq.client.worker_handle import TrainingTask, WorkerHandle
 from fedzmq.errors import ProtocolError, RemoteError
 from fedzmq.federated.acceptance import check_answer
+from fedzmq.federated.edition import Edition
 from fedzmq.federated.report import Answer
-from fedzmq.wire.messages import Failed, PlanMissing, Progress, Trained
+from fedzmq.wire.messages import Failed, ModelMissing, PlanMissing, Progress, Trained
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +27,7 @@ class Form:
 
 
 class Assignment:
-    """Begins when it is made. `state` is what the worker trains on, and its values may change afterwards.
+    """Begins when it is made. `edition` is what the worker trains on, and is to stay as it is until `done`.
 
     Its methods raise a FedzmqError where the worker cannot be reached, fails, or answers nonsense: it is over then.
     """
@@ -37,16 +36,16 @@ class Assignment:
         self,
         handle: WorkerHandle,
         form: Form,
-        state: Sequence[torch.Tensor],
+        edition: Edition,
         task: TrainingTask,
         hear: Callable[[str, Progress], None],
     ) -> None:
         self.handle = handle
         self._form = form
-        self._state = state
+        self._edition = edition
         self._task = task
         self._hear = hear
-        self._is_sent_again = False
+        self._missed: set[type] = set()
         self._pending = self._send()
 
     @property
@@ -55,13 +54,15 @@ class Assignment:
         return self._pending.done
 
     def take(self) -> Answer | None:
-        """What it says of its training, once it is done; None where it asked for the plan, and began once more."""
+        """What it says of its training, once it is done; None where it lacks plan or model, and began once more."""
         reply, _ = self._pending.result()
-        if isinstance(reply, PlanMissing):
-            if self._is_sent_again:
-                raise ProtocolError("it says that it has no plan, and was given it twice")
-            self._is_sent_again = True
-            self.handle.forget_plan(self._form.plan)
+        if isinstance(reply, PlanMissing | ModelMissing):
+            if type(reply) in self._missed:
+                what = "plan" if isinstance(reply, PlanMissing) else "model"
+                raise ProtocolError(f"it says that it has no {what}, and was given it twice")
+            self._missed.add(type(reply))
+            if isinstance(reply, PlanMissing):
+                self.handle.forget_plan(self._form.plan)
             self._pending = self._send()
             return None
         if isinstance(reply, Failed):
@@ -82,5 +83,11 @@ class Assignment:
         self.handle.cancel(self._pending)
 
     def _send(self) -> Pending:
-        name = self.handle.name
-        return self.handle.train(self._form.plan, self._state, self._task, lambda progress: self._hear(name, progress))
+        name, edition = self.handle.name, self._edition
+        is_there = not edition.lacks(self.handle) and ModelMissing not in self._missed
+        return self.handle.train(
+            self._form.plan,
+            () if is_there else edition.state,
+            self._task,
+            lambda progress: self._hear(name, progress),
+        )

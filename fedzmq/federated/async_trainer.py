@@ -13,6 +13,7 @@ from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.buffer import Buffer
 from fedzmq.federated.cohort import Cohort
+from fedzmq.federated.edition import Edition
 from fedzmq.federated.evaluation import Score
 from fedzmq.federated.ledger.ledger import Ledger
 from fedzmq.federated.meter import Meter
@@ -134,7 +135,7 @@ class AsyncTrainer:
                 continue
             number = self._kept.asked[name] = self._kept.asked.get(name, 0) + 1
             try:
-                assignment = self._assigner.assign(handle, number, state)
+                assignment = self._assigner.assign(handle, number, Edition(state))
             except FedzmqError:
                 continue  # it went this very moment: it is here no more, or comes back as another one
             self._running[name] = _Running(assignment, number, steps, state)

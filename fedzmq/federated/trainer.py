@@ -12,6 +12,7 @@ from fedzmq.errors import NotEnoughWorkers, UsageError
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.cohort import Cohort
+from fedzmq.federated.edition import publish
 from fedzmq.federated.evaluation import Score
 from fedzmq.federated.ledger.ledger import Ledger
 from fedzmq.federated.meter import Meter
@@ -24,7 +25,6 @@ from fedzmq.federated.strategies.fedavg import FedAvg
 from fedzmq.federated.strategies.strategy import Strategy
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federated.training_state import TrainingState
-from fedzmq.tensors.row import digest_of
 from fedzmq.wire.messages import Progress
 
 GRACE = 0.5  # seconds that those who were late in the last round have to stop, before the next one begins without them
@@ -123,12 +123,14 @@ class Trainer:
         wanted = self._job.wanted(population, self._needed)
         asked = self._job.asked(population, self._needed)
         self._strategy.begin(self._shared.opening(number, names, population))
-        model = digest_of(self._shared.state)
+        edition = publish(self._client, self._shared.state, [present[name] for name in names])
+        # Those who have it already come first: to send it to one of the others may take long.
+        handles = {name: present[name] for name in sorted(names, key=lambda name: edition.lacks(present[name]))}
         return Round(
             number,
-            {name: present[name] for name in names},
+            handles,
             Ending(wanted if asked > wanted else len(names), self._needed, self._job.deadline),
-            lambda handle: self._assigner.assign(handle, number, self._shared.state, model),
+            lambda handle: self._assigner.assign(handle, number, edition),
             self._strategy.accept,
             self._say,
         )

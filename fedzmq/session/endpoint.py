@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from fedzmq.errors import FedzmqError, ProtocolError, TransportClosed, WorkerLost
 from fedzmq.session.outbound import Ticket
 from fedzmq.session.packet import BOOT_BYTES, Kind, Lane, Packet, parse
-from fedzmq.session.presence import Presence
+from fedzmq.session.presence import TOPICS, Presence
 from fedzmq.session.roster import Departure, Roster
 from fedzmq.session.session import MOST_MESSAGE_BYTES, WINDOW_BYTES, Peer, Session
 from fedzmq.transports.connection import Buffer, Connection, Delivery
@@ -47,6 +47,8 @@ class Endpoint:
     - Messages on the control lane go to `urgent` at once, in the thread that pumps.
     - `departed` is called with every peer whose sessions ended, and the reason in words; `ticked` by the tender thread,
       now and then, and it may post.
+    - `hear` gives what is published on a topic to whoever wants it, in the thread that pumps.
+    - `found` is called when the medium is back, or there for the first time: what was on its way may be lost.
     - A party that `accepts` answers sessions that others open; one that does not knows only those it opened.
     """
 
@@ -68,6 +70,7 @@ class Endpoint:
         self.urgent: Callable[[Arrival], None] = lambda arrival: None
         self.departed: Callable[[Peer, str], None] = lambda peer, reason: None
         self.ticked: Callable[[], None] = lambda: None
+        self.found: Callable[[], None] = lambda: None
         self.bytes_sent = 0
         self.bytes_received = 0
         self.refused = 0  # packets that no fedzmq sends
@@ -81,6 +84,7 @@ class Endpoint:
         self._epochs: dict[str, int] = {}
         self._expected: deque[tuple[str, bytes]] = deque()  # who should show a sign of life from now on
         self._arrived: deque[Session] = deque()
+        self._topics: dict[str, Callable[[Delivery, float], None]] = {}
         self._state = threading.RLock()  # the sessions; held for moments
         self._pumping = threading.Lock()  # the right to receive; held while waiting
         self._closed = threading.Event()
@@ -137,6 +141,24 @@ class Endpoint:
             ticket = session.submit(frames, donate=donate, lend=lend)
             self._flow(session, self._clock())
             return ticket
+
+    def publish(self, topic: str, frames: Sequence[Buffer]) -> None:
+        """Send to all who hear that topic, once, with no promise that it arrives. Frames must never change."""
+        self.bytes_sent += sum(map(len, frames))
+        self.connection.publish(topic, frames, bulk=True, donate=True)
+
+    def hear(self, topic: str, listener: Callable[[Delivery, float], None]) -> None:
+        """From now on give the listener what others publish there, and when it came.
+
+        What it raises is taken for a fault of the sender where it is a ProtocolError.
+        """
+        self._topics[topic] = listener
+        self.connection.subscribe(topic)
+
+    def unhear(self, topic: str) -> None:
+        """What is still on its way is dropped. Fine where nobody heard it."""
+        if self._topics.pop(topic, None) is not None:
+            self.connection.unsubscribe(topic)
 
     def detach(self, ticket: Ticket, peer: Peer, lane: Lane = Lane.COMMANDS) -> None:
         """Copy what a message still needs of its sender's memory, so that this may change."""
@@ -245,13 +267,16 @@ class Endpoint:
         for _ in range(BURST):
             if delivery is None:
                 return
+            waiting = len(self._arrived)
             self._deliver(delivery)
-            if self._arrived:
+            if len(self._arrived) > waiting:
                 return  # somebody waits for this: what else there is to do can be done while they work
             delivery = self.connection.recv(0.0)
 
     def _tick(self, now: float, *, everything_heard: bool) -> None:
         is_back = self.presence.found_again(now)
+        if is_back:
+            self.found()
         while self._expected:
             name, boot = self._expected.popleft()
             self.presence.roster.beat(name, boot, "", now)
@@ -272,12 +297,17 @@ class Endpoint:
     def _deliver(self, delivery: Delivery) -> None:
         now = self._clock()
         try:
-            if delivery.topic is not None:
+            if delivery.topic in TOPICS:
                 for departure in self.presence.hear(delivery, now):
                     self._lose(departure)
                 return
             self.presence.roster.heard(delivery.sender, now)
             self.bytes_received += sum(map(len, delivery.frames))
+            if delivery.topic is not None:
+                listener = self._topics.get(delivery.topic)
+                if listener is not None:  # else it was on its way when nobody wanted it any more
+                    listener(delivery, now)
+                return
             self._receive(delivery.sender, parse(delivery.frames), now)
         except ProtocolError:
             self.refused += 1

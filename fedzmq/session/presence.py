@@ -8,6 +8,7 @@ from fedzmq.session.heartbeat import CLIENTS, ROLL_CALL, WORKERS, Heartbeat
 from fedzmq.session.roster import Departure, Roster
 from fedzmq.transports.connection import DEPARTURES, Connection, Delivery
 
+TOPICS = frozenset((WORKERS, CLIENTS, ROLL_CALL, DEPARTURES))
 SLOWEST_BEAT = 1.0  # seconds between heartbeats, at the most
 
 

@@ -116,6 +116,14 @@ class FaultyMedium:
         """Messages on their way."""
         return sum(len(flights) for flights in self._flights.values())
 
+    def in_flight_bytes(self, to: str) -> int:
+        """Bytes on their way to a party."""
+        return sum(sum(map(len, flight.delivery.frames)) for flight in self._flights.get(to, []))
+
+    def subscribers(self, topic: str) -> list[str]:
+        """Who hears a topic, by name."""
+        return sorted(member.name for member in self._topics.get(topic, []))
+
     def next_arrival(self) -> float | None:
         """When the next message arrives, to turn the clock to; None if none is on its way."""
         return min((flights[0].due for flights in self._flights.values() if flights), default=None)

@@ -252,12 +252,14 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """Train a plan on the worker's own data; answered by Trained, Failed or PlanMissing, with Progress before.
+    """Train a plan on the worker's own data; answered by Trained, Failed, PlanMissing or ModelMissing, with Progress
+    before.
 
     `plan` is the plan's hash, `state` its parameters and then its buffers in the plan's order, `report_every` the
     least time between two Progress. `control` is the global control variate of every parameter that is trained and not
     personal, or is empty: see `fedzmq.worker.corrections`. `model` names the state: the sha256 of its bytes in that
-    order. With it, and a run in `local`, a worker that has done the very same finds its result again.
+    order. With it, and a run in `local`, a worker that has done the very same finds its result again. Where no state
+    comes along, it is the one of that name that the client published.
     """
 
     request: Id
@@ -274,6 +276,13 @@ class Train:
     control: Tensors = ()
     course: Course = field(default_factory=Course)
     model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Hear what this client publishes on its topic of that number, and on no other; 0 is none. Answered by Heard."""
+
+    topic: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,6 +494,22 @@ class PlanMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelMissing:
+    """The answer to a Train whose state did not come along, and did not come whole on the client's topic either."""
+
+    request: Id
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """This worker listens to that topic of the client's (0: to none), and has come so far in what it publishes."""
+
+    topic: Count
+    position: Count
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a Train has come; `loss` is of the last step, NaN included."""
 
@@ -565,6 +590,7 @@ Command: TypeAlias = (
     | DescribeData
     | DefinePlan
     | Train
+    | Listen
     | Cancel
     | Pull
     | Release
@@ -590,13 +616,14 @@ Reply: TypeAlias = (
     | Failed
     | DataDescribed
     | PlanMissing
+    | ModelMissing
     | Progress
     | Trained
     | PlanFetched
     | Pulled
     | Found
 )
-Message: TypeAlias = Command | Reply
+Message: TypeAlias = Command | Reply | Heard
 
 TAGS: dict[int, type] = {
     1: Put,
@@ -621,6 +648,7 @@ TAGS: dict[int, type] = {
     20: FetchPlan,
     21: Pull,
     22: Release,
+    24: Listen,
     32: Value,
     33: Described,
     34: Synced,
@@ -631,6 +659,8 @@ TAGS: dict[int, type] = {
     39: Trained,
     40: PlanFetched,
     41: Pulled,
+    44: ModelMissing,
+    45: Heard,
     64: Hand,
     65: Claim,
     66: Lost,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fedzmq.data.examples import Examples
 from fedzmq.errors import DataError, WorkerLost
+from fedzmq.session.reception import Reception
 from fedzmq.tensors.buffers import export_all, restore_all
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
@@ -27,6 +28,7 @@ from fedzmq.wire.messages import (
     Hand,
     Label,
     ListObjects,
+    ModelMissing,
     PlanMissing,
     Progress,
     Pull,
@@ -45,6 +47,7 @@ from fedzmq.worker.failure import failure_of
 from fedzmq.worker.labels import Commons, Labels
 from fedzmq.worker.memory import Memory, RunName
 from fedzmq.worker.plan_shelf import PlanShelf
+from fedzmq.worker.published import Published
 from fedzmq.worker.results import Identity, Result, Results
 from fedzmq.worker.store import Store
 from fedzmq.worker.training import train
@@ -71,6 +74,7 @@ class Guest:
         owner: Hashable = None,
         exchange: Exchange | None = None,
         commons: Commons | None = None,
+        reception: Reception | None = None,
     ) -> None:
         self._data = data
         self._plans = plans
@@ -81,6 +85,7 @@ class Guest:
         self._cancelled: set[int] = set()
         self._finished = 0  # the last task that is over; a client numbers its requests upwards
         self._is_gone = False
+        self._published = Published(reception or Reception(), lambda request: request in self._cancelled)
         self._store = Store()
         self._backlog: deque[tuple[list[Any], Sequence[Buffer]]] = deque()  # what waits for a tensor to come
         self._transfers = Transfers(self._store, Exchange(_nowhere) if exchange is None else exchange, client)
@@ -128,7 +133,7 @@ class Guest:
         answers: list[Answer] = []
         while self._backlog:
             records, buffers = self._backlog[0]
-            ready = self._transfers.ready(records)
+            ready = self._published.ready(records[: self._transfers.ready(records)])
             if ready == len(records):
                 self._backlog.popleft()
                 answers += self._executor.run(records, buffers)
@@ -191,10 +196,13 @@ class Guest:
         done = self._results.begin(task, run, identity)
         if done is not None:
             return [Answer(replace(done, request=message.request), [])]
+        came = self._published.state(message, found[0], buffers)
+        if came is None:
+            return [Answer(ModelMissing(message.request, message.model), [])]
         outcome = train(
             message,
             *found,
-            restore_all(message.state, buffers),
+            came,
             data,
             control=control,
             kept=self._memory.recall(run, message.local.basis),

@@ -16,7 +16,7 @@ from fedzmq.session.session import Peer
 from fedzmq.tensors.buffers import room
 from fedzmq.transports.connection import Buffer, Connection
 from fedzmq.wire.codec import decode, encode
-from fedzmq.wire.messages import Cancel, Deliver, Lost, Pull, Reply, Undelivered
+from fedzmq.wire.messages import Cancel, Deliver, Listen, Lost, Pull, Reply, Undelivered
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.executor import Answer
 from fedzmq.worker.guest import Guest
@@ -24,6 +24,7 @@ from fedzmq.worker.labels import Commons
 from fedzmq.worker.memory import Memory
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.results import Results
+from fedzmq.worker.subscriptions import Subscriptions
 
 LOOK = 0.1  # seconds until a worker that waits notices that it was told to stop
 
@@ -57,6 +58,8 @@ class Worker:
         self._endpoint = Endpoint(connection, is_worker=True, roster=Roster(silence), room=room)
         self._endpoint.urgent = self._urgent
         self._endpoint.departed = self._departed
+        self._subscriptions = Subscriptions(self._endpoint)
+        self._endpoint.found = self._subscriptions.broke
 
     @property
     def name(self) -> str:
@@ -168,6 +171,7 @@ class Worker:
             owner=peer,
             exchange=self._exchange,
             commons=self._commons,
+            reception=self._subscriptions.reception(peer),
         )
         kept = self._guests.setdefault(peer, guest)
         if kept is guest:
@@ -197,10 +201,14 @@ class Worker:
             elif isinstance(message, Pull):
                 answer = self._guest(arrival.peer).pull(message)
                 self._post(arrival.peer, answer.reply, answer.buffers)
+            elif isinstance(message, Listen):
+                self._guest(arrival.peer)  # whoever is told of its end drops what it listens to
+                self._subscriptions.listen(arrival.peer, message.topic)
             elif isinstance(message, Lost):
                 self._guest(arrival.peer).lose(message.worker, message.boot)
 
     def _departed(self, peer: Peer, reason: str) -> None:
+        self._subscriptions.leave(peer)
         guest = self._guests.pop(peer, None)
         if guest is None:
             self._exchange.broke((peer.name, peer.boot))

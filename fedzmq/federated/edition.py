@@ -1,0 +1,41 @@
+"""One version of the model as it goes out, and who was sent it with all the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import torch
+
+from fedzmq.client.client import Client
+from fedzmq.client.worker_handle import WorkerHandle
+from fedzmq.session.chunk import CHUNK_BYTES
+from fedzmq.session.session import Peer
+from fedzmq.tensors.buffers import export_all
+from fedzmq.tensors.row import digest_of
+
+LEAST_BYTES = CHUNK_BYTES  # a smaller model takes one message, which costs less than to say who listens
+LEAST_SAVED = 2 * 1024 * 1024  # bytes; that every worker makes sure of what it heard costs more than to send fewer
+
+
+class Edition:
+    """`name` is the digest of the state, by which a worker knows what it heard and what it did before."""
+
+    def __init__(self, state: Sequence[torch.Tensor], name: str = "", readers: Collection[Peer] = frozenset()) -> None:
+        self.state = state
+        self.name = name
+        self._readers = readers
+
+    def lacks(self, handle: WorkerHandle) -> bool:
+        """It is to be sent to this worker alone."""
+        return handle.line.peer not in self._readers
+
+
+def publish(client: Client, state: Sequence[torch.Tensor], handles: Collection[WorkerHandle]) -> Edition:
+    """Send the model to all of these at once, where that is less work than to send it to each."""
+    name = digest_of(state)
+    size = sum(tensor.nbytes for tensor in state)
+    if size <= LEAST_BYTES or size * (len(handles) - 1) < LEAST_SAVED:
+        return Edition(state, name)
+    _, buffers = export_all(state)
+    peers = [handle.line.peer for handle in handles]
+    return Edition(state, name, client.publisher.publish(bytes.fromhex(name), buffers, peers))
