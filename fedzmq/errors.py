@@ -7,6 +7,7 @@ FedzmqError
 │   ├── MissingExtraError      an optional package is not installed
 │   ├── DataError              a data set is missing, unreadable or of the wrong form
 │   ├── FederatedMember        a data set is part of a federated one, which has to let it go first
+│   ├── FunctionError          a function that clients are to call cannot be offered
 │   ├── ModelError             a model or its loss cannot be used as asked
 │   ├── JobFileError           a job file cannot be read, or names or sets an option wrongly
 │   ├── RunFolderError         the folder of a run cannot be made or written
@@ -26,6 +27,7 @@ FedzmqError
 │   └── ObjectNotFoundError    it names a tensor that is not on the worker: it was cleared, or dropped
 ├── UpdateRefused              a worker's update would spoil the model; it is left out, and the worker is named
 ├── GetNotPermittedError       the owner of the data does not let it leave
+├── SendNotPermittedError      the owner of the data does not let this client send it on
 ├── ProtocolError              the peer sent what no fedzmq sends: a retry changes nothing
 │   └── LimitExceeded          it was well formed and too large
 ├── UnavailableError           the machine's or the network's: a retry may help
@@ -98,6 +100,15 @@ class FederatedMember(UsageError, ValueError):
             f"take it out with .get_dataset({worker!r})"
         )
         self.worker = worker
+
+
+class FunctionError(UsageError):
+    """A function that clients are to call cannot be offered."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"cannot offer the function {source!r}: {reason}")
+        self.source = source
+        self.reason = reason
 
 
 class ModelError(UsageError):
@@ -295,6 +306,10 @@ class UpdateRefused(FedzmqError):
 
 class GetNotPermittedError(FedzmqError):
     """The owner of the data does not let this value leave the worker."""
+
+
+class SendNotPermittedError(FedzmqError):
+    """The owner of the tensor does not let this client send it to a worker."""
 
 
 class ProtocolError(FedzmqError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import click
 import torch
@@ -12,8 +13,9 @@ import torch
 from fedzmq.cli.ending import interrupt, on_signal
 from fedzmq.data.examples import Examples
 from fedzmq.data.load import load, name_of
+from fedzmq.data.own_code import own_function
 from fedzmq.data.partition import part as part_of
-from fedzmq.errors import BrokerUnreachable, DataError
+from fedzmq.errors import BrokerUnreachable, DataError, FunctionError
 from fedzmq.federation.printable import printable
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.registry import connect
@@ -26,6 +28,7 @@ def serve_worker(
     name: str,
     broker: str,
     sources: Iterable[str],
+    functions: Iterable[str],
     part: tuple[int, int] | None,
     data_memory: int,
     alpha: float,
@@ -42,9 +45,12 @@ def serve_worker(
         click.echo(f"holds {each.name}: {len(each)} examples" + (f", {each.manner}" if each.manner else ""))
     if len({each.name for each in data}) < len(data):
         raise DataError(", ".join(each.name for each in data), "two sets have one name; give them names: NAME=SOURCE")
+    offered = dict(map(_function, functions))
+    for function in offered:
+        click.echo(f"offers the function {function}")
     with connect(broker, name) as connection:
         _greet(connection, wait)
-        with Worker(connection, data=data, silence=silence, say=_say) as worker:
+        with Worker(connection, data=data, functions=offered, silence=silence, say=_say) as worker:
             click.echo(f"worker {name} at {broker} (Ctrl-C ends it)")
             try:
                 worker.run()
@@ -63,6 +69,12 @@ def _read(source: str, part: tuple[int, int] | None, memory: int, alpha: float, 
     if part is not None:
         data = part_of(data, *part, alpha, split_seed)
     return data.called(name)
+
+
+def _function(source: str) -> tuple[str, Callable[..., Any]]:
+    name, equals, rest = source.partition("=")
+    path = rest if equals else source
+    return (name if equals else path.rpartition(":")[2]), own_function(path, FunctionError)
 
 
 def _greet(connection: Connection, wait: float) -> None:

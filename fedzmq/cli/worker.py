@@ -42,6 +42,14 @@ from fedzmq.cli.values import Count, broker_address, part_number
     "Without it, hold all of it.",
 )
 @data_memory_option
+@click.option(
+    "--function",
+    "functions",
+    multiple=True,
+    metavar="[NAME=]MODULE:FUNCTION",
+    help="A function of your own that clients may call by NAME (default: the function's). It runs here, on their "
+    "tensors and numbers, and gives tensors or numbers. Repeatable.",
+)
 @alpha_option("How even the parts are")
 @split_seed_option
 @silence_option("a client is gone, and what it kept here is released.")
@@ -60,6 +68,7 @@ def command(
     sources: tuple[str, ...],
     part: tuple[int, int] | None,
     data_memory: int,
+    functions: tuple[str, ...],
     alpha: float,
     split_seed: int,
     silence: float,
@@ -77,4 +86,4 @@ def command(
         with_stdin()
     from fedzmq.cli.serve_worker import serve_worker  # brings torch, which --help and a wrong option do without
 
-    serve_worker(name, broker, sources, part, data_memory, alpha, split_seed, silence, wait, threads)
+    serve_worker(name, broker, sources, functions, part, data_memory, alpha, split_seed, silence, wait, threads)

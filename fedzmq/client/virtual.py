@@ -7,8 +7,8 @@ runs them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -24,21 +24,31 @@ class VirtualWorker(WorkerHandle):
     """A worker called `id` in this process. Making it again gives a second handle of the same worker.
 
     `data` are tensors that it has from the start: a search finds those with tags, and they stay when pointers go.
+    `functions` can be called by their names: `bob.function("double")(x)`.
     """
 
     _worker: Worker
 
-    def __init__(self, hook: TorchHook, id: str, *, data: Iterable[torch.Tensor] = ()) -> None:
+    def __init__(
+        self,
+        hook: TorchHook,
+        id: str,
+        *,
+        data: Iterable[torch.Tensor] = (),
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> None:
         client = hook.client
         first = hook.virtual_workers.get(id)
         if first is not None and not first.is_lost:
             super().__init__(client, first.line)
             self.stream = first.stream
             self._worker = first._worker
+            for name, function in (functions or {}).items():
+                self.register_function(name, function)
             self._hold(data)
             return
         connection = MemoryConnection(client.address, id)
-        self._worker = Worker(connection, silence=math.inf)
+        self._worker = Worker(connection, functions=functions, silence=math.inf)
         connection.serve(lambda: self._worker.step(0.0))
         super().__init__(client, client.open_line(id, self._worker.boot))
         self.stream.strict = hook.strict
@@ -56,6 +66,11 @@ class VirtualWorker(WorkerHandle):
     def stored(self) -> int:
         """How many tensors of this client it keeps. Nothing is sent for it: what has not arrived yet is not counted."""
         return self._worker.stored(self.client.endpoint.connection.name)
+
+    def register_function(self, name: str, function: Callable[..., Any]) -> VirtualWorker:
+        """Let clients call a function on this worker by that name."""
+        self._worker.functions.add(name, function)
+        return self
 
     def _hold(self, data: Iterable[torch.Tensor]) -> None:
         for tensor in data:

@@ -13,6 +13,7 @@ from fedzmq.client.pending import Pending
 from fedzmq.client.session_line import SessionLine
 from fedzmq.errors import ProtocolError
 from fedzmq.plans.plan import name_of
+from fedzmq.pointers.callable_pointer import CallablePointer, functions_of
 from fedzmq.pointers.creation import Frameworks
 from fedzmq.pointers.destination import Route
 from fedzmq.pointers.origins import origin
@@ -100,6 +101,14 @@ class WorkerHandle:
         are this client's tensors, and those of others that they share. One round trip.
         """
         return found_by(self.stream, terms)
+
+    def functions(self) -> tuple[str, ...]:
+        """The names of the functions that the worker's owner lets clients call. One round trip."""
+        return functions_of(self.stream)
+
+    def function(self, name: str) -> CallablePointer:
+        """One of them, to be called with pointers, tensors and numbers. Nothing is asked until then."""
+        return CallablePointer(self.stream, name)
 
     def list_objects(self) -> tuple[ObjectInfo, ...]:
         """All that this client stores over there, without a value of it. One round trip."""

@@ -32,6 +32,7 @@ from fedzmq.pointers.signature import GETITEM, SETITEM, Signature, count_operand
 from fedzmq.pointers.stand_ins import STAND_INS
 from fedzmq.pointers.stream import Stream
 from fedzmq.tensors.dtypes import dtype_of
+from fedzmq.wire.messages import Described
 
 # In place on lists, and without a kernel for fakes: they change no metadata and give nothing back.
 BLIND = frozenset(getattr(torch, name) for name in ("_fused_sgd_",) if hasattr(torch, name))
@@ -245,7 +246,20 @@ def _probe(stream: Stream, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
         first, described = stream.probe(record, modes, origin(), shipment)
     except RemoteError as error:
         raise at_home(error, call.on, call.metas) from error
-    sources = _nodes(_references(call.operands), None)
+    outputs = described_outputs(stream, cls, first, described, call.operands, modes)
+    return outputs if described.bare else _UNFORESEEN.get(call.func, tuple)(outputs)
+
+
+def described_outputs(
+    stream: Stream,
+    cls: type[Remote],
+    first: int,
+    described: Described,
+    operands: Sequence[torch.Tensor],
+    modes: Modes,
+) -> Any:
+    """Pointers to what a worker made of these operands: one where it is bare, else a tuple."""
+    sources = _nodes(_references(operands), None)
     outputs: list[Remote] = []
     for index, tensor in enumerate(described.tensors):
         kind = (INNER if modes.grad else LEAF) if tensor.requires_grad else CONSTANT
@@ -254,9 +268,7 @@ def _probe(stream: Stream, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
         if kind == LEAF:
             reference.become_leaf()
         outputs.append(cls.around(reference))
-    if described.bare and outputs:
-        return outputs[0]
-    return _UNFORESEEN.get(call.func, tuple)(outputs)
+    return outputs[0] if described.bare and outputs else tuple(outputs)
 
 
 # The kinds of tuple that come from operations of unforeseen outputs.

@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 
 from fedzmq.errors import UsageError
+from fedzmq.pointers.private import copy_rule
 
 _MOST_TAGS = 64
 _ID_BITS = 48
@@ -61,3 +62,4 @@ def copy_labels(source: torch.Tensor, target: torch.Tensor) -> None:
     for name in ("_tags", "_description"):
         if name in source.__dict__:
             target.__dict__[name] = source.__dict__[name]
+    copy_rule(source, target)

@@ -16,6 +16,7 @@ from fedzmq.errors import PointerError
 from fedzmq.pointers.destination import Destination, Home, destination_of, worker_of
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind
 from fedzmq.pointers.pointer import Pointer
+from fedzmq.pointers.private import carry_rule, check_send
 from fedzmq.pointers.stream import Stream
 from fedzmq.pointers.swap import check_free, swap
 from fedzmq.pointers.transfer import hand_over
@@ -46,6 +47,7 @@ def send_module(module: nn.Module, *places: Destination | Home | str) -> nn.Modu
                 continue
             if id(here) not in buffers:
                 buffers[id(here)] = _kept(Pointer.around(destination.stream.put(here, _kind(here))))
+                carry_rule(here, buffers[id(here)])
             table[key] = buffers[id(here)]
     return module
 
@@ -117,6 +119,7 @@ def _moved(name: str, tensor: torch.Tensor, destination: Destination) -> torch.T
     both = [tensor._ref] if grad is None else [tensor._ref, grad._ref]  # type: ignore[attr-defined]  # a pointer's
     new, *grads = hand_over(both, destination, [_kind(tensor), CONSTANT][: len(both)])
     made = _kept(Pointer.around(new))
+    carry_rule(tensor, made)
     if grads:
         made.grad = Pointer.around(grads[0])
     if not isinstance(tensor, nn.Parameter):
@@ -126,9 +129,12 @@ def _moved(name: str, tensor: torch.Tensor, destination: Destination) -> torch.T
 
 
 def _send_parameter(name: str, parameter: nn.Parameter, destination: Destination) -> None:
+    check_send(parameter, destination.stream)
     grad = parameter.grad
     parameter.grad = None  # it would stay behind, where nothing can reach it
-    swap(name, parameter, _kept(Pointer.around(destination.stream.put(parameter, _kind(parameter)))))
+    pointer = _kept(Pointer.around(destination.stream.put(parameter, _kind(parameter))))
+    carry_rule(parameter, pointer)
+    swap(name, parameter, pointer)
     if grad is not None:
         parameter.grad = Pointer.around(destination.stream.put(grad))
 

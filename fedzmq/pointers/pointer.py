@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import torch
@@ -29,6 +29,7 @@ from fedzmq.pointers.modes import ambient
 from fedzmq.pointers.multi_pointer import combine_pointers
 from fedzmq.pointers.origins import LIBRARY, origin, shown
 from fedzmq.pointers.pointer_to_pointer import PointerToPointer
+from fedzmq.pointers.private import check_get, check_send, private, tell_rule
 from fedzmq.pointers.properties import PROPERTIES
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.refusals import REFUSALS
@@ -226,6 +227,10 @@ class Pointer(Remote):
         self._say_labels()
         return self
 
+    def private_(self, *users: str) -> Pointer:
+        """See `fedzmq.pointers.private.private`."""
+        return private(self, *users)
+
     def share(self, *clients: str) -> Pointer:
         """Let other clients find the tensor by a search: the named ones, or all where none is named.
 
@@ -234,15 +239,16 @@ class Pointer(Remote):
         self._ref.stream.command(Share(self._ref.id, clients), origin())
         return self
 
-    def get(self, *, requires_grad: bool = False) -> torch.Tensor:
+    def get(self, *, requires_grad: bool = False, user: str | None = None) -> torch.Tensor:
         """Take the tensor home: its value, with its gradient if it holds one, after one round trip.
 
         It leaves the worker, and the pointer is spent; `pointer.copy().get()` leaves it there. A parameter, a buffer or
         a gradient stays where it is, because a module or an optimizer needs it there. With `requires_grad` the value is
         part of the pointer's graph: a backward here goes on over there. Raises RemoteError when what made the tensor
-        failed, GetNotPermittedError when the worker's owner does not let it leave.
+        failed, GetNotPermittedError where it is private and not for this client, who is the `user` where one is named.
         """
         reference = self._ref
+        check_get(reference.stream, user)
         kind = reference.meta.kind
         grad = None if reference.leaf is None else reference.leaf.grad
         value, *grads = reference.stream.fetch([reference.id, *([] if grad is None else [grad._ref.id])])
@@ -339,6 +345,7 @@ class Pointer(Remote):
         )
 
     def _say_labels(self) -> None:
+        tell_rule(self)
         if is_labelled(self):
             tags: tuple[str, ...] = self.__dict__.get("_tags", ())
             self._ref.stream.command(Label(self._ref.id, tags, description_of(self)), origin())
@@ -350,11 +357,15 @@ def send_tensor(
     *,
     requires_grad: bool = False,
     garbage_collect_data: bool = True,
+    allowed_users: Iterable[str] | None = None,
+    user: str | None = None,
 ) -> Pointer:
     """A copy of a local tensor on a worker, with its gradient if it holds one. A leaf there if it is one here.
 
-    With `requires_grad` it requires grad there, and a backward over there goes on from the tensor here.
+    With `requires_grad` it requires grad there, and a backward over there goes on from the tensor here. With
+    `allowed_users` it is private there, for these alone. Raises SendNotPermittedError for a private one.
     """
+    check_send(tensor, destination.stream, user)
     flows = requires_grad and tensor.requires_grad
     if tensor.requires_grad and not tensor.is_leaf and not flows:
         _warn_of_history(destination.name)
@@ -371,7 +382,7 @@ def send_tensor(
         reference.is_collected = False
     copy_labels(tensor, pointer)
     pointer._say_labels()
-    return pointer
+    return pointer if allowed_users is None else pointer.private_(*allowed_users)
 
 
 def _warn_of_history(worker: str) -> None:

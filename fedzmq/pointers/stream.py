@@ -121,17 +121,28 @@ class Stream:
 
     def probe(self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment) -> tuple[int, Described]:
         """Run an operation whose outputs cannot be foreseen, and wait: the first output's id, and what they are."""
+        return self.ask_for_outputs(partial(Probe, room=ROOM, record=list(record)), ROOM, modes, origin, shipment)
+
+    def ask_for_outputs(
+        self,
+        make: Callable[..., Command],
+        room: int,
+        modes: Modes,
+        origin: Origin | None,
+        shipment: Shipment,
+    ) -> tuple[int, Described]:
+        """A command that is answered by what it made, under `room` ids from the first on."""
         request = self.line.request()
         with self._lock:
             if modes is not self.modes:
                 self._switch(modes)
             for place, tensor in zip(shipment.places, shipment.tensors, strict=True):
                 place[2] = self._attach(tensor)
-            first = self.run_of_ids(ROOM)
-            self._add(Probe(request, first, ROOM, list(record)), origin)
+            first = self.run_of_ids(room)
+            self._add(make(request=request, first=first), origin)
         reply, _ = self.answer(request)
         if not isinstance(reply, Described):
-            raise ProtocolError(f"worker {self.worker!r} answered a Probe with {type(reply).__name__}")
+            raise ProtocolError(f"worker {self.worker!r} answered with {type(reply).__name__}")
         return first, reply
 
     def fetch(self, ids: Sequence[int]) -> list[torch.Tensor]:

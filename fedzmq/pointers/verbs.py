@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from fedzmq.pointers.modules import get_module, location_of, move_module, send_m
 from fedzmq.pointers.multi_pointer import MultiPointer
 from fedzmq.pointers.optimizer_state import follow_parameters
 from fedzmq.pointers.pointer import Pointer, send_tensor
+from fedzmq.pointers.private import allow, allowed_users, private, private_tensor
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.swap import check_free, swap
 
@@ -81,15 +82,26 @@ def _send(
     *workers: Place,
     requires_grad: bool = False,
     garbage_collect_data: bool = True,
+    allowed_users: Iterable[str] | None = None,
+    user: str | None = None,
 ) -> torch.Tensor:
     """A pointer to a copy of the tensor on a worker, which is named or held; a multi-pointer for several workers.
 
     With `requires_grad` the gradient of a backward over there flows home, to the tensors that this one was computed
-    from. Without `garbage_collect_data` the tensor stays there when its pointers are gone. Raises WorkerNotFoundError.
+    from. Without `garbage_collect_data` the tensor stays there when its pointers are gone. With `allowed_users` its
+    value leaves the worker for these clients alone (see `private_`); `user` is the sender's own name, if anything.
+    Raises WorkerNotFoundError, and SendNotPermittedError where the tensor is private already and not for this client.
     """
     places = workers_of(workers)
     pointers = [
-        send_tensor(tensor, place, requires_grad=requires_grad, garbage_collect_data=garbage_collect_data)
+        send_tensor(
+            tensor,
+            place,
+            requires_grad=requires_grad,
+            garbage_collect_data=garbage_collect_data,
+            allowed_users=allowed_users,
+            user=user,
+        )
         for place in places
     ]
     if not pointers:
@@ -179,6 +191,9 @@ _OF_TENSORS: dict[str, Callable[..., Any]] = {
     "tag": add_tags,
     "describe": set_description,
     "create_pointer": _create_pointer,
+    "private_": private,
+    "private_tensor": private_tensor,
+    "allow": allow,
 }
 _ANSWERS_OF_TENSORS: dict[str, Callable[..., Any]] = {
     "location": _here,
@@ -186,4 +201,5 @@ _ANSWERS_OF_TENSORS: dict[str, Callable[..., Any]] = {
     "owner": _owner,
     "tags": tags_of,
     "description": description_of,
+    "allowed_users": allowed_users,
 }

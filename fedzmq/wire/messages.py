@@ -184,6 +184,24 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """Call a function of the worker's owner by its name, and else as Probe: the record's operation means nothing."""
+
+    request: Id
+    name: str
+    first: Id
+    room: Annotated[int, Between(1, MAX_OUTPUTS)]
+    record: Apply
+
+
+@dataclass(frozen=True, slots=True)
+class ListFunctions:
+    """Ask which functions the worker's owner lets clients call; answered by FunctionsListed."""
+
+    request: Id
+
+
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """Ask for a value; answered by Value or Failed."""
 
@@ -401,6 +419,14 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Restrict:
+    """Let the value of a tensor, and of all that is computed from it, leave the worker for these clients alone."""
+
+    id: Id
+    users: Tags
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """Find tensors to which every term fits; answered by Found. They are bound to first, first + 1 and so on.
 
@@ -453,8 +479,16 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionsListed:
+    """The answer to ListFunctions."""
+
+    request: Id
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Described:
-    """The answer to Probe. `bare` says that the operation gave one tensor, and not a sequence of them."""
+    """The answer to Probe and to Call. `bare` says that the operation gave one tensor, and not a sequence of them."""
 
     request: Id
     tensors: tuple[Description, ...]
@@ -603,6 +637,9 @@ Command: TypeAlias = (
     | Lost
     | Label
     | Share
+    | Restrict
+    | Call
+    | ListFunctions
     | Search
     | ListObjects
     | Clear
@@ -622,6 +659,7 @@ Reply: TypeAlias = (
     | PlanFetched
     | Pulled
     | Found
+    | FunctionsListed
 )
 Message: TypeAlias = Command | Reply | Heard
 
@@ -671,6 +709,10 @@ TAGS: dict[int, type] = {
     71: Clear,
     72: Deliver,
     73: Undelivered,
+    74: Restrict,
+    75: Call,
+    76: ListFunctions,
     96: Found,
+    97: FunctionsListed,
 }
 """The number of each message on the wire, negated there. A number is never given to another message."""

@@ -8,6 +8,7 @@ had failed before does not happen, and its target stays as it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +23,7 @@ from fedzmq.transports.connection import Buffer
 from fedzmq.wire.limits import check_size
 from fedzmq.wire.messages import (
     Backward,
+    Call,
     Described,
     Description,
     Drop,
@@ -29,13 +31,16 @@ from fedzmq.wire.messages import (
     Failure,
     Fetch,
     FetchPlan,
+    FunctionsListed,
     Gradients,
+    ListFunctions,
     Mode,
     Probe,
     Put,
     PutPlan,
     Reply,
     RequireGrad,
+    Restrict,
     RunPlan,
     Seed,
     SetData,
@@ -47,7 +52,9 @@ from fedzmq.wire.messages import (
     Value,
 )
 from fedzmq.worker.failure import failure_of
+from fedzmq.worker.functions import Functions
 from fedzmq.worker.gradient_calls import GradientCalls
+from fedzmq.worker.guarded import guarded_gradients, guarded_record, withheld
 from fedzmq.worker.modes import Modes
 from fedzmq.worker.plan_calls import PlanCalls
 from fedzmq.worker.plan_shelf import PlanShelf
@@ -90,7 +97,7 @@ class Executor:
 
     `extra` holds the handlers of commands that are not about the store: each is called with the message and all
     buffers of its batch, outside the client's modes, and gives replies. An exception of one becomes a Failed. `plans`
-    is the shelf that all clients of a worker share.
+    is the shelf that all clients of a worker share, `functions` what its owner lets them call.
     """
 
     def __init__(
@@ -101,6 +108,7 @@ class Executor:
         catalog: Catalog = CATALOG,
         device: str = "cpu",
         plans: PlanShelf | None = None,
+        functions: Functions | None = None,
     ) -> None:
         self.store = store
         self._extra = dict(extra or {})
@@ -110,6 +118,7 @@ class Executor:
         self._randomness = Randomness()
         self._plans = PlanCalls(store, plans or PlanShelf(), self._randomness)
         self._gradient_calls = GradientCalls(store)
+        self._callable = Functions() if functions is None else functions
         self._functions = [self._prepared(number) for number in range(len(catalog))]
         self._scope = Scope(store.tensor, self._take, devices=("cpu", torch.device(device).type))
         self._buffers: list[Buffer | None] = []
@@ -126,7 +135,10 @@ class Executor:
             SetData: self._set_data,
             Backward: self._backward,
             Gradients: self._gradients,
+            Restrict: self._restrict,
             Probe: self._probe,
+            Call: self._call,
+            ListFunctions: self._list_functions,
             Fetch: self._fetch,
             Sync: self._sync,
             PutPlan: self._put_plan,
@@ -150,7 +162,11 @@ class Executor:
             for record in records:
                 store.position += 1
                 if type(record) is list:
-                    apply(record)
+                    if store.is_guarded:
+                        with guarded_record(store, record, self._catalog):
+                            apply(record)
+                    else:
+                        apply(record)
                 else:
                     replies += self._command(record, buffers)
         finally:
@@ -230,7 +246,8 @@ class Executor:
             name, error = f"operation number {number}", OperationRefused(f"operation number {number}")
         else:
             name = self._catalog.name(number)
-        return failure_of(error, store.position, name, found), True
+        failure = failure_of(error, store.position, name, found)
+        return withheld(store, failure, found) if store.is_guarded else failure, True
 
     def _command(self, message: Any, buffers: Sequence[Buffer]) -> list[Answer]:
         request = getattr(message, "request", 0)
@@ -293,14 +310,23 @@ class Executor:
         return []
 
     def _backward(self, command: Backward) -> list[Answer]:
-        self._gradient_calls.backward(command)
+        with guarded_gradients(self.store, command) if self.store.is_guarded else nullcontext():
+            self._gradient_calls.backward(command)
         return []
 
     def _gradients(self, command: Gradients) -> list[Answer]:
-        self._gradient_calls.gradients(command)
+        with guarded_gradients(self.store, command) if self.store.is_guarded else nullcontext():
+            self._gradient_calls.gradients(command)
+        return []
+
+    def _restrict(self, command: Restrict) -> list[Answer]:
+        self.store.restrict(command.id, frozenset(command.users))
         return []
 
     def _probe(self, command: Probe) -> list[Answer]:
+        if self.store.is_guarded:  # how large the outputs are tells of the values
+            for id in operands(command.record):
+                self.store.readable(id)
         try:
             output = self._compute(command.record)
             outputs = list(tensors(output))
@@ -312,14 +338,29 @@ class Executor:
             for id in written(command.record, self._catalog):
                 self.store.poison(id, failure)
             raise Inherited(failure) from None
-        described = tuple(
-            Description(name_of(tensor.dtype), tuple(tensor.shape), tensor.stride(), tensor.requires_grad)
-            for tensor in outputs
-        )
-        return [Answer(Described(command.request, described, isinstance(output, Tensor)), [])]
+        return [_described(command.request, output, outputs)]
+
+    def _call(self, command: Call) -> list[Answer]:
+        record, store = command.record, self.store
+        used = [store.tensor(id) for id in operands(record)]
+        users = store.privacy.common(used)
+        values = [unpack(value, self._scope) for value in record[3]]
+        keywords = unpack_keywords(record[4], self._scope) if len(record) == 5 else {}
+        self._randomness.enter()
+        output = self._callable.call(command.name, values, keywords)
+        outputs = list(tensors(output))
+        check_size("the number of outputs", len(outputs), command.room)
+        for offset, tensor in enumerate(outputs):
+            store.keep(command.first + offset, tensor)
+            if users is not None:
+                store.restrict(command.first + offset, users)
+        return [_described(command.request, output, outputs)]
+
+    def _list_functions(self, command: ListFunctions) -> list[Answer]:
+        return [Answer(FunctionsListed(command.request, self._callable.names), [])]
 
     def _fetch(self, command: Fetch) -> list[Answer]:
-        tensor = self.store.tensor(command.id)
+        tensor = self.store.readable(command.id)
         failure = self.store.withheld()
         if failure is not None:  # it kept something from being written, and nobody was told
             raise Inherited(failure)
@@ -393,3 +434,11 @@ class Executor:
 
 def _no_targets(message: object) -> tuple[int, ...]:
     return ()
+
+
+def _described(request: int, output: Any, outputs: Sequence[Tensor]) -> Answer:
+    described = tuple(
+        Description(name_of(tensor.dtype), tuple(tensor.shape), tensor.stride(), tensor.requires_grad)
+        for tensor in outputs
+    )
+    return Answer(Described(request, described, isinstance(output, Tensor)), [])

@@ -44,9 +44,11 @@ from fedzmq.wire.messages import (
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.executor import Answer, Executor, Handler
 from fedzmq.worker.failure import failure_of
+from fedzmq.worker.functions import Functions
 from fedzmq.worker.labels import Commons, Labels
 from fedzmq.worker.memory import Memory, RunName
 from fedzmq.worker.plan_shelf import PlanShelf
+from fedzmq.worker.privacy import Privacy
 from fedzmq.worker.published import Published
 from fedzmq.worker.results import Identity, Result, Results
 from fedzmq.worker.store import Store
@@ -75,6 +77,8 @@ class Guest:
         exchange: Exchange | None = None,
         commons: Commons | None = None,
         reception: Reception | None = None,
+        privacy: Privacy | None = None,
+        functions: Functions | None = None,
     ) -> None:
         self._data = data
         self._plans = plans
@@ -86,7 +90,7 @@ class Guest:
         self._finished = 0  # the last task that is over; a client numbers its requests upwards
         self._is_gone = False
         self._published = Published(reception or Reception(), lambda request: request in self._cancelled)
-        self._store = Store()
+        self._store = Store(client=client, privacy=privacy)
         self._backlog: deque[tuple[list[Any], Sequence[Buffer]]] = deque()  # what waits for a tensor to come
         self._transfers = Transfers(self._store, Exchange(_nowhere) if exchange is None else exchange, client)
         self._labels = Labels(self._store, commons or Commons(), client)
@@ -106,6 +110,7 @@ class Guest:
                 ListObjects: lambda message, _: [Answer(self._labels.listed(message), [])],
             },
             plans=plans,
+            functions=functions,
         )
 
     @property

@@ -75,6 +75,7 @@ class Labels:
             number = command.first + offset
             alias = tensor.detach().requires_grad_(tensor.requires_grad)
             self._store.keep(number, alias)
+            self._borrow(alias, owner)
             infos.append(_info(number, alias, labelled, owner))
         return Found(command.request, total, tuple(infos))
 
@@ -90,6 +91,13 @@ class Labels:
         self._of.clear()
         for number in [*self._store.tensors, *self._store.failures]:
             self._store.drop(number)
+
+    def _borrow(self, tensor: Tensor, owner: str) -> None:
+        privacy = self._store.privacy
+        if owner != self.client:
+            privacy.lend(tensor, owner)
+        # A rule may come later, too: what is shared stays in the hands of its owner.
+        self._store.is_guarded = self._store.is_guarded or owner != self.client or privacy.users(tensor) is not None
 
     def _visible(self, client: str, *, is_own: bool) -> Iterator[tuple[str, Tensor, Labelled]]:
         for number, labelled in list(self._of.items()):

@@ -22,6 +22,7 @@ from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import FetchPlan, PlanFetched, PlanMissing, PutPlan, Reply, RunPlan, SharePlan
 from fedzmq.worker.failure import describe, failure_of
+from fedzmq.worker.guarded import guarded_plan, withheld
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.randomness import Randomness
 from fedzmq.worker.store import Inherited, Store, TensorNotStored
@@ -90,6 +91,15 @@ class PlanCalls:
     def run(self, command: RunPlan) -> None:
         """What fails is in the place of the results, and of all that the plan may have written to, afterwards."""
         store = self._store
+        if not store.is_guarded:
+            return self._run(command)
+        stored = store.plans.get(command.plan)
+        given = command.arguments if stored is None else stored.ids(command.arguments)
+        with guarded_plan(store, given, command.results):
+            self._run(command)
+
+    def _run(self, command: RunPlan) -> None:
+        store = self._store
         try:
             stored = self._stored(command.plan)
             outputs = self._outputs(stored, command)
@@ -102,6 +112,8 @@ class PlanCalls:
         except Exception as error:
             given = [store.tensors.get(id) for id in command.arguments]
             failure = failure_of(error, store.position, _operation(error), given)
+            if store.is_guarded:
+                failure = withheld(store, failure, store.tensors.values())
             store.remember(failure)
         for id in (*command.results, *self._written(command)):
             if id:
@@ -116,7 +128,10 @@ class PlanCalls:
         found = self._shelf.shared(command.name)
         if found is None:
             return PlanMissing(command.request, command.name), ()
-        state, buffers = export_all([found.store.tensor(id) for id in found.state], copy=True)
+        values = [found.store.tensor(id) for id in found.state]
+        for value in values:
+            self._store.privacy.check(value, self._store.client)
+        state, buffers = export_all(values, copy=True)
         return PlanFetched(command.request, found.key, found.plan.to_bytes(), state), buffers
 
     def _stored(self, id: int) -> StoredPlan:

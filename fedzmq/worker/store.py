@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fedzmq.errors import FedzmqError, LimitExceeded
 from fedzmq.wire.messages import Failure
+from fedzmq.worker.privacy import Privacy
 
 if TYPE_CHECKING:
     from fedzmq.worker.plan_calls import StoredPlan
@@ -42,8 +43,12 @@ class Store:
     counted once. What only a graph for backward holds is not counted.
     """
 
-    def __init__(self, quota: int = DEFAULT_QUOTA) -> None:
+    def __init__(self, quota: int = DEFAULT_QUOTA, *, client: str = "client", privacy: Privacy | None = None) -> None:
         self.quota = quota
+        self.client = client
+        self.privacy = privacy or Privacy()
+        self.is_guarded = False
+        """Something in it may be private: every command is looked at."""
         self.tensors: dict[int, Tensor] = {}
         self.failures: dict[int, Failure] = {}
         self.plans: dict[int, StoredPlan] = {}
@@ -65,6 +70,20 @@ class Store:
         if failure is not None:
             raise Inherited(failure)
         raise TensorNotStored(id)
+
+    def readable(self, id: int) -> Tensor:
+        """As `tensor`, for a value that is to leave. Raises GetNotPermittedError where this client may not take it."""
+        found = self.tensor(id)
+        if self.is_guarded:
+            self.privacy.check(found, self.client)
+        return found
+
+    def restrict(self, id: int, users: frozenset[str]) -> None:
+        """Let no others take the value of this tensor, nor of what will be computed from it."""
+        tensor = self.tensor(id)
+        self.privacy.check_owner(tensor, self.client)
+        self.is_guarded = True
+        self.privacy.restrict(tensor, users)
 
     def keep(self, id: int, tensor: Tensor) -> None:
         """Bind an id. Raises LimitExceeded, and binds nothing, where that would pass the quota."""

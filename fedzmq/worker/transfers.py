@@ -46,7 +46,7 @@ class Transfers:
         message: Deliver | Undelivered
         buffers: list[Buffer] = []
         try:
-            dtype, shape, view = export(store.tensor(command.id), copy=True)
+            dtype, shape, view = export(store.readable(command.id), copy=True)
             message = Deliver(command.key, self._client, TensorSpec(dtype, shape, 0))
             buffers.append(view)
         except Inherited as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -19,10 +20,12 @@ from fedzmq.wire.codec import decode, encode
 from fedzmq.wire.messages import Cancel, Deliver, Listen, Lost, Pull, Reply, Undelivered
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.executor import Answer
+from fedzmq.worker.functions import Functions
 from fedzmq.worker.guest import Guest
 from fedzmq.worker.labels import Commons
 from fedzmq.worker.memory import Memory
 from fedzmq.worker.plan_shelf import PlanShelf
+from fedzmq.worker.privacy import Privacy
 from fedzmq.worker.results import Results
 from fedzmq.worker.subscriptions import Subscriptions
 
@@ -32,8 +35,9 @@ LOOK = 0.1  # seconds until a worker that waits notices that it was told to stop
 class Worker:
     """Serves clients over one connection until it is stopped.
 
-    A client that is silent for `silence` seconds is gone, and so is all that it kept here. `say` is given a line for
-    the operator at every turn of events.
+    A client that is silent for `silence` seconds is gone, and so is all that it kept here. `functions` are
+    the owner's own, which clients may call by these names. `say` is given a line for the operator at every turn of
+    events.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Worker:
         connection: Connection,
         *,
         data: Iterable[Examples] = (),
+        functions: Mapping[str, Callable[..., Any]] | None = None,
         silence: float = SILENCE,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -52,6 +57,8 @@ class Worker:
         self._guests: dict[Peer, Guest] = {}
         self._exchange = Exchange(self._hand)
         self._commons = Commons()
+        self._privacy = Privacy()
+        self.functions = Functions(functions)  # that clients may call
         self._lent: list[tuple[Ticket, Peer]] = []  # replies out of memory of the stores
         self._say = say
         self._stopped = threading.Event()
@@ -172,6 +179,8 @@ class Worker:
             exchange=self._exchange,
             commons=self._commons,
             reception=self._subscriptions.reception(peer),
+            privacy=self._privacy,
+            functions=self.functions,
         )
         kept = self._guests.setdefault(peer, guest)
         if kept is guest:

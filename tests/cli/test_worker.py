@@ -125,3 +125,13 @@ def test_a_number_that_makes_no_sense_is_refused(call: Call, option: str, value:
 
     assert ended.code == 2
     assert f"Invalid value for '{option}'" in ended.err
+
+
+def test_the_owners_function_is_offered_and_called(tmp_path: Path, site: LocalCluster) -> None:
+    (tmp_path / "mine.py").write_text("def double(x):\n    return 2 * x\n")
+    options = ["--id", "dora", "--broker", site.address, "--function", "twice=mine:double"]
+    with Fedzmq("worker", *options, folder=tmp_path) as worker, site.connect() as client:
+        worker.expect("offers the function twice")
+        worker.expect("(Ctrl-C ends it)")
+        assert client.worker("dora", timeout=60).functions() == ("twice",)
+        assert client.worker("dora").function("twice")(21).get().item() == 42

@@ -1,0 +1,105 @@
+"""What a client's commands make of private tensors is private: how that is found out, command by command.
+
+Only the stores that hold something private come here; all others pay nothing for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from fedzmq.operations.catalog import Catalog
+from fedzmq.wire.messages import Backward, Failure, Gradients
+from fedzmq.worker.privacy import Users
+from fedzmq.worker.record import operands, written
+from fedzmq.worker.store import Store
+
+_WITHHELD = "what it said is withheld, because an operand is private"
+
+
+@contextmanager
+def guarded_record(store: Store, record: list[Any], catalog: Catalog) -> Iterator[None]:
+    """Around one operation."""
+    used = [store.tensors.get(id) for id in operands(record)]
+    with _guarded(store, used):
+        yield
+    users = store.privacy.common(used)
+    if users is not None:
+        results = [record[1]] if type(record[1]) is int else record[1]
+        _restrict(store, [*results, *written(record, catalog)], users)
+
+
+@contextmanager
+def guarded_gradients(store: Store, command: Backward | Gradients) -> Iterator[None]:
+    """Around a backward: whatever one tensor of the graph forbids, all gradients of it do."""
+    if isinstance(command, Backward):
+        roots, given, results = [command.root], [command.gradient], command.grads
+    else:
+        roots, given, results = list(command.outputs), list(command.grad_outputs), command.results
+    given += [each.gradient for each in command.replaced]
+    leaves = list(_leaves([store.tensors.get(id) for id in roots]))
+    used = [store.tensors.get(id) for id in (*roots, *given)]
+    users = store.privacy.common([*used, *leaves])
+    yield
+    if users is not None:
+        _restrict(store, results, users)
+        for leaf in leaves:
+            if leaf.grad is not None:
+                store.privacy.restrict(leaf.grad, users)
+
+
+@contextmanager
+def guarded_plan(store: Store, given: Sequence[int], results: Sequence[int]) -> Iterator[None]:
+    """Around the run of a plan on these tensors."""
+    used = [store.tensors.get(id) for id in given]
+    users = store.privacy.common(used)
+    with _guarded(store, used):
+        yield
+    if users is not None:
+        _restrict(store, results, users)
+
+
+def withheld(store: Store, failure: Failure, used: Iterable[Tensor | None]) -> Failure:
+    """A failure without what torch said, which may hold values, where an operand may not be read by this client."""
+    users = store.privacy.common(used)
+    if users is None or store.client in users:
+        return failure
+    return replace(failure, message=_WITHHELD, traceback="")
+
+
+@contextmanager
+def _guarded(store: Store, used: Sequence[Tensor | None]) -> Iterator[None]:
+    """What is written to among the used is private as they all are."""
+    users = store.privacy.common(used)
+    versions = [0 if each is None else each._version for each in used]
+    yield
+    if users is not None:
+        for each, version in zip(used, versions, strict=True):
+            if each is not None and each._version != version:
+                store.privacy.restrict(each, users)
+
+
+def _restrict(store: Store, ids: Iterable[int], users: Users) -> None:
+    for id in ids:
+        tensor = store.tensors.get(id)
+        if tensor is not None:
+            store.privacy.restrict(tensor, users)
+
+
+def _leaves(roots: Iterable[Tensor | None]) -> Iterator[Tensor]:
+    """Where the gradients of these gather."""
+    stack: list[Any] = [root.grad_fn for root in roots if root is not None]
+    seen: set[Any] = set()
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        if isinstance(leaf, Tensor):
+            yield leaf
+        stack.extend(parent for parent, _ in node.next_functions)
