@@ -94,13 +94,19 @@ def _read(ctx: click.Context, param: click.Parameter, path: str | None) -> None:
         return
     try:
         text = Path(path).read_text(encoding="utf-8")
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise JobFileError(path, f"it is not TOML: {error}") from error
     except UnicodeDecodeError as error:
         raise JobFileError(path, f"it is not text in UTF-8: {error.reason} at byte {error.start}") from error
     except OSError as error:
         raise JobFileError(path, error.strerror or str(error)) from error
+    take_over(ctx, path, text)
+
+
+def take_over(ctx: click.Context, path: str, text: str) -> None:
+    """Make the values of a job file the command's defaults. `path` is for messages. Raises JobFileError."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise JobFileError(path, f"it is not TOML: {error}") from error
     options = dict(_options(ctx.command))
     defaults = {}
     for key, value in values.items():

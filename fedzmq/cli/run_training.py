@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from fedzmq.cli.ending import interrupt, on_signal
@@ -10,8 +12,17 @@ from fedzmq.federation.display import Display
 from fedzmq.federation.federation import Federation
 
 
-def run_training(options: TrainingOptions, job: str, federation: Federation, display: Display) -> None:
-    """Train as the options say. `job` is kept with the run: the options as a job file. Raises FedzmqError."""
+def run_training(
+    options: TrainingOptions,
+    job: str,
+    federation: Federation,
+    display: Display,
+    resumed: Path | None = None,
+    force: bool = False,
+) -> None:
+    """Train as the options say. `job` is kept with the run: the options as a job file. `resumed` is the folder of a run
+    that goes on, by `force` whatever has changed. Raises FedzmqError.
+    """
     on_signal(interrupt)
     torch.set_num_threads(1)  # the workers are on this machine too, or the model is small enough not to mind
     federation.train(
@@ -21,7 +32,9 @@ def run_training(options: TrainingOptions, job: str, federation: Federation, dis
         lr=options.lr,
         options=options.optimizer_options,
         evaluate=not options.no_evaluation,
-        out=options.out or True,
+        out=(options.out or True) if resumed is None else None,
+        resume=resumed,
+        force=force,
         progress=display,
         record=job,
         then=federation.stop,

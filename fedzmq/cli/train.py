@@ -13,12 +13,15 @@ from fedzmq.cli.job_file import JobCommand, job_of, to_toml
 from fedzmq.cli.json_display import JsonDisplay
 from fedzmq.cli.local_training import local_training_options
 from fedzmq.cli.main import STOPPED
+from fedzmq.cli.resuming import check_resumed, nothing_left, resumed_run
 from fedzmq.cli.shared_options import alpha_option, silence_option, split_seed_option, wait_option
 from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.cli.values import Count, Number, broker_address, named_values
+from fedzmq.errors import UsageError
+from fedzmq.federated.ledger.run_history import RunHistory
 from fedzmq.federation.display import Display
 
-ONCE = ("out",)  # of this run alone: a run gets a folder of its own
+ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of its own
 
 
 @click.command("train", cls=JobCommand, short_help="Train a model by federated averaging.")
@@ -93,6 +96,15 @@ ONCE = ("out",)  # of this run alone: a run gets a folder of its own
 )
 @alpha_option("How even the split is")
 @split_seed_option
+@click.option(
+    "--resume",
+    is_eager=True,  # the others take their values from it
+    callback=resumed_run,
+    metavar="RUN",
+    help="Go on with a run that was interrupted, or make a finished one longer with --rounds. RUN is its folder, or "
+    "its name in runs/.",
+)
+@click.option("--force", is_flag=True, help="With --resume: go on although a version or the data is another one.")
 @click.option("--out", type=click.Path(), help="A folder for what the run leaves behind (default: a new one in runs/).")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per round in place of the display.")
 @silence_option("a worker is gone and its round goes on without it.")
@@ -105,14 +117,22 @@ ONCE = ("out",)  # of this run alone: a run gets a folder of its own
     metavar="SECONDS",
     help="How long to wait for workers that are missing.",
 )
-def command(**options: object) -> None:
+def command(resume: RunHistory | None, force: bool, **options: object) -> None:
     """Train a model by federated averaging: each worker on its own data, of which no row is sent.
 
     With no options: handwritten digits, split by label skew over two workers on this machine.
     """
     chosen = TrainingOptions(**options)  # type: ignore[arg-type]
     chosen.check()
-    job = to_toml(job_of(click.get_current_context(), without=ONCE), "fedzmq train")
+    context = click.get_current_context()
+    if resume is not None:
+        check_resumed(context, resume)
+        if said := nothing_left(resume, chosen.rounds):
+            click.echo(said)
+            return
+    elif force:
+        raise UsageError("--force is for a run that is taken up again: it needs --resume RUN")
+    job = to_toml(job_of(context, without=ONCE), "fedzmq train")
     with ExitStack() as tidied:
         # Until torch is here, which takes no interruption well, a signal tidies up and ends the process on the spot.
         on_signal(lambda: _leave_early(tidied))
@@ -123,7 +143,7 @@ def command(**options: object) -> None:
         display.say(chosen.beginning())
         from fedzmq.cli.run_training import run_training
 
-        run_training(chosen, job, federation, display)
+        run_training(chosen, job, federation, display, None if resume is None else resume.path, force)
 
 
 def _display(options: TrainingOptions) -> Display:

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from fedzmq.errors import RunFolderError
+from fedzmq.federated.ledger.record import NAME as LEDGER
 from fedzmq.federated.plot import draw
 from fedzmq.federated.report import RoundReport
 from fedzmq.federated.weights import write_weights
@@ -40,6 +41,23 @@ class RunFolder:
             raise RunFolderError(str(path), "another run has just begun there; name another folder") from error
         except OSError as error:
             raise RunFolderError(str(path or "runs"), f"it cannot be made: {error.strerror or error}") from error
+
+    @classmethod
+    def taken_up(cls, path: Path, reports: Sequence[RoundReport]) -> RunFolder:
+        """The folder of a run that goes on after these reports: whatever rounds.jsonl had, it has them then.
+
+        Raises RunFolderError.
+        """
+        folder = cls.__new__(cls)
+        folder.path = path
+        lines = "".join(f"{report.to_json()}\n" for report in reports)
+        try:
+            folder._rounds = folder._write("rounds.jsonl", lambda file: file.write(lines.encode())).open(
+                "a", encoding="utf-8"
+            )
+        except OSError as error:
+            raise RunFolderError(str(path), f"rounds.jsonl cannot be written: {error.strerror or error}") from error
+        return folder
 
     def __enter__(self) -> RunFolder:
         return self
@@ -96,6 +114,11 @@ def check_free(path: str | os.PathLike[str]) -> Path:
     """Raises RunFolderError for what cannot become a run's folder, before anything is done for the run."""
     folder = Path(path).expanduser()
     try:
+        if (folder / LEDGER).exists():
+            reason = (
+                f"a run is in it already: fedzmq train --resume {folder} goes on with it; for another, name a new one"
+            )
+            raise RunFolderError(str(folder), reason)
         if any(folder.iterdir()):
             raise RunFolderError(
                 str(folder), "it is not empty, and a run's folder is never written over; name a new one"

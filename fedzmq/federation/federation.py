@@ -124,6 +124,8 @@ class Federation:
         options: Mapping[str, float | int | bool] | None = None,
         evaluate: Judge | tuple[object, object] | bool = True,
         out: str | os.PathLike[str] | bool | None = None,
+        resume: str | os.PathLike[str] | None = None,
+        force: bool = False,
         progress: bool | Display | None = None,
         record: str | None = None,
         then: Callable[[], None] = lambda: None,
@@ -138,6 +140,8 @@ class Federation:
         `evaluate` says how good the model is after each round: on the held-out data (True), not at all, on a pair of
         features and targets, or by a function from the model to a `Score`.
         `out`: a new folder for what the run leaves behind (True: one in runs/). `record` is kept in it as the job.
+        `resume`: such a folder, or its name in runs/, of a run that goes on from its last round; by `force`, although
+        what decides its outcome is something else now.
         `progress`: whether to show it; by default where somebody may be looking, in a terminal or a notebook.
         `then` is called when the workers are needed no more.
 
@@ -156,6 +160,8 @@ class Federation:
             options=options or {},
             evaluate=evaluate,
             out=out,
+            resume=resume,
+            force=force,
             progress=progress,
             record=record,
             then=then,

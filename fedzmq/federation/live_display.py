@@ -60,7 +60,7 @@ class LiveDisplay(Display):
         if self._lines:
             self._print(report.line(self._of, self._console.width))
         status = "" if self._lines else report.score()
-        self._progress.update(self._rounds, advance=1, status=status)
+        self._progress.update(self._rounds, completed=report.round, status=status)
 
     def finish(self, last: RoundReport, folder: str | None, written: Sequence[str]) -> None:
         self.close()

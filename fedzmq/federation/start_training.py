@@ -17,15 +17,18 @@ from fedzmq.data.streamed import Streamed
 from fedzmq.errors import UsageError
 from fedzmq.federated.async_trainer import AsyncTrainer
 from fedzmq.federated.evaluation import Score, evaluate
+from fedzmq.federated.ledger.ledger import Ledger, Term
+from fedzmq.federated.ledger.run_history import find_run
 from fedzmq.federated.models import Loss
 from fedzmq.federated.run_folder import check_free
 from fedzmq.federated.strategies import Strategy, by_name
 from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.trainer import Evaluate, Trainer
 from fedzmq.federated.training_job import TrainingJob
+from fedzmq.federated.weights import digest_of
 from fedzmq.federation.display import Display
 from fedzmq.federation.history import History
-from fedzmq.federation.keeping import Keeping
+from fedzmq.federation.keeping import Keeping, Resumed
 from fedzmq.federation.live_display import display_for
 from fedzmq.federation.recipe import Recipe, recipe_for, sample_of
 from fedzmq.federation.training import Training
@@ -46,6 +49,7 @@ class Hooks(TypedDict):
     evaluate: Evaluate | None
     say: Callable[[str], None]
     hear: Callable[[str, Progress], None]
+    ledger: Ledger | None
 
 
 def start_training(
@@ -59,6 +63,8 @@ def start_training(
     options: Mapping[str, float | int | bool],
     evaluate: Judge | tuple[object, object] | bool,
     out: str | os.PathLike[str] | bool | None,
+    resume: str | os.PathLike[str] | None,
+    force: bool,
     progress: bool | Display | None,
     record: str | None,
     then: Callable[[], None],
@@ -67,6 +73,10 @@ def start_training(
     """See `Federation.train`."""
     rule = by_name(strategy, **strategy_options) if isinstance(strategy, str) else strategy
     path = None if isinstance(out, bool) or out is None else check_free(out)
+    if resume is not None:
+        if out:
+            raise UsageError("a run that is resumed stays in its folder: leave 'out' out")
+        path = find_run(resume)
     asked = _job(federation, lr, options, job)
     display = progress if isinstance(progress, Display) else display_for(asked.rounds, progress)
     site = federation.site
@@ -83,14 +93,19 @@ def start_training(
         sample = sample_of(client, asked.dataset, asked.workers, asked.patience, say)
         recipe = recipe_for(model, loss, sample, asked.seed)
     judge = evaluate if callable(evaluate) else None if judged is None else _judge(recipe, judged)
-    hooks: Hooks = {"evaluate": judge, "say": say, "hear": display.hear}
+    terms: dict[str, Term] = {"held-out data": None if judged is None else _digest(judged)}
+    keeping: Keeping | None = None
+    if resume is not None and path is not None:
+        keeping = Resumed(path, asked, record, terms, display.say, force=force)
+    elif out:
+        keeping = Keeping(path, asked, record, terms, display.say)
+    hooks: Hooks = {"evaluate": judge, "say": say, "hear": display.hear, "ledger": keeping}
     trainer: Trainer | AsyncTrainer
     if isinstance(rule, Asynchronous):
         trainer = AsyncTrainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
     else:
         trainer = Trainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
     history = History(f"Federated averaging on {asked.dataset}")
-    keeping = Keeping(path, asked.dataset, record) if out else None
     return Training(recipe.model, trainer, display, history, keeping, then)
 
 
@@ -118,6 +133,11 @@ def _judged(federation: Federation, evaluate: Judge | tuple[object, object] | bo
     if isinstance(evaluate, Sequence):
         return examples_of("evaluate", evaluate)
     return federation.held_out if evaluate is True else None
+
+
+def _digest(judged: Examples) -> str:
+    """What tells the data from other data; of data that is not in memory, no more than how much there is."""
+    return digest_of(judged.tensors) if isinstance(judged, Data) else f"{len(judged)} examples"
 
 
 def _judge(recipe: Recipe, judged: Examples) -> Evaluate:

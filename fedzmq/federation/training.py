@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Protocol, cast
 
 import torch
 
+from fedzmq.errors import RunChanged, RunFolderError
 from fedzmq.federated import plot
 from fedzmq.federated.report import RoundReport
 from fedzmq.federation.display import Display
@@ -87,9 +88,10 @@ def _run(
     then: Callable[[], None],
 ) -> Generator[RoundReport, None, None]:
     with display:
-        if keeping is not None:
-            keeping.begin()
+        failure: BaseException | None = None
         try:
+            for report in keeping.start() if keeping is not None else ():
+                history.add(report)
             with closing(cast(Generator[RoundReport, None, None], trainer.rounds())) as rounds:
                 for report in rounds:
                     history.add(report)
@@ -99,19 +101,47 @@ def _run(
                     if keeping is not None and len(history) == 1:
                         threading.Thread(target=plot.prepare, name="fedzmq-plot", daemon=True).start()
                     yield report
+        except BaseException as error:
+            failure = error
+            raise
         finally:  # a training that was left, and one that failed, leave what they have
-            _finish(model, display, history, keeping, then)
+            _finish(model, display, history, keeping, then, failure)
 
 
 def _finish(
-    model: torch.nn.Module, display: Display, history: History, keeping: Keeping | None, then: Callable[[], None]
+    model: torch.nn.Module,
+    display: Display,
+    history: History,
+    keeping: Keeping | None,
+    then: Callable[[], None],
+    failure: BaseException | None,
 ) -> None:
     if keeping is None:
         then()
     else:
-        keeping.keep(model, history)
-        then()  # so that the workers end while the picture is drawn
-        keeping.end(history, display.say)
-    if history:
+        try:
+            is_worth_it = failure is None or keeping.has_new
+            with _unless_failed(failure):
+                if is_worth_it:
+                    keeping.keep(model, history)
+            then()  # so that the workers end while the picture is drawn
+            with _unless_failed(failure):
+                if is_worth_it:
+                    keeping.draw(history)
+        finally:
+            keeping.end(failure)
+    if history and (keeping is None or keeping.written):
         folder = None if keeping is None else str(keeping.path)
         display.finish(history[-1], folder, [] if keeping is None else keeping.written)
+    if keeping is not None and keeping.can_go_on and not isinstance(failure, NoneType | GeneratorExit | RunChanged):
+        display.say(f"go on with: {keeping.way_on}")
+
+
+@contextmanager
+def _unless_failed(failure: BaseException | None) -> Iterator[None]:
+    """After a failure, which may be that nothing can be written, it is that failure that counts."""
+    try:
+        yield
+    except RunFolderError:
+        if failure is None:
+            raise

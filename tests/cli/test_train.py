@@ -28,7 +28,7 @@ else:
 
 NOBODY = "tcp://127.0.0.1:1"  # a port that only root may listen at, and nothing does
 THREE = ("--workers", "3", "--rounds", "30", "--seed", "7", "--json")
-FILES = {"model.safetensors", "plot.png", "rounds.jsonl", "job.toml"}
+FILES = {"model.safetensors", "plot.png", "rounds.jsonl", "job.toml", "ledger.sqlite", "models", "lock"}
 
 
 def model_in(folder: Path) -> bytes:
@@ -308,6 +308,7 @@ def test_ctrl_c_in_mid_training_leaves_the_model_so_far_and_no_process(tmp_path:
         assert run.wait() == 130
         assert "Traceback" not in run.said
         assert json.loads(run.out[-1])["folder"] == "run"
+        assert run.err[-1] == "go on with: fedzmq train --resume run\n"
         assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
         assert run.family() == []
         assert list(run.temporary.glob("fedzmq-*")) == []

@@ -60,9 +60,17 @@ class RunLock:
                 return
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    owner = os.pread(self._descriptor, 200, 0).decode(errors="replace").strip()
-                    raise RunLocked(str(folder), owner or "another process") from None
+                    raise RunLocked(str(folder), owner_of(folder)) from None
             time.sleep(_LOOK)
+
+
+def owner_of(folder: Path) -> str:
+    """Who holds the lock, in words, or held it last."""
+    try:
+        text = (folder / "lock").read_text(errors="replace")[:200]
+    except OSError:
+        text = ""
+    return text.strip() or "another process"
 
 
 def is_locked(folder: Path) -> bool:

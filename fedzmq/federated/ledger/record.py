@@ -6,11 +6,11 @@ the machine once `log` has been waited for.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,6 +78,7 @@ class Record:
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self._folder = folder
+        self._is_owner = not read_only
         self._sitting = 0
         with self._explained("its record cannot be opened"):
             self._database = _open(folder / NAME, read_only)
@@ -86,6 +87,9 @@ class Record:
             self._database.close()
             raise RunFolderError(str(folder), f"its record is of version {version}, and this fedzmq knows {VERSION}")
         self.is_new = version == 0
+        if self.is_new and read_only:
+            self._database.close()
+            raise RunFolderError(str(folder), "its record is empty: the run ended before it began")
 
     @property
     def log(self) -> Path:
@@ -94,6 +98,10 @@ class Record:
 
     def close(self) -> None:
         """Twice is fine."""
+        if self._is_owner:
+            self._is_owner = False
+            with contextlib.suppress(sqlite3.Error):  # somebody looks on, or the disk is full: it is read as it is
+                self._database.execute("PRAGMA journal_mode = DELETE")  # one file, for a folder that nobody may write
         self._database.close()
 
     def make(self, **facts: object) -> None:
@@ -206,6 +214,17 @@ class Record:
             rows = self._database.execute("SELECT report FROM rounds ORDER BY round").fetchall()
         return [RoundReport.from_json(text) for (text,) in rows]
 
+    def last_report(self) -> RoundReport | None:
+        """Of the last round that counts."""
+        with self._explained("its record cannot be read"):
+            text = self._one("SELECT report FROM rounds ORDER BY round DESC LIMIT 1")
+        return None if text is None else RoundReport.from_json(text)
+
+    def done(self) -> int:
+        """How many rounds count."""
+        with self._explained("its record cannot be read"):
+            return int(self._one("SELECT count(*) FROM rounds"))
+
     def last_committed(self) -> float | None:
         """When, in seconds since 1970."""
         with self._explained("its record cannot be read"):
@@ -230,7 +249,7 @@ class Record:
         row = self._database.execute(statement, values).fetchone()
         return None if row is None else row[0]
 
-    @contextmanager
+    @contextlib.contextmanager
     def _transaction(self, failed: str, *, lasting: bool = True) -> Iterator[None]:
         with self._explained(failed):
             self._database.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
@@ -243,7 +262,7 @@ class Record:
                     self._database.execute("ROLLBACK")
                 raise
 
-    @contextmanager
+    @contextlib.contextmanager
     def _explained(self, failed: str) -> Iterator[None]:
         try:
             yield

@@ -33,11 +33,12 @@ KEEP = 3  # states: the last one is what counts, the others are for a disk that 
 class RunLedger(Ledger):
     """`with RunLedger("runs/mine") as ledger: Trainer(..., ledger=ledger)` begins a run, or goes on with it.
 
-    config: whatever should be noted of a new run. terms: what its outcome depends on beside what the trainer knows.
+    notes: facts to be kept with a new run, by name. terms: what its outcome depends on beside what the trainer knows.
     keep, every: the models of so many last rounds stay, and of each so many rounds one, where that is not 0.
     force: go on although the terms differ. `say` is given a line where something is not as it was left.
 
-    Raises RunLocked while another process works on the run, and RunFolderError. A ledger is of one process, and the
+    Raises RunLocked while another process works on the run, and RunFolderError. Where the files of the last rounds are
+    damaged, it goes back to one whose are not. A ledger is of one process, and the
     folder not on a network's file system.
     """
 
@@ -45,7 +46,7 @@ class RunLedger(Ledger):
         self,
         path: str | os.PathLike[str],
         *,
-        config: Mapping[str, object] | None = None,
+        notes: Mapping[str, object] | None = None,
         terms: Mapping[str, Term] | None = None,
         keep: int = KEEP,
         every: int = 0,
@@ -69,7 +70,7 @@ class RunLedger(Ledger):
         try:
             self._record = Record(self.path)
             self._files = TensorFiles(self.path / "models")
-            self._prepare(config or {})
+            self._prepare(notes or {})
         except BaseException:
             self._lock.close()
             raise
@@ -87,15 +88,7 @@ class RunLedger(Ledger):
             raise RunChanged(str(self.path), changed)
         self._record.note(terms=terms, rounds=rounds, finished=False)
         states = self._record.states()
-        for kept in states:
-            if self._is_whole(kept):
-                if kept.round < states[0].round:
-                    self._say(f"the files of round {states[0].round} are damaged; going on from round {kept.round}")
-                    self._record.rewind(kept.round)
-                return self._checkpoint(kept)
-        if states:
-            raise RunFolderError(str(self.path), f"no model in {self.path / 'models'} is as it was written")
-        return None
+        return self._checkpoint(states[0]) if states else None
 
     def begin(self, checkpoint: Checkpoint) -> None:
         self._commit(checkpoint, None)
@@ -144,20 +137,30 @@ class RunLedger(Ledger):
             if error is None:  # else the folder is what went wrong, and was told of
                 raise
 
-    def _prepare(self, config: Mapping[str, object]) -> None:
+    def _prepare(self, notes: Mapping[str, object]) -> None:
         try:
             if self._record.is_new:
-                self._record.make(config=config)
+                self._record.make(**notes)
                 with _explained(self.path, "its record cannot be made"):
                     sync(self.path)
             else:
                 self._record.check()
+                self._go_back_to_whole_files()
             with _explained(self.path, "what was left unfinished cannot be removed"):
                 self._files.sweep()
             self._record.sit_down(os.getpid(), platform.node())
         except BaseException:
             self._record.close()
             raise
+
+    def _go_back_to_whole_files(self) -> None:
+        states = self._record.states()
+        whole = next((kept.round for kept in states if self._is_whole(kept)), None)
+        if whole is None and states:
+            raise RunFolderError(str(self.path), f"no model in {self.path / 'models'} is as it was written")
+        if whole is not None and whole < states[0].round:
+            self._say(f"the files of round {states[0].round} are damaged; going on from round {whole}")
+            self._record.rewind(whole)
 
     def _commit(self, checkpoint: Checkpoint, report: RoundReport | None) -> None:
         with _explained(self.path, f"round {checkpoint.round} cannot be committed"):

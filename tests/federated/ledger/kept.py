@@ -23,9 +23,9 @@ def report(number: int) -> RoundReport:
     return RoundReport(number, 0.5, 0.9, 0.4, 1.0, 10, 20, (answer,), (Absence("alice", "it left"),))
 
 
-def run_to(ledger: RunLedger, number: int, memory: bool = False) -> None:
+def run_to(ledger: RunLedger, number: int, memory: bool = False, rounds: int = 10) -> None:
     """Commit rounds up to this one, from where the ledger is."""
-    before = ledger.take_up(TERMS, 10)
+    before = ledger.take_up(TERMS, rounds)
     if before is None:
         ledger.begin(checkpoint(0, memory))
     for each in range(1 if before is None else before.round + 1, number + 1):

@@ -1,0 +1,60 @@
+"""`--resume`: a run's own options, as they were when it began, take the place of the command's defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from fedzmq.cli.job_file import take_over
+from fedzmq.errors import RunLocked, UsageError
+from fedzmq.federated.ledger.lock import owner_of
+from fedzmq.federated.ledger.run_history import RUNNING, RunHistory, find_run, read_history
+
+# What may be another one than when the run began: none of it is a part of what is computed.
+FREE = frozenset({"resume", "force", "broker", "rounds", "as_json", "silence", "wait", "patience"})
+
+
+def resumed_run(ctx: click.Context, param: click.Parameter, value: str | None) -> RunHistory | None:
+    """The run of that folder or name: a callback. Raises RunNotFound, RunLocked, RunFolderError and JobFileError."""
+    if value is None:
+        return None
+    history = read_history(find_run(value))
+    if history.state == RUNNING:
+        raise RunLocked(str(history.path), owner_of(history.path))
+    if not history.job:
+        raise UsageError(
+            f"the run {value!r} was not begun by `fedzmq train`: the program that began it goes on with it"
+        )
+    take_over(ctx, str(history.path / "job.toml"), history.job)
+    return history
+
+
+def check_resumed(ctx: click.Context, history: RunHistory) -> None:
+    """Raises UsageError for an option that would make it another run."""
+    for param in ctx.command.params:
+        name = str(param.name)
+        if name in FREE or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        raise UsageError(
+            f"--{name.replace('_', '-')} cannot be changed in a run that is resumed: it goes on as it began (see "
+            f"{history.path / 'job.toml'}); free are --broker, --rounds, --json, --silence, --wait and --patience"
+        )
+
+
+def nothing_left(history: RunHistory, rounds: int) -> str | None:
+    """What to say of a run that has all its rounds and files; None where something is left to do."""
+    if history.done < rounds or not history.is_complete:
+        return None
+    accuracy = history.last.accuracy if history.last is not None else None
+    good = "" if accuracy is None else f", accuracy {accuracy:.4f}"
+    return (
+        f"the run {str(history.path)!r} is finished: {history.done} rounds{good}; "
+        f"--rounds {2 * history.done} would make it longer"
+    )
+
+
+def command_for(path: Any) -> str:
+    """How a run is taken up again."""
+    return f"fedzmq train --resume {path}"

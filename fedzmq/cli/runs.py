@@ -1,0 +1,192 @@
+"""`fedzmq runs`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fedzmq.cli.resuming import command_for
+from fedzmq.cli.run_story import story, when
+from fedzmq.errors import RunFolderError
+from fedzmq.federated.ledger.run_history import (
+    INTERRUPTED,
+    RUNS,
+    RunHistory,
+    find_run,
+    read_history,
+    read_reports,
+    runs_in,
+)
+from fedzmq.federated.report import RoundReport
+from fedzmq.federation.printable import printable
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_TOLD = ("strategy", "strategy-option", "model", "data", "dataset", "broker", "workers", "fraction", "epochs", "seed")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group("runs", invoke_without_command=True, short_help="Runs of `fedzmq train`: list, show, plot.")
+@click.option(
+    "--in",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=RUNS,
+    show_default=True,
+    metavar="FOLDER",
+    help="Where the runs are.",
+)
+@_JSON
+@click.pass_context
+def command(ctx: click.Context, folder: Path, as_json: bool) -> None:
+    """Say what runs there are, the latest first.
+
+    A RUN is its folder, or its name in runs/.
+    """
+    ctx.obj = folder
+    if ctx.invoked_subcommand is not None:
+        return
+    found, damaged = [], []
+    for path in runs_in(folder):
+        try:
+            found.append(read_history(path))
+        except RunFolderError as error:
+            damaged.append(str(error))
+    found.sort(key=lambda history: history.began, reverse=True)
+    if as_json:
+        for history in found:
+            click.echo(json.dumps(_summary(history)))
+    elif found:
+        for line in _table([_row(history) for history in found]):
+            click.echo(printable(line))
+    else:
+        click.echo(f"no runs in {folder}/")
+    for line in damaged:
+        click.echo(printable(line), err=True)
+
+
+@command.command()
+@click.argument("run")
+@_JSON
+@click.pass_obj
+def show(folder: Path, run: str, as_json: bool) -> None:
+    """Tell what happened in a run, round by round: who failed, and why."""
+    history = read_history(find_run(run, folder))
+    reports = read_reports(history.path)
+    if as_json:
+        click.echo(json.dumps(_whole(history, reports), indent=2))
+        return
+    options = {name: value for name, value in options_of(history).items() if name in _TOLD}
+    for line in story(history, reports, options):
+        click.echo(printable(line))
+    if history.state == INTERRUPTED and history.job:
+        click.echo(f"go on with: {command_for(history.path)}")
+
+
+@command.command()
+@click.argument("runs", nargs=-1, required=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs.png"),
+    show_default=True,
+    metavar="FILE",
+    help="Where the picture goes.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["rounds", "seconds", "bytes"]),
+    default="rounds",
+    show_default=True,
+    help="What the runs are held against.",
+)
+@click.pass_obj
+def plot(folder: Path, runs: tuple[str, ...], out: Path, by: str) -> None:
+    """Draw several runs in one picture, with what differs in how they were configured."""
+    histories = [read_history(find_run(run, folder)) for run in runs]
+    labels = labels_of(histories)
+    from fedzmq.federated.comparison import Curve, draw_comparison
+
+    picture = draw_comparison(
+        [Curve(label, read_reports(each.path)) for label, each in zip(labels, histories, strict=True)], by
+    )
+    try:
+        out.write_bytes(picture)
+    except OSError as error:
+        raise RunFolderError(str(out.parent), f"{out.name} cannot be written: {error.strerror}") from error
+    click.echo(f"{len(histories)} runs are drawn in {out}")
+
+
+def options_of(history: RunHistory) -> dict[str, Any]:
+    """What the run was asked to do, by the names of a job file."""
+    options: dict[str, Any] = tomllib.loads(history.job)
+    return options
+
+
+def labels_of(histories: Sequence[RunHistory]) -> list[str]:
+    """Of each run, its name and the options that are not the same in all of them."""
+    options = [options_of(history) for history in histories]
+    names = sorted({name for each in options for name in each})
+    differ = [name for name in names if len({repr(each.get(name)) for each in options}) > 1]
+    labels = [", ".join(f"{name} {_shown(each[name])}" for name in differ if name in each) for each in options]
+    return [
+        f"{history.name}: {label}" if label else history.name for label, history in zip(labels, histories, strict=True)
+    ]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={each}" for name, each in value.items())
+    return str(value)
+
+
+def _row(history: RunHistory) -> tuple[str, ...]:
+    last = history.last
+    accuracy = "" if last is None or last.accuracy is None else f"{last.accuracy:.4f}"
+    times = [each for each in (history.committed, *(sitting.ended for sitting in history.sittings)) if each]
+    return (
+        history.name,
+        history.state,
+        f"{history.done}/{history.rounds}",
+        accuracy,
+        when(max(times, default=history.began)),
+    )
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    lines = [("run", "state", "rounds", "accuracy", "last heard of"), *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def _summary(history: RunHistory) -> dict[str, Any]:
+    last = history.last
+    return {
+        "name": history.name,
+        "folder": str(history.path),
+        "state": history.state,
+        "rounds": history.done,
+        "of": history.rounds,
+        "accuracy": None if last is None else last.accuracy,
+        "began": history.began,
+        "committed": history.committed,
+    }
+
+
+def _whole(history: RunHistory, reports: Sequence[RoundReport]) -> dict[str, Any]:
+    return {
+        **_summary(history),
+        "options": options_of(history),
+        "sittings": [sitting._asdict() for sitting in history.sittings],
+        "opened": None if history.opened is None else asdict(history.opened),
+        "reports": [json.loads(report.to_json()) for report in reports],
+    }

@@ -1,0 +1,109 @@
+"""What a run's ledger tells to those who only look: how far it is, what happened, and who worked on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from fedzmq.errors import RunNotFound
+from fedzmq.federated.ledger.checkpoint import Opened
+from fedzmq.federated.ledger.lock import is_locked
+from fedzmq.federated.ledger.record import NAME, Record, Sitting
+from fedzmq.federated.report import RoundReport
+
+RUNS = Path("runs")  # where runs are that nobody put elsewhere
+RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class RunHistory:
+    """A run as it stands.
+
+    rounds: how many it is to have. job: as a job file, "" for a run of one's own program. opened: the round that is
+    under way, or that was when the run was interrupted. is_complete: there is nothing left to do. Times are in seconds
+    since 1970.
+    """
+
+    path: Path
+    state: str
+    rounds: int
+    done: int
+    last: RoundReport | None
+    began: float
+    committed: float | None
+    job: str
+    is_complete: bool
+    sittings: tuple[Sitting, ...]
+    opened: Opened | None
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+
+def find_run(run: str | os.PathLike[str], among: Path = RUNS) -> Path:
+    """The folder of a run, given as such or by its name there. Raises RunNotFound."""
+    given = Path(run).expanduser()
+    for path in (given, among / given):
+        if (path / NAME).is_file():
+            return path
+    for path in (given, among / given):
+        if path.is_dir():
+            raise RunNotFound(str(run), f"{path} holds no {NAME}; it ended before its first round, or kept none")
+    names = [path.name for path in runs_in(among)]
+    near = get_close_matches(given.name, names, n=1)
+    if near:
+        raise RunNotFound(str(run), f"did you mean {near[0]!r}?")
+    raise RunNotFound(str(run), f"neither a folder, nor a name in {among} ({len(names)} runs are there)")
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The folders of all runs there, by name."""
+    return sorted(path.parent for path in folder.glob(f"*/{NAME}"))
+
+
+def read_history(path: Path) -> RunHistory:
+    """Raises RunFolderError."""
+    is_running = is_locked(path)  # before the rest: a run that ends meanwhile is not called interrupted
+    with _looking(path) as record:
+        facts: Mapping[str, Any] = {name: record.fact(name) for name in ("rounds", "finished", "job")}
+        last, done = record.last_report(), record.done()
+        sittings = tuple(record.sittings())
+        opened = record.opened()
+        committed = record.last_committed()
+    rounds = facts["rounds"] or 0
+    is_done = facts["rounds"] is not None and done >= rounds
+    state = RUNNING if is_running else FINISHED if is_done else INTERRUPTED
+    return RunHistory(
+        path,
+        state,
+        rounds,
+        done,
+        last,
+        sittings[0].began if sittings else 0.0,
+        committed,
+        facts["job"] or "",
+        bool(facts["finished"]),
+        sittings,
+        opened if opened is not None and opened.round > done else None,
+    )
+
+
+def read_reports(path: Path) -> list[RoundReport]:
+    """Of all rounds that count. Raises RunFolderError."""
+    with _looking(path) as record:
+        return record.reports()
+
+
+@contextmanager
+def _looking(path: Path) -> Iterator[Record]:
+    record = Record(path, read_only=True)
+    try:
+        yield record
+    finally:
+        record.close()

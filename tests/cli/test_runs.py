@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fedzmq.federated.ledger.checkpoint import Opened
+from fedzmq.federated.ledger.run_ledger import RunLedger
+from tests.cli.conftest import Call
+from tests.cli.test_resume import made
+
+PNG = b"\x89PNG"
+
+
+def test_no_runs_are_said_to_be_none(call: Call) -> None:
+    ended = call("runs")
+
+    assert (ended.code, ended.out) == (0, "no runs in runs/\n")
+
+
+def test_each_run_is_a_line_the_latest_first(call: Call, tmp_path: Path) -> None:
+    made(tmp_path / "runs" / "first", 10, finished=True)
+    made(tmp_path / "runs" / "second", 3)
+    made(tmp_path / "runs" / "third")
+    with RunLedger(tmp_path / "runs" / "third"):
+        ended = call("runs")
+    head, *lines = ended.out.splitlines()
+
+    assert head.split() == ["run", "state", "rounds", "accuracy", "last", "heard", "of"]
+    assert [line.split()[:4] for line in lines] == [
+        ["third", "running", "2/10", "0.9000"],
+        ["second", "interrupted", "3/10", "0.9000"],
+        ["first", "finished", "10/10", "0.9000"],
+    ]
+
+
+def test_a_damaged_record_is_told_of_beside_the_others(call: Call, tmp_path: Path) -> None:
+    made(tmp_path / "runs" / "whole")
+    made(tmp_path / "runs" / "torn")
+    (tmp_path / "runs" / "torn" / "ledger.sqlite").write_bytes(b"SQLite? It says so, and is not: never was, never is")
+    ended = call("runs", "--json")
+
+    assert ended.code == 0
+    assert [json.loads(line)["name"] for line in ended.out.splitlines()] == ["whole"]
+    assert ended.err == "cannot use the run folder 'runs/torn': its record cannot be opened: file is not a database\n"
+
+
+def test_a_run_is_told_in_its_order_with_who_failed_and_why(call: Call, tmp_path: Path) -> None:
+    made(tmp_path / "run", 2, job='rounds = 10\nstrategy = "fedadam"\n')
+    with RunLedger(tmp_path / "run") as ledger:
+        ledger.open(Opened(3, ("alice", "bob"), ("alice", "bob")))
+        ledger.fail("interrupted")
+    lines = call("runs", "show", "run").out.splitlines()
+    words = [
+        "after round 2 of 10",
+        "strategy",
+        " began",
+        "round  1/10",
+        "alice: it left",
+        "round  2/10",
+        "alice: it left",
+    ]
+    words += [" closed", " went on after round 2", "round 3 was under way: alice, bob", " interrupted"]
+
+    assert len(lines) == len(words) + 1
+    assert all(word in line for word, line in zip(words, lines, strict=False))
+    assert lines[-1] == "go on with: fedzmq train --resume run"
+
+
+def test_a_run_is_told_as_json(call: Call, tmp_path: Path) -> None:
+    made(tmp_path / "run", 2)
+    told = json.loads(call("runs", "show", "run", "--json").out)
+
+    assert (told["state"], told["rounds"], told["of"]) == ("interrupted", 2, 10)
+    assert told["options"] == {"rounds": 10}
+    assert [report["round"] for report in told["reports"]] == [1, 2]
+    assert told["reports"][0]["failed"] == [{"worker": "alice", "reason": "it left", "is_late": False}]
+
+
+def test_a_run_in_a_folder_that_nobody_may_write_is_told(call: Call, tmp_path: Path) -> None:
+    run = made(tmp_path / "run", 2)
+    before = {path.name for path in run.iterdir()}
+    ended = call("runs", "show", "run")
+
+    assert ended.code == 0
+    assert {path.name for path in run.iterdir()} == before == {"ledger.sqlite", "lock", "models"}
+
+
+@pytest.mark.parametrize("by", ["rounds", "seconds", "bytes"])
+def test_runs_are_drawn_in_one_picture(call: Call, tmp_path: Path, by: str) -> None:
+    for name, strategy in (("a", "fedavg"), ("b", "fedadam")):
+        made(tmp_path / "runs" / name, 4, job=f'strategy = "{strategy}"\n')
+    ended = call("runs", "plot", "a", "b", "--out", "both.png", "--by", by)
+
+    assert (ended.code, ended.out) == (0, "2 runs are drawn in both.png\n")
+    assert (tmp_path / "both.png").read_bytes().startswith(PNG)
+
+
+def test_a_picture_that_cannot_be_written_is_a_sentence(call: Call, tmp_path: Path) -> None:
+    made(tmp_path / "runs" / "a", 4)
+    ended = call("runs", "plot", "a", "--out", "nowhere/both.png")
+
+    assert ended.code == 2
+    assert "both.png cannot be written: No such file or directory" in ended.err
+
+
+def test_a_name_that_is_nearly_right_is_corrected(call: Call, tmp_path: Path) -> None:
+    made(tmp_path / "runs" / "20261125-digits", 4)
+    ended = call("runs", "show", "20261125-digit")
+
+    assert ended.code == 2
+    assert ended.err == "fedzmq: no run '20261125-digit': did you mean '20261125-digits'?\n"
