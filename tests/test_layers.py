@@ -43,7 +43,13 @@ FROM_TENSORS_DOWN = LAYERS[LAYERS.index("tensors") :]
 OUTSIDE = {
     "torch": FROM_TENSORS_DOWN,
     "numpy": FROM_TENSORS_DOWN,
-    "zmq": ("transports/zeromq.py", "transports/dealer.py", "broker", "testing/benchmarks/raw_echo.py"),
+    "zmq": (
+        "transports/zeromq.py",
+        "transports/dealer.py",
+        "broker",
+        "testing/benchmarks/raw_echo.py",
+        "testing/benchmarks/raw_rounds.py",
+    ),
     "msgpack": ("wire", "session", "plans"),
     "safetensors": ("data", "federated"),
     "matplotlib": ("federated",),

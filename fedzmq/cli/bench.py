@@ -13,7 +13,7 @@ from rich.table import Table
 from fedzmq.cli.ending import interrupt, on_signal
 from fedzmq.cli.values import Count, broker_address
 from fedzmq.testing.benchmarks.effort import QUICK, Effort
-from fedzmq.testing.benchmarks.figures import FIGURES
+from fedzmq.testing.benchmarks.figures import FIGURES, ON_REQUEST
 from fedzmq.testing.benchmarks.outcome import Outcome
 from fedzmq.testing.benchmarks.site import Site
 
@@ -42,8 +42,9 @@ def command(
 ) -> None:
     """Measure fedzmq beside plain torch, torch.distributed.rpc and raw pyzmq, on this machine and in one run.
 
-    NAME is any of: operations, training, virtual, plan, get, transfer, endurance (default: all). Each side takes its
-    turn and medians are compared, so quote the ratios: the absolute numbers are this machine's, at this moment.
+    NAME is any of: operations, training, virtual, plan, get, transfer, fold, round, endurance (default: all), and crowd
+    and coordinator, which take dozens of processes. Each side takes its turn and medians are compared, so quote the
+    ratios: the absolute numbers are this machine's, at this moment.
     """
     on_signal(interrupt)
     effort = QUICK if quick else Effort()
@@ -51,7 +52,7 @@ def command(
         effort = replace(effort, endurance=steps)
     if repeats is not None:
         effort = replace(effort, repeats=repeats)
-    outcomes = _measured(names or tuple(FIGURES), effort, broker, worker)
+    outcomes = _measured(names or tuple(each for each in FIGURES if each not in ON_REQUEST), effort, broker, worker)
     if as_json:
         for outcome in outcomes:
             click.echo(json.dumps({**asdict(outcome), "met": outcome.is_met}))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fedzmq.federated.strategies.strategy import Takes
 
 IN_FLIGHT = 16 * 1024 * 1024  # bytes that are asked for, or here and not folded, over all workers
-LEAST_PIECE, MOST_PIECE = 64 * 1024, 512 * 1024  # bytes; up to here a piece travels as one packet
+LEAST_PIECE, MOST_PIECE = 64 * 1024, 1024 * 1024  # bytes
 PATIENCE = 30.0  # seconds in which not a byte comes of a piece that is waited for
 LOOK = 0.25  # seconds between two looks at whether anything comes
 

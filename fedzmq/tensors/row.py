@@ -58,10 +58,10 @@ class Row:
         return found
 
     def pieces(self, size: int) -> Iterator[tuple[int, int]]:
-        """Ranges of about `size` bytes, and at least an element, that make up all of it."""
+        """Ranges of about `size` bytes, and at least an element, that make up all of it; no last one is tiny."""
         start = 0
         while start < self.nbytes:
-            stop = min(start + size, self.nbytes)
+            stop = self.nbytes if self.nbytes - start <= size + size // 16 else start + size
             place = bisect_right(self._ends, stop - 1)
             item, begin = self._forms[place][0].itemsize, self._begin(place)
             stop = begin + (stop - begin) // item * item

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Effort:
     """`repeats` turns for each side, of so many operations, training steps, or round trips; tensors of `sizes` MiB.
 
-    `endurance` counts the steps of the long run.
+    `endurance` counts the steps of the long run. `rounds` are those of one turn, and `crowd` the workers of a large
+    one; a coordinator's memory is looked at with a model of `model` MiB and each of the `crews`.
     """
 
     repeats: int = 7
@@ -18,6 +19,12 @@ class Effort:
     round_trips: int = 300
     sizes: tuple[int, ...] = (1, 16, 64, 256)
     endurance: int = 10_000
+    rounds: int = 40
+    crowd: int = 50
+    model: int = 64
+    crews: tuple[int, ...] = (2, 8, 64)
 
 
-QUICK = Effort(repeats=1, operations=50, steps=5, round_trips=5, sizes=(1,), endurance=40)
+QUICK = Effort(
+    repeats=1, operations=50, steps=5, round_trips=5, sizes=(1,), endurance=40, rounds=2, crowd=3, model=2, crews=(2,)
+)

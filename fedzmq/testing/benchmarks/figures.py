@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from fedzmq.testing.benchmarks import endurance, operations, plan, round_trip, training, transfer
+from fedzmq.testing.benchmarks import (
+    coordinator,
+    endurance,
+    fold,
+    operations,
+    plan,
+    round_trip,
+    rounds,
+    training,
+    transfer,
+)
 from fedzmq.testing.benchmarks.outcome import Outcome
 from fedzmq.testing.benchmarks.site import Site
 
@@ -17,6 +27,12 @@ FIGURES: Mapping[str, Callable[[Site], Iterator[Outcome]]] = MappingProxyType(
         "plan": plan.measure,
         "get": round_trip.measure,
         "transfer": transfer.measure,
+        "fold": fold.measure,
+        "round": rounds.measure,
+        "crowd": rounds.measure_crowd,
+        "coordinator": coordinator.measure,
         "endurance": endurance.measure,
     }
 )
+ON_REQUEST = frozenset({"crowd", "coordinator"})
+"""These take dozens of processes, or gigabytes."""
