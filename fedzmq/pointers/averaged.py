@@ -1,6 +1,7 @@
-"""`torch.optim.swa_utils.AveragedModel` over pointers: torch asks C++ for their device, where every pointer is meta.
+"""Groups of pointers by their device, for which torch asks C++, where every pointer is meta.
 
-It brings the number of averaged models to that device, which there makes a number without a value of it.
+`torch.optim.swa_utils.AveragedModel` and ASGD bring numbers to that device, which makes numbers without a value of
+them.
 """
 
 from __future__ import annotations
@@ -8,20 +9,28 @@ from __future__ import annotations
 from typing import Any
 
 import torch.optim.swa_utils
+from torch.optim import optimizer as optimizers
 
 from fedzmq.pointers.remote import Remote
 
 
 def group_by_true_device() -> None:
-    """Have torch's averages take a pointer's device from the pointer, from now on."""
+    """Have torch's averages and optimizers take a pointer's device from the pointer, from now on."""
     swa_utils: Any = torch.optim.swa_utils
+    optimizer: Any = optimizers
     by_device = swa_utils._group_tensors_by_device_and_dtype
 
     def grouped(lists: list[list[Any]], with_indices: bool = False) -> Any:
         groups = by_device(lists, with_indices)
-        return {(_device(group[0][0], device), dtype): group for (device, dtype), group in groups.items()}
+        found: dict[Any, Any] = {}
+        for (device, dtype), group in groups.items():
+            key = (_device(group[0][0], device), dtype)
+            # Of pointers beside tensors of this process neither group may take the other's place.
+            found[key if key not in groups else (device, dtype)] = group
+        return found
 
     swa_utils._group_tensors_by_device_and_dtype = grouped
+    optimizer._group_tensors_by_device_and_dtype = grouped
 
 
 def _device(tensors: list[Any], device: Any) -> Any:

@@ -13,10 +13,10 @@ import torch
 
 from fedzmq.errors import OperationRefused
 from fedzmq.pointers.doorways import send_home
-from fedzmq.pointers.graph import Doorway, Leaf, Node, reachable
+from fedzmq.pointers.graph import Derived, Doorway, Leaf, Node, reachable
 from fedzmq.pointers.hooks import Passed, retained, run_after
 from fedzmq.pointers.meeting import apart
-from fedzmq.pointers.metadata import CONSTANT, INNER, Kind
+from fedzmq.pointers.metadata import CONSTANT
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Handler, Remote
@@ -24,6 +24,10 @@ from fedzmq.pointers.stream import Stream
 from fedzmq.wire.messages import Backward, Gradients
 
 NO_GRAD_FN = "element 0 of tensors does not require grad and does not have a grad_fn"
+UNUSED = (
+    "One of the differentiated Tensors appears to not have been used in the graph. "
+    "Set allow_unused=True if this is the desired behavior."
+)
 
 
 def backward(
@@ -65,12 +69,14 @@ def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -
     nodes = reachable([root._ref.node])
     passed = Passed().through([root], [gradient], nodes, create)
     leaves = [node for node in nodes if isinstance(node, Leaf)] + retained(list(nodes))
-    kind: Kind = INNER if create else CONSTANT
-    history = tuple(leaves)
+    fresh = []
     for leaf in leaves:
         if leaf.grad is None or create:
             # With a graph of its own a sum of gradients is a new tensor, and the old one stays what it was.
-            leaf.grad = _new_gradient(type(root), leaf, kind, history)
+            reference = Reference(leaf.stream, leaf.stream.new_id(), leaf.meta.of_kind(CONSTANT))
+            reference.kept = True
+            before, leaf.grad = leaf.grad, type(root).around(reference)
+            fresh.append((leaf, before))
     root._ref.stream.command(
         Backward(
             root._ref.id,
@@ -83,17 +89,37 @@ def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -
         ),
         origin(),
     )
-    run_after(leaves)
+    if fresh and (create or _is_derived(nodes)):
+        history = _history([root, gradient, *[before for _, before in fresh]], passed)
+        made = [leaf.grad for leaf, _ in fresh]
+        for (leaf, _), settled in zip(fresh, _settled(made, history if create else ()), strict=True):
+            leaf.grad = settled
+    run_after([leaf for leaf in leaves if leaf.grad is not None])
     doorways = [leaf for leaf in leaves if isinstance(leaf, Doorway)]
     if doorways:
         send_home(doorways, keep)
 
 
-def _new_gradient(cls: type[Remote], leaf: Leaf, kind: Kind, history: tuple[Node, ...]) -> Remote:
-    node = Node(history) if kind else None
-    reference = Reference(leaf.stream, leaf.stream.new_id(), leaf.meta.of_kind(kind), node)
-    reference.kept = True
-    return cls.around(reference)
+def _is_derived(nodes: Iterable[Node]) -> bool:
+    """A gradient with a graph of its own is among them: then only the worker knows what another gradient reaches."""
+    return any(type(node) is Derived for node in nodes)
+
+
+def _history(tensors: Iterable[Remote | None], passed: Passed) -> tuple[Node, ...]:
+    """What a gradient may depend on that is computed from these."""
+    made = [each._ref.node for each in tensors if each is not None and each._ref.node is not None]
+    return (*made, *passed.nodes)
+
+
+def _settled(made: Sequence[Any], history: tuple[Node, ...]) -> list[Any]:
+    """Ask the worker which of these gradients are None there, and which have a graph of their own."""
+    found = iter(made[0]._ref.stream.describe([each._ref.id for each in made]))
+    settled: list[Any] = []
+    for each, requires_grad in zip(made, found, strict=True):
+        if requires_grad:
+            each._ref.become_inner(Derived(history))
+        settled.append(None if requires_grad is None else each)
+    return settled
 
 
 def gradients(
@@ -118,24 +144,17 @@ def gradients(
     keep = create_graph if retain_graph is None else retain_graph
     unused = materialize_grads or bool(allow_unused)
     feeding = reachable([root._ref.node for root in roots])
-    history = tuple([root._ref.node for root in roots if root._ref.node is not None])
     results: list[torch.Tensor | None] = []
     for each in wanted:
         if each._ref.node is None:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
         if each._ref.node not in feeding:
             if not unused:
-                raise RuntimeError(
-                    "One of the differentiated Tensors appears to not have been used in the graph. "
-                    "Set allow_unused=True if this is the desired behavior."
-                )
+                raise RuntimeError(UNUSED)
             results.append(None)
             continue
-        kind: Kind = INNER if create_graph else CONSTANT
-        reference = Reference(
-            stream, stream.new_id(), each._ref.meta.of_kind(kind), Node(history) if create_graph else None
-        )
-        results.append(type(each).around(reference))
+        results.append(type(each).around(Reference(stream, stream.new_id(), each._ref.meta.of_kind(CONSTANT))))
+    derived = _is_derived(feeding)
     ends = [each._ref.node for each in wanted if each._ref.node is not None]
     passed = Passed().through(roots, given or [None] * len(roots), feeding, create_graph, ends)
     stream.command(
@@ -146,11 +165,17 @@ def gradients(
             tuple([result._ref.id if isinstance(result, Remote) else 0 for result in results]),
             bool(keep),
             bool(create_graph),
-            unused,
+            unused or derived,
             passed.on_wire,
         ),
         origin(),
     )
+    made = [each for each in results if each is not None]
+    if made and (create_graph or derived):
+        settled = iter(_settled(made, _history([*roots, *given], passed) if create_graph else ()))
+        results = [None if each is None else next(settled) for each in results]
+        if not unused and any(each is None for each in results):
+            raise RuntimeError(UNUSED)
     if materialize_grads:
         pairs = zip(results, wanted, strict=True)
         return tuple([torch.zeros_like(each) if result is None else result for result, each in pairs])

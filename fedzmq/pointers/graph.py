@@ -40,6 +40,12 @@ class Node:
     register_prehook = register_hook
 
 
+class Derived(Node):
+    """What made a gradient that has a graph of its own: on which of its parents it depends is known to the worker."""
+
+    __slots__ = ()
+
+
 class Leaf(Node):
     """A tensor where gradients gather. Owns the release of its id: the graph may need it after its pointer is gone."""
 

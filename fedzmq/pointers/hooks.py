@@ -15,7 +15,7 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from fedzmq.pointers.apply import create
-from fedzmq.pointers.graph import Gate, Hooks, Leaf, Node, Watched, reachable
+from fedzmq.pointers.graph import Derived, Gate, Hooks, Leaf, Node, Watched, reachable
 from fedzmq.pointers.meeting import apart
 from fedzmq.pointers.metadata import CONSTANT, INNER
 from fedzmq.pointers.origins import origin
@@ -126,6 +126,11 @@ class Passed:
     def on_wire(self) -> tuple[Replaced, ...]:
         return tuple([Replaced(_tensor(node).id, gradient._ref.id) for node, gradient in self._of.items()])
 
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """What made those of them that have a graph of their own."""
+        return tuple([gradient._ref.node for gradient in self._of.values() if gradient._ref.node is not None])
+
     def through(
         self,
         roots: Sequence[Remote],
@@ -160,7 +165,7 @@ class Passed:
     ) -> list[Remote]:
         """The gradients of these, with what hooks above them have done; the graph stays."""
         stream, cls = roots[0]._ref.stream, type(roots[0])
-        history = Node(tuple([root._ref.node for root in roots if root._ref.node is not None]))
+        history = Derived(tuple([root._ref.node for root in roots if root._ref.node is not None]))
         made: list[Remote] = []
         for node in wanted:
             of = _tensor(node).meta.of_kind(INNER if create_graph else CONSTANT)

@@ -14,6 +14,8 @@ from fedzmq.pointers.nesting import leaves, mapped
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.stream import Stream
 
+_NUMBERS = frozenset({"eta", "mu", "mu_product", "step"})
+
 
 def follow_parameters() -> None:
     """Have every optimizer of this process bring its state along, from now on."""
@@ -35,7 +37,9 @@ def _follow(parameter: torch.Tensor, state: dict[str, Any]) -> None:
 
     for name, value in state.items():
         kind = type(value)
-        if kind is torch.Tensor or kind is Pointer:
+        if kind is torch.Tensor and place is not None and not value.dim() and name not in _NUMBERS:
+            state[name] = _brought(value, parameter)  # of a parameter that is a number itself
+        elif kind is torch.Tensor or kind is Pointer:
             state[name] = beside(value)
         elif kind is list and any(_is_elsewhere(each, place) for each in leaves(value)):
             state[name] = mapped(value, beside)

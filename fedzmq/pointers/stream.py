@@ -29,6 +29,7 @@ from fedzmq.transports.connection import Buffer
 from fedzmq.wire.codec import encode
 from fedzmq.wire.messages import (
     Command,
+    Describe,
     Described,
     Drop,
     Failed,
@@ -144,6 +145,16 @@ class Stream:
         if not isinstance(reply, Described):
             raise ProtocolError(f"worker {self.worker!r} answered with {type(reply).__name__}")
         return first, reply
+
+    def describe(self, ids: Sequence[int]) -> list[bool | None]:
+        """Of gradients, in one round trip: whether each requires grad, or None where it is None on the worker.
+
+        Raises RemoteError where what made one failed.
+        """
+        reply, _ = self.answer(self.ask(partial(Describe, ids=tuple(ids)), origin()))
+        if not isinstance(reply, Described) or len(reply.tensors) != len(ids):
+            raise ProtocolError(f"worker {self.worker!r} answered a Describe with {type(reply).__name__}")
+        return [each.requires_grad if each.dtype else None for each in reply.tensors]
 
     def fetch(self, ids: Sequence[int]) -> list[torch.Tensor]:
         """The values, in one round trip. Raises GetNotPermittedError, and RemoteError where what made one failed."""

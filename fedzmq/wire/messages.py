@@ -202,6 +202,14 @@ class ListFunctions:
 
 
 @dataclass(frozen=True, slots=True)
+class Describe:
+    """Ask what stored gradients are like, answered by Described or Failed: one that is None has no dtype there."""
+
+    request: Id
+    ids: tuple[Id, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """Ask for a value; answered by Value or Failed."""
 
@@ -488,7 +496,7 @@ class FunctionsListed:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """The answer to Probe and to Call. `bare` says that the operation gave one tensor, and not a sequence of them."""
+    """The answer to Probe, Call and Describe. `bare` says that an operation gave one tensor, and not several."""
 
     request: Id
     tensors: tuple[Description, ...]
@@ -619,6 +627,7 @@ Command: TypeAlias = (
     | Backward
     | Gradients
     | Probe
+    | Describe
     | Fetch
     | Sync
     | DescribeData
@@ -686,6 +695,7 @@ TAGS: dict[int, type] = {
     20: FetchPlan,
     21: Pull,
     22: Release,
+    23: Describe,
     24: Listen,
     32: Value,
     33: Described,

@@ -18,14 +18,13 @@ from fedzmq.errors import LimitExceeded, OperationRefused, ProtocolError
 from fedzmq.operations.arguments import Scope, unpack, unpack_keywords
 from fedzmq.operations.catalog import CATALOG, Catalog, Operation
 from fedzmq.tensors.buffers import SHARE_FROM, export, restore
-from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.limits import check_size
 from fedzmq.wire.messages import (
     Backward,
     Call,
+    Describe,
     Described,
-    Description,
     Drop,
     Failed,
     Failure,
@@ -59,7 +58,7 @@ from fedzmq.worker.modes import Modes
 from fedzmq.worker.plan_calls import PlanCalls
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.randomness import Randomness
-from fedzmq.worker.record import only, operands, tensors, written
+from fedzmq.worker.record import description_of, only, operands, tensors, written
 from fedzmq.worker.store import Inherited, Store
 
 
@@ -78,7 +77,7 @@ Handler = Callable[[Any, Sequence[Buffer]], list[Answer]]
 
 _PLAIN = frozenset({int, float, bool, type(None)})
 
-_READS = frozenset({Fetch, Sync, Drop})  # what changes no memory
+_READS = frozenset({Describe, Fetch, Sync, Drop})  # what changes no memory
 
 # The ids whose tensors a failed command leaves unfit for use.
 _TARGETS: dict[type, Callable[[Any], Iterable[int]]] = {
@@ -139,6 +138,7 @@ class Executor:
             Probe: self._probe,
             Call: self._call,
             ListFunctions: self._list_functions,
+            Describe: self._describe,
             Fetch: self._fetch,
             Sync: self._sync,
             PutPlan: self._put_plan,
@@ -359,6 +359,9 @@ class Executor:
     def _list_functions(self, command: ListFunctions) -> list[Answer]:
         return [Answer(FunctionsListed(command.request, self._callable.names), [])]
 
+    def _describe(self, command: Describe) -> list[Answer]:
+        return [Answer(self._gradient_calls.describe(command), [])]
+
     def _fetch(self, command: Fetch) -> list[Answer]:
         tensor = self.store.readable(command.id)
         failure = self.store.withheld()
@@ -437,8 +440,4 @@ def _no_targets(message: object) -> tuple[int, ...]:
 
 
 def _described(request: int, output: Any, outputs: Sequence[Tensor]) -> Answer:
-    described = tuple(
-        Description(name_of(tensor.dtype), tuple(tensor.shape), tensor.stride(), tensor.requires_grad)
-        for tensor in outputs
-    )
-    return Answer(Described(request, described, isinstance(output, Tensor)), [])
+    return Answer(Described(request, tuple(map(description_of, outputs)), isinstance(output, Tensor)), [])

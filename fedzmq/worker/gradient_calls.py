@@ -14,9 +14,12 @@ import torch
 from torch import Tensor
 
 from fedzmq.errors import ProtocolError
-from fedzmq.wire.messages import Backward, Gradients, Replaced
+from fedzmq.wire.messages import Backward, Describe, Described, Description, Gradients, Replaced
 from fedzmq.worker.failure import failure_of
+from fedzmq.worker.record import description_of
 from fedzmq.worker.store import Inherited, Store
+
+_MISSING = "no gradient reached this tensor: on the worker it is None"
 
 
 class GradientCalls:
@@ -64,6 +67,16 @@ class GradientCalls:
             if result:
                 self._bind_gradient(result, gradient)
 
+    def describe(self, command: Describe) -> Described:
+        """Raises Inherited where a failure took the place of one of them."""
+        return Described(command.request, tuple([self._described(id) for id in command.ids]), False)
+
+    def _described(self, id: int) -> Description:
+        failure = self._store.failures.get(id)
+        if failure is not None and failure.message == _MISSING:
+            return Description("", (), (), False)
+        return description_of(self._store.tensor(id))
+
     @contextmanager
     def _hooked(self, replaced: Sequence[Replaced]) -> Iterator[None]:
         """Where gradients of some tensors are replaced on their way, by what the client's hooks made of them."""
@@ -100,7 +113,7 @@ class GradientCalls:
             self._store.keep(id, gradient)
         else:
             # No error by itself, as little as a .grad of None is: only a program that uses it is told.
-            error = RuntimeError("no gradient reached this tensor: on the worker it is None")
+            error = RuntimeError(_MISSING)
             self._store.poison(id, failure_of(error, self._store.position, "backward"))
 
     def _optional(self, id: int) -> Tensor | None:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from fedzmq.errors import ProtocolError
 from fedzmq.operations.catalog import Catalog
+from fedzmq.tensors.dtypes import name_of
+from fedzmq.wire.messages import Description
 
 
 def operands(record: list[Any]) -> Iterator[int]:
@@ -48,6 +50,11 @@ def only(output: Any) -> Tensor:
     if len(found) != 1:
         raise ProtocolError(f"the operation gave {len(found)} tensors, and one id came for them")
     return found[0]
+
+
+def description_of(tensor: Tensor) -> Description:
+    """The metadata that its client is told."""
+    return Description(name_of(tensor.dtype), tuple(tensor.shape), tensor.stride(), tensor.requires_grad)
 
 
 def _references(value: Any, is_id: bool) -> Iterator[int]:

@@ -225,3 +225,44 @@ def test_checkpointing_recomputes_there(bob: Place) -> None:
     p = leaf(bob)
     checkpoint(lambda t: t * 2, p, use_reentrant=False).sum().backward()
     close(p.grad.get(), torch.full((3,), 2.0))
+
+
+@pytest.mark.parametrize("compute", [torch.exp, torch.clone, torch.ceil, lambda x: x * 3, lambda x: x * x])
+def test_a_gradient_tells_what_its_own_graph_reaches(bob: Place, compute: Callable[[Tensor], Tensor]) -> None:
+    def twice(x: Tensor, direction: Tensor) -> tuple[bool, list[bool]]:
+        (first,) = torch.autograd.grad(compute(x), x, direction, create_graph=True)
+        if not first.requires_grad:
+            return False, []
+        second = torch.autograd.grad(first, [x, direction], torch.ones_like(first), allow_unused=True)
+        return True, [each is None for each in second]
+
+    here = [torch.ones(3).requires_grad_(), torch.ones(3).requires_grad_()]
+    assert twice(*[each.detach().send(bob).requires_grad_() for each in here]) == twice(*here)
+
+
+def test_a_second_backward_leaves_alone_what_a_first_gradient_does_not_depend_on(bob: Place) -> None:
+    def run(x: Tensor, y: Tensor) -> list[Tensor | None]:
+        (x * x * x + y).sum().backward(create_graph=True)
+        assert x.grad is not None
+        assert y.grad is not None
+        assert x.grad.requires_grad
+        assert not y.grad.requires_grad
+        first, x.grad, y.grad = x.grad, None, None
+        first.sum().backward()
+        return [x.grad, y.grad]
+
+    here = run(torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True))
+    there = run(*[torch.ones(2).send(bob).requires_grad_() for _ in range(2)])
+    assert here[1] is None
+    assert there[1] is None
+    assert here[0] is not None
+    assert there[0] is not None
+    close(there[0].get(), here[0])
+
+
+def test_an_input_that_a_gradient_does_not_depend_on_is_said_to_be_unused(bob: Place) -> None:
+    x = torch.ones(2).send(bob).requires_grad_()
+    y = torch.ones(2).send(bob).requires_grad_()
+    (first,) = torch.autograd.grad((x * x + y).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="not have been used"):
+        torch.autograd.grad(first.sum(), y)

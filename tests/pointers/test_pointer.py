@@ -253,7 +253,7 @@ def test_shapes_that_depend_on_values_take_one_round_trip(bob: Place) -> None:
 
 
 def test_a_shape_error_is_raised_where_it_is_made(bob: Place) -> None:
-    with pytest.raises(RuntimeError, match=r"\[2, 3\]") as caught:
+    with pytest.raises(RuntimeError, match=r"2x3") as caught:
         torch.ones(2, 3).send(bob) @ torch.ones(2, 3).send(bob)
     assert not isinstance(caught.value, FedzmqError)
 

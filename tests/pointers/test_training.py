@@ -28,6 +28,7 @@ OPTIMIZERS: dict[str, MakeOptimizer] = {
     "nadam": optim.NAdam,
     "radam": optim.RAdam,
     "asgd": optim.ASGD,
+    "asgd, foreach": lambda p: optim.ASGD(p, foreach=True),
     "rprop": optim.Rprop,
     "lbfgs": optim.LBFGS,
     "lbfgs, with a line search": lambda p: optim.LBFGS(p, line_search_fn="strong_wolfe"),
@@ -210,3 +211,19 @@ def test_training_leaves_nothing_behind_on_the_worker(bob: Place) -> None:
     train(model, optimizer, x, y, steps=20)
     optimizer.zero_grad()
     assert bob.stored == before
+
+
+def test_the_momentum_of_a_parameter_without_dimensions_follows_it(bob: Place) -> None:
+    def stepped(parameter: nn.Parameter, optimizer: optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        (parameter * parameter).backward()
+        optimizer.step()
+
+    local, remote = nn.Parameter(torch.tensor(2.0)), nn.Parameter(torch.tensor(2.0))
+    here, there = optim.SGD([local], 0.1, momentum=0.9), optim.SGD([remote], 0.1, momentum=0.9)
+    stepped(local, here)
+    stepped(remote, there)
+    remote.send_(bob)
+    stepped(local, here)
+    stepped(remote, there)
+    torch.testing.assert_close(remote.get().detach(), local.detach())
