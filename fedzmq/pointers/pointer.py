@@ -376,7 +376,7 @@ def send_tensor(
     pointer = Pointer.around(reference)
     if isinstance(tensor, nn.Parameter):
         pointer._is_param = True
-    if not flows and tensor.grad is not None:
+    if not flows and tensor.is_leaf and tensor.grad is not None:
         pointer.grad = Pointer.around(destination.stream.put(tensor.grad))
     if not garbage_collect_data:
         reference.is_collected = False
