@@ -57,6 +57,7 @@ OUTSIDE = {
     "pytest": ("testing",),
     "rich": ("federation", "cli"),
     "click": ("cli",),
+    "mlflow": ("federation/loggers/mlflow.py",),
     "tomli": ("cli",),
     "tomli_w": ("cli",),
 }

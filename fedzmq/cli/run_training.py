@@ -35,6 +35,7 @@ def run_training(
         out=(options.out or True) if resumed is None else None,
         resume=resumed,
         force=force,
+        log=options.log,
         progress=display,
         record=job,
         then=federation.stop,

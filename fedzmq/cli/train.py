@@ -20,6 +20,7 @@ from fedzmq.cli.values import Count, Number, broker_address, named_values
 from fedzmq.errors import UsageError
 from fedzmq.federated.ledger.run_history import RunHistory
 from fedzmq.federation.display import Display
+from fedzmq.federation.loggers.table import LOGGERS
 
 ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of its own
 
@@ -106,6 +107,13 @@ ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of i
 )
 @click.option("--force", is_flag=True, help="With --resume: go on although a version or the data is another one.")
 @click.option("--out", type=click.Path(), help="A folder for what the run leaves behind (default: a new one in runs/).")
+@click.option(
+    "--log",
+    type=click.Choice(LOGGERS),
+    multiple=True,
+    help="Write the rounds down for another program too: tensorboard, into the run's folder, or mlflow, where "
+    "MLFLOW_TRACKING_URI says. Repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per round in place of the display.")
 @silence_option("a worker is gone and its round goes on without it.")
 @wait_option

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fedzmq.cluster.names import worker_names
@@ -43,6 +43,7 @@ class TrainingOptions:
     alpha: float
     split_seed: int
     out: str | None
+    log: Sequence[str]
     as_json: bool
     silence: float
     wait: float

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
+
+from torch.utils.data import Dataset
 
 from fedzmq.data.arrays import names_arrays, read_arrays
 from fedzmq.data.bundled import BUNDLED, read_bundled
@@ -18,6 +21,9 @@ from fedzmq.data.owned import read_given, read_owned
 from fedzmq.data.parquet import read_parquet
 from fedzmq.data.tensor_file import read_tensor_file
 from fedzmq.errors import DataError
+
+Given: TypeAlias = "Examples | Dataset[Any] | Sequence[object]"
+"""What a program may give as data: Examples, a torch Dataset of pairs, or a pair of features and targets."""
 
 FILES: dict[str, Callable[[str, Path, int], Examples]] = {
     ".csv": read_csv,
@@ -50,11 +56,8 @@ def load(source: str, memory: int = HELD_BYTES) -> Examples:
     raise DataError(source, _unknown(source))
 
 
-def examples_of(name: str, given: object, memory: int = HELD_BYTES) -> Examples:
-    """What a program has of its own, under a name: Examples, a pair of features and targets, or a torch Dataset.
-
-    Raises DataError.
-    """
+def examples_of(name: str, given: Given, memory: int = HELD_BYTES) -> Examples:
+    """What a program has of its own, under a name. Raises DataError."""
     return given.called(name) if isinstance(given, Examples) else read_given(name, given, memory, "this is")
 
 

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
     from fedzmq.client.client import Client
     from fedzmq.data.examples import Examples
+    from fedzmq.data.load import Given
     from fedzmq.federated.models import Loss
     from fedzmq.federated.strategies.strategy import Strategy
     from fedzmq.federation.display import Display
+    from fedzmq.federation.loggers import RoundLogger
     from fedzmq.federation.start_training import Judge
     from fedzmq.federation.training import Training
 
@@ -38,8 +40,8 @@ class Federation:
     `fedzmq worker --data` takes, between them, but for a tenth that is held out to evaluate on. At a broker only the
     tenth is used, and `dataset` is what the workers call theirs, where it has another name or there is none here.
 
-    `workers` may also hold each worker's own data by its name, a pair of features and targets: they are then inside
-    this process.
+    `workers` may also hold each worker's own data by its name, a pair of features and targets or a torch Dataset: they
+    are then inside this process.
 
     `alpha`, `split_seed`: see `LocalCluster`. In seconds: `silence`, after which a party counts as gone; what a broker
     has to answer, `wait`; and what missing workers have to come, `patience`.
@@ -49,7 +51,7 @@ class Federation:
         self,
         address: str | None = None,
         *,
-        workers: int | Sequence[str] | Mapping[str, Sequence[object] | Examples] | None = None,
+        workers: int | Sequence[str] | Mapping[str, Given] | None = None,
         data: str | None = None,
         dataset: str | None = None,
         alpha: float = 1.0,
@@ -122,10 +124,11 @@ class Federation:
         strategy_options: Mapping[str, float | str] | None = None,
         lr: float | None = None,
         options: Mapping[str, float | int | bool] | None = None,
-        evaluate: Judge | tuple[object, object] | bool = True,
+        evaluate: Judge | Given | bool = True,
         out: str | os.PathLike[str] | bool | None = None,
         resume: str | os.PathLike[str] | None = None,
         force: bool = False,
+        log: str | RoundLogger | Sequence[str | RoundLogger] = (),
         progress: bool | Display | None = None,
         record: str | None = None,
         then: Callable[[], None] = lambda: None,
@@ -137,11 +140,12 @@ class Federation:
         measurements. `model` may be what `fedzmq train --model` takes. `lr` and `options` are the optimizer's.
         `job`: whatever `TrainingJob` takes, such as rounds=20, epochs=2, batch_size=16, fraction=0.5, seed=1.
 
-        `evaluate` says how good the model is after each round: on the held-out data (True), not at all, on a pair of
-        features and targets, or by a function from the model to a `Score`.
+        `evaluate` says how good the model is after each round: on the held-out data (True), not at all, on data of
+        your own, or by a function from the model to a `Score`.
         `out`: a new folder for what the run leaves behind (True: one in runs/). `record` is kept in it as the job.
         `resume`: such a folder, or its name in runs/, of a run that goes on from its last round; by `force`, although
         what decides its outcome is something else now.
+        `log`: loggers, each by name, "tensorboard" or "mlflow", or a `RoundLogger` of your own.
         `progress`: whether to show it; by default where somebody may be looking, in a terminal or a notebook.
         `then` is called when the workers are needed no more.
 
@@ -162,6 +166,7 @@ class Federation:
             out=out,
             resume=resume,
             force=force,
+            log=log,
             progress=progress,
             record=record,
             then=then,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fedzmq.cluster.local_cluster import BROKER, LocalCluster
@@ -13,6 +13,7 @@ from fedzmq.errors import UsageError
 if TYPE_CHECKING:
     from fedzmq.client.client import Client
     from fedzmq.data.examples import Examples
+    from fedzmq.data.load import Given
     from fedzmq.worker.worker import Worker
 
 
@@ -82,7 +83,7 @@ class Started(Site):
 class Inside(Site):
     """Workers inside this process, each with data of its own. They have no thread: whoever waits for them runs them."""
 
-    def __init__(self, data: Mapping[str, Sequence[object] | Examples], name: str) -> None:
+    def __init__(self, data: Mapping[str, Given], name: str) -> None:
         from fedzmq.data.load import examples_of  # brings torch, which is here already where there is data
 
         if not data:

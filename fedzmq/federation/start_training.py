@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 
 from fedzmq.data.data import Data
 from fedzmq.data.lazy import Lazy
-from fedzmq.data.load import examples_of
+from fedzmq.data.load import Given, examples_of
 from fedzmq.data.streamed import Streamed
 from fedzmq.errors import UsageError
 from fedzmq.federated.async_trainer import AsyncTrainer
@@ -26,10 +26,12 @@ from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.trainer import Evaluate, Trainer
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federated.weights import digest_of
+from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display
 from fedzmq.federation.history import History
 from fedzmq.federation.keeping import Keeping, Resumed
 from fedzmq.federation.live_display import display_for
+from fedzmq.federation.loggers import RoundLogger, logger_by_name
 from fedzmq.federation.recipe import Recipe, recipe_for, sample_of
 from fedzmq.federation.training import Training
 from fedzmq.wire.messages import Progress
@@ -61,10 +63,11 @@ def start_training(
     strategy_options: Mapping[str, float | str],
     lr: float | None,
     options: Mapping[str, float | int | bool],
-    evaluate: Judge | tuple[object, object] | bool,
+    evaluate: Judge | Given | bool,
     out: str | os.PathLike[str] | bool | None,
     resume: str | os.PathLike[str] | None,
     force: bool,
+    log: str | RoundLogger | Sequence[str | RoundLogger],
     progress: bool | Display | None,
     record: str | None,
     then: Callable[[], None],
@@ -72,6 +75,10 @@ def start_training(
 ) -> Training:
     """See `Federation.train`."""
     rule = by_name(strategy, **strategy_options) if isinstance(strategy, str) else strategy
+    several = [log] if isinstance(log, str | RoundLogger) else log
+    loggers = [logger_by_name(each) if isinstance(each, str) else each for each in several]
+    if out is None and resume is None and any(isinstance(each, str) for each in several):
+        out = True  # where they write to when nobody says where
     path = None if isinstance(out, bool) or out is None else check_free(out)
     if resume is not None:
         if out:
@@ -106,7 +113,8 @@ def start_training(
     else:
         trainer = Trainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
     history = History(f"Federated averaging on {asked.dataset}")
-    return Training(recipe.model, trainer, display, history, keeping, then)
+    described = {"model": _name_of(model), "strategy": _name_of(strategy), **asdict(asked)}
+    return Training(recipe.model, trainer, display, history, keeping, Books(loggers, described), then)
 
 
 def _job(
@@ -128,11 +136,15 @@ def _job(
     return TrainingJob(**{**where, **given, "options": {**rate, **options}})
 
 
-def _judged(federation: Federation, evaluate: Judge | tuple[object, object] | bool) -> Examples | None:
+def _name_of(thing: object) -> str:
+    return thing if isinstance(thing, str) else type(thing).__name__
+
+
+def _judged(federation: Federation, evaluate: Judge | Given | bool) -> Examples | None:
     """The data that the model is evaluated on here."""
-    if isinstance(evaluate, Sequence):
-        return examples_of("evaluate", evaluate)
-    return federation.held_out if evaluate is True else None
+    if isinstance(evaluate, bool):
+        return federation.held_out if evaluate else None
+    return None if callable(evaluate) else examples_of("evaluate", evaluate)
 
 
 def _digest(judged: Examples) -> str:

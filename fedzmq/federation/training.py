@@ -14,6 +14,7 @@ import torch
 from fedzmq.errors import RunChanged, RunFolderError
 from fedzmq.federated import plot
 from fedzmq.federated.report import RoundReport
+from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display
 from fedzmq.federation.history import History
 from fedzmq.federation.keeping import Keeping
@@ -38,13 +39,14 @@ class Training(Iterator[RoundReport]):
         display: Display,
         history: History,
         keeping: Keeping | None,
+        books: Books,
         then: Callable[[], None],
     ) -> None:
         self.model = model
         self.history = history
         self._keeping = keeping
         # It must not hold this object: then a loop that is left could not let it go.
-        self._rounds = _run(model, trainer, display, history, keeping, then)
+        self._rounds = _run(model, trainer, display, history, keeping, books, then)
 
     @property
     def folder(self) -> Path | None:
@@ -85,6 +87,7 @@ def _run(
     display: Display,
     history: History,
     keeping: Keeping | None,
+    books: Books,
     then: Callable[[], None],
 ) -> Generator[RoundReport, None, None]:
     with display:
@@ -92,11 +95,15 @@ def _run(
         try:
             for report in keeping.start() if keeping is not None else ():
                 history.add(report)
-            with closing(cast(Generator[RoundReport, None, None], trainer.rounds())) as rounds:
+            with (
+                books.opened(None if keeping is None else keeping.path),
+                closing(cast(Generator[RoundReport, None, None], trainer.rounds())) as rounds,
+            ):
                 for report in rounds:
                     history.add(report)
                     if keeping is not None:
                         keeping.add(report)
+                    books.enter(report)
                     display.show(report)
                     if keeping is not None and len(history) == 1:
                         threading.Thread(target=plot.prepare, name="fedzmq-plot", daemon=True).start()
