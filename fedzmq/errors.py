@@ -37,7 +37,8 @@ FedzmqError
 │   ├── WorkerLost             the worker died, left or was started anew; pointers into it are gone
 │   ├── RequestTimeout         no answer in the time the caller gave
 │   ├── NotEnoughWorkers       fewer workers than the job needs
-│   ├── RunLocked              a living process works on that run
+│   ├── FolderLocked           a living process works in that folder
+│   │   └── RunLocked          it works on that run
 │   └── ClusterError           a process of a local cluster did not start or died
 └── TransportClosed            you closed it
 """
@@ -393,13 +394,20 @@ class NotEnoughWorkers(UnavailableError):
         self.present = present
 
 
-class RunLocked(UnavailableError):
-    """A living process works on that run. `owner`: which."""
+class FolderLocked(UnavailableError):
+    """A living process works in that folder. `owner`: which."""
 
-    def __init__(self, run: str, owner: str) -> None:
-        super().__init__(f"the run {run!r} is in use by {owner}: wait for it to end, or stop it")
-        self.run = run
+    def __init__(self, path: str, owner: str, what: str = "folder") -> None:
+        super().__init__(f"the {what} {path!r} is in use by {owner}: wait for it to end, or stop it")
+        self.path = path
         self.owner = owner
+
+
+class RunLocked(FolderLocked):
+    """A living process works on that run."""
+
+    def __init__(self, path: str, owner: str) -> None:
+        super().__init__(path, owner, "run")
 
 
 class ClusterError(UnavailableError):

@@ -9,8 +9,8 @@ from click.core import ParameterSource
 
 from fedzmq.cli.job_file import take_over
 from fedzmq.errors import RunLocked, UsageError
-from fedzmq.federated.ledger.lock import owner_of
 from fedzmq.federated.ledger.run_history import RUNNING, RunHistory, find_run, read_history
+from fedzmq.files.folder_lock import owner_of
 
 # What may be another one than when the run began: none of it is a part of what is computed.
 FREE = frozenset({"resume", "force", "broker", "rounds", "as_json", "silence", "wait", "patience"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +20,7 @@ from fedzmq.errors import BrokerUnreachable, DataError, FunctionError
 from fedzmq.federation.printable import printable
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.registry import connect
+from fedzmq.worker.kept_files import KeptFiles
 from fedzmq.worker.worker import Worker
 
 TELL_AFTER = 1.0  # seconds of waiting that need no words
@@ -36,6 +38,7 @@ def serve_worker(
     silence: float,
     wait: float,
     threads: int,
+    keep: Path | None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises DataError, BrokerUnreachable, NameTaken."""
     on_signal(interrupt)
@@ -48,9 +51,10 @@ def serve_worker(
     offered = dict(map(_function, functions))
     for function in offered:
         click.echo(f"offers the function {function}")
+    kept = None if keep is None else KeptFiles(keep)
     with connect(broker, name) as connection:
         _greet(connection, wait)
-        with Worker(connection, data=data, functions=offered, silence=silence, say=_say) as worker:
+        with Worker(connection, data=data, functions=offered, silence=silence, kept=kept, say=_say) as worker:
             click.echo(f"worker {name} at {broker} (Ctrl-C ends it)")
             try:
                 worker.run()

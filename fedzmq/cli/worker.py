@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from fedzmq.cli.job_file import JobCommand
@@ -61,6 +63,13 @@ from fedzmq.cli.values import Count, broker_address, part_number
     show_default=True,
     help="Threads for torch. More help large models on a machine with cores to spare, and change the last digits.",
 )
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where what rounds leave with this worker (control variates, personal layers, a model of its own) outlives "
+    "it: started again, it goes on with that.",
+)
 @click.option("--while-stdin", is_flag=True, hidden=True)
 def command(
     name: str,
@@ -74,6 +83,7 @@ def command(
     silence: float,
     wait: float,
     threads: int,
+    keep: Path | None,
     while_stdin: bool,
 ) -> None:
     """Hold tensors and data, and run the commands of clients on them.
@@ -86,4 +96,4 @@ def command(
         with_stdin()
     from fedzmq.cli.serve_worker import serve_worker  # brings torch, which --help and a wrong option do without
 
-    serve_worker(name, broker, sources, functions, part, data_memory, alpha, split_seed, silence, wait, threads)
+    serve_worker(name, broker, sources, functions, part, data_memory, alpha, split_seed, silence, wait, threads, keep)

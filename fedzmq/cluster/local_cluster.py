@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 START = 60.0  # seconds that a process has to start: torch is slow to import on a busy machine
 STOP = 3.0  # seconds that it has to end by itself
 BROKER = "broker"  # its name among the processes, which no worker can have
+_KEPT = "kept"  # what is for workers that are started again, in the cluster's folder
 _LAST_LINES = 5
 _IPC_MOST = 90  # characters of a path that every system's sockets take
 
@@ -36,7 +37,8 @@ class LocalCluster:
 
     With `data`, which is what `fedzmq worker --data` takes, the workers split it between them by label skew: `alpha`,
     and `split_seed` for who gets what. `listen` is the broker's address, port 0 for any; the default is a socket in a
-    folder that only this user can enter. `threads` is what torch may use in each worker.
+    folder that only this user can enter. `threads` is what torch may use in each worker. With `keeps`, what rounds
+    leave with a worker outlives it; see `keep_in`.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class LocalCluster:
         listen: str | None = None,
         silence: float = SILENCE,
         threads: int = 1,
+        keeps: bool = False,
     ) -> None:
         self.workers = tuple(workers)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._listen = listen
         self._silence = silence
         self._threads = threads
+        self._keeps = keeps
         self._data = {
             name: [] if data is None else _part(data, number, len(self.workers), alpha, split_seed)
             for number, name in enumerate(self.workers, 1)
@@ -149,6 +153,17 @@ class LocalCluster:
         self._bury(name)
         self._start_worker(name)
 
+    def keep_in(self, folder: Path) -> None:
+        """Have the workers keep there what outlives them, each in a folder of its name, and find what is there of it.
+
+        Before the first round; without it, they keep it for as long as the cluster lives. Raises ClusterError.
+        """
+        if self._folder is None:
+            raise ClusterError("the cluster does not run: use it in a `with`, or call start() first")
+        if self._keeps:
+            (self._folder / _KEPT).unlink(missing_ok=True)
+            (self._folder / _KEPT).symlink_to(folder.absolute(), target_is_directory=True)
+
     def stop(self) -> None:
         """Tell all processes to end, and do not wait for it; `close` does."""
         for process in self.processes.values():
@@ -199,7 +214,8 @@ class LocalCluster:
 
     def _start_worker(self, name: str) -> None:
         options = ["--id", name, "--broker", self.address, "--silence", str(self._silence), "--wait", str(START)]
-        self._run(name, ["worker", *options, "--threads", str(self._threads), *self._data[name]])
+        keep = ["--keep", str(self._folder / _KEPT / name)] if self._keeps and self._folder is not None else []
+        self._run(name, ["worker", *options, "--threads", str(self._threads), *keep, *self._data[name]])
 
     def _run(self, name: str, arguments: Sequence[str]) -> None:
         with self._log(name).open("wb") as log:

@@ -20,8 +20,8 @@ from fedzmq.errors import RunFolderError
 from fedzmq.federated.ledger.record import NAME as LEDGER
 from fedzmq.federated.plot import draw
 from fedzmq.federated.report import RoundReport
-from fedzmq.federated.weights import write_weights
-from fedzmq.federated.whole_file import WholeFile
+from fedzmq.files.weights import write_weights
+from fedzmq.files.whole_file import WholeFile
 
 
 class RunFolder:

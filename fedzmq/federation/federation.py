@@ -85,7 +85,9 @@ class Federation:
                 raise UsageError("workers that are started here need data: data='digits', a file, or module:function")
             names = tuple(workers) if isinstance(workers, Sequence) else worker_names(2 if workers is None else workers)
             self.site = Started(
-                LocalCluster(names, data=data, alpha=alpha, split_seed=split_seed, silence=silence, threads=threads)
+                LocalCluster(
+                    names, data=data, alpha=alpha, split_seed=split_seed, silence=silence, threads=threads, keeps=True
+                )
             )
 
     @property

@@ -16,11 +16,14 @@ from fedzmq.federated.run_folder import RunFolder
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federation.history import History
 
+WORKERS = "workers"
+
 
 class Keeping(Ledger):
     """`start`, then `add` for each round that the trainer committed, `keep` the model and `end`.
 
-    path: None for a new folder in runs/. terms: what the outcome depends on beside what the trainer knows.
+    path: None for a new folder in runs/. terms: what the outcome depends on beside what the trainer knows. `keep_in` is
+    given a folder for what workers that were started here keep from round to round.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class Keeping(Ledger):
         job: str | None,
         terms: Mapping[str, Term],
         say: Callable[[str], None],
+        keep_in: Callable[[Path], None],
     ) -> None:
         self.path = path
         self.written: list[str] = []
@@ -39,6 +43,7 @@ class Keeping(Ledger):
         self._job = job
         self._terms = terms
         self._say = say
+        self._keep_in = keep_in
         self._folder: RunFolder | None = None
         self._ledger: RunLedger | None = None
 
@@ -49,6 +54,7 @@ class Keeping(Ledger):
         if self._job is not None:
             self._folder.write_job(self._job)
         self._ledger = RunLedger(self.path, notes={"job": self._job}, terms=self._terms)
+        self._keep_in(self.path / WORKERS)
         return []
 
     def add(self, report: RoundReport) -> None:
@@ -123,10 +129,11 @@ class Resumed(Keeping):
         job: str | None,
         terms: Mapping[str, Term],
         say: Callable[[str], None],
+        keep_in: Callable[[Path], None],
         *,
         force: bool,
     ) -> None:
-        super().__init__(path, asked, job, terms, say)
+        super().__init__(path, asked, job, terms, say, keep_in)
         self._resumed = path
         self._force = force
 
@@ -135,5 +142,6 @@ class Resumed(Keeping):
         self._ledger = RunLedger(self._resumed, terms=self._terms, force=self._force, say=self._say)
         reports = self._ledger.reports
         self._folder = RunFolder.taken_up(self._resumed, reports)
+        self._keep_in(self._resumed / WORKERS)
         self._say(f"going on after round {len(reports)} of {self._asked.rounds}")
         return reports

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedzmq.cluster.local_cluster import BROKER, LocalCluster
@@ -33,6 +34,9 @@ class Site:
 
     def check(self) -> None:
         """Raises ClusterError where nothing will ever come again."""
+
+    def keep_in(self, folder: Path) -> None:
+        """Have workers that were started here keep in that folder what is to outlive them."""
 
     def stop(self) -> None:
         """Tell the workers that were started to end, and do not wait for it."""
@@ -72,6 +76,9 @@ class Started(Site):
     def check(self) -> None:
         # Nobody starts its broker again: what waits for it would wait for ever.
         self._cluster.check(BROKER)
+
+    def keep_in(self, folder: Path) -> None:
+        self._cluster.keep_in(folder)
 
     def stop(self) -> None:
         self._cluster.stop()

@@ -25,7 +25,6 @@ from fedzmq.federated.strategies import Strategy, by_name
 from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.trainer import Evaluate, Trainer
 from fedzmq.federated.training_job import TrainingJob
-from fedzmq.federated.weights import digest_of
 from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display
 from fedzmq.federation.history import History
@@ -34,6 +33,7 @@ from fedzmq.federation.live_display import display_for
 from fedzmq.federation.loggers import RoundLogger, logger_by_name
 from fedzmq.federation.recipe import Recipe, recipe_for, sample_of
 from fedzmq.federation.training import Training
+from fedzmq.files.weights import digest_of
 from fedzmq.wire.messages import Progress
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ def start_training(
     terms: dict[str, Term] = {"held-out data": None if judged is None else _digest(judged)}
     keeping: Keeping | None = None
     if resume is not None and path is not None:
-        keeping = Resumed(path, asked, record, terms, display.say, force=force)
+        keeping = Resumed(path, asked, record, terms, display.say, site.keep_in, force=force)
     elif out:
-        keeping = Keeping(path, asked, record, terms, display.say)
+        keeping = Keeping(path, asked, record, terms, display.say, site.keep_in)
     hooks: Hooks = {"evaluate": judge, "say": say, "hear": display.hear, "ledger": keeping}
     trainer: Trainer | AsyncTrainer
     if isinstance(rule, Asynchronous):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 
@@ -37,28 +38,41 @@ class Kept:
         return bool(self.control or self.personal or self.model)
 
 
+class Files(Protocol):
+    """Where it outlives the process."""
+
+    def write(self, name: RunName, round: int, kept: Kept) -> None: ...
+
+    def read(self, name: RunName, round: int) -> Kept | None: ...
+
+    def forget(self, name: RunName, but: int | None = None) -> None: ...
+
+
 class Memory:
     """Keeps the runs used last, and of each the round that counted last and those after it."""
 
-    def __init__(self, most: int = MOST_RUNS) -> None:
+    def __init__(self, most: int = MOST_RUNS, files: Files | None = None) -> None:
         self._most = most
+        self._files = files
         self._runs: OrderedDict[RunName, dict[int, Kept]] = OrderedDict()
 
     def recall(self, name: RunName, basis: int) -> Kept:
         """What round `basis` kept; what other rounds did is forgotten. Nothing where this worker does not know it."""
-        rounds = self._runs.get(name)
-        if rounds is None:
-            return Kept()
-        kept = rounds.get(basis)
-        rounds.clear()
-        if kept is None:
-            return Kept()
-        rounds[basis] = kept
-        return kept
+        kept = self._runs.get(name, {}).get(basis)
+        if self._files is not None:
+            kept = kept or self._files.read(name, basis)
+            self._files.forget(name, but=basis)
+        if name in self._runs or kept is not None:
+            self._runs[name] = {} if kept is None else {basis: kept}
+        return kept or Kept()
 
     def keep(self, name: RunName, round: int, kept: Kept) -> None:
         """For a later round. What is kept must not be changed any more."""
+        if self._files is not None:
+            self._files.write(name, round, kept)
         self._runs.setdefault(name, {})[round] = kept
         self._runs.move_to_end(name)
         while len(self._runs) > self._most:
-            self._runs.popitem(last=False)
+            forgotten, _ = self._runs.popitem(last=False)
+            if self._files is not None:
+                self._files.forget(forgotten)

@@ -23,7 +23,7 @@ from fedzmq.worker.executor import Answer
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.guest import Guest
 from fedzmq.worker.labels import Commons
-from fedzmq.worker.memory import Memory
+from fedzmq.worker.memory import Files, Memory
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.privacy import Privacy
 from fedzmq.worker.results import Results
@@ -35,9 +35,9 @@ LOOK = 0.1  # seconds until a worker that waits notices that it was told to stop
 class Worker:
     """Serves clients over one connection until it is stopped.
 
-    A client that is silent for `silence` seconds is gone, and so is all that it kept here. `functions` are
-    the owner's own, which clients may call by these names. `say` is given a line for the operator at every turn of
-    events.
+    A client that is silent for `silence` seconds is gone, and so is all that it kept here. `functions` are the owner's
+    own, which clients may call by these names. `kept` is where what rounds leave here outlives the worker. `say` is
+    given a line for the operator at every turn of events.
     """
 
     def __init__(
@@ -47,12 +47,13 @@ class Worker:
         data: Iterable[Examples] = (),
         functions: Mapping[str, Callable[..., Any]] | None = None,
         silence: float = SILENCE,
+        kept: Files | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._data = {each.name: each for each in data}
         self._plans = PlanShelf()
         # Both outlive the clients: a coordinator that was killed comes back as another one.
-        self._memory = Memory()
+        self._memory = Memory(files=kept)
         self._results = Results()
         self._guests: dict[Peer, Guest] = {}
         self._exchange = Exchange(self._hand)

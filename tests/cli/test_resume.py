@@ -12,7 +12,7 @@ from fedzmq.testing.cluster import LocalCluster
 from tests.cli.conftest import Call
 from tests.cli.test_train import NOBODY
 from tests.federated.ledger.kept import run_to
-from tests.processes import Fedzmq
+from tests.processes import Fedzmq, until
 
 SCAFFOLD = ("--strategy", "scaffold", "--fraction", "0.6", "--workers", "3", "--rounds", "12", "--json")
 
@@ -42,6 +42,22 @@ def test_a_killed_coordinator_goes_on_where_it_was_and_ends_with_the_same_bits(
     assert [each.round for each in resumed] == list(range(1, 13))
     assert [(each.loss, each.accuracy) for each in resumed] == [(each.loss, each.accuracy) for each in undisturbed]
     first, second = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("undisturbed", "run"))
+    assert first == second
+
+
+def test_workers_that_were_started_for_a_run_and_died_with_it_go_on_with_what_they_kept(tmp_path: Path) -> None:
+    options = ("train", *SCAFFOLD, "--rounds", "6", "--workers", "2")
+    with Fedzmq(*options, "--out", "undisturbed", folder=tmp_path) as run:
+        assert run.wait() == 0, run.said
+    with Fedzmq(*options, "--out", "run", folder=tmp_path) as run:
+        run.expect('"round"', times=3)
+        run.signal(signal.SIGKILL)
+        run.wait()
+    with Fedzmq("train", "--resume", "run", folder=tmp_path) as run:
+        assert run.wait() == 0, run.said
+        until(lambda: run.family() == [], lambda: run.said)
+    first, second = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("undisturbed", "run"))
+
     assert first == second
 
 

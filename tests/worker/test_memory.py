@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
 
+from fedzmq.errors import FolderLocked
+from fedzmq.worker.kept_files import KeptFiles
 from fedzmq.worker.memory import Kept, Memory, RunName
 
 NAME = RunName("run", "plan", "data")
@@ -62,3 +67,60 @@ def test_the_run_that_was_not_used_for_longest_makes_room() -> None:
         memory.keep(RunName(str(number), "plan", "data"), 1, kept(number))
 
     assert [value(memory.recall(RunName(str(number), "plan", "data"), 1)) for number in range(3)] == [None, 1.0, 2.0]
+
+
+def test_what_has_files_outlives_its_process(tmp_path: Path) -> None:
+    first = KeptFiles(tmp_path / "bob")
+    memory = Memory(files=first)
+    everything = Kept({"w": torch.tensor(1.0)}, {"p": torch.tensor([2.0])}, {"m": torch.tensor(3.0).double()})
+    memory.keep(NAME, 1, everything)
+    memory.keep(NAME, 2, kept(2.0))
+    first.close()
+    found = Memory(files=KeptFiles(tmp_path / "bob")).recall(NAME, 1)
+
+    for kind in ("control", "personal", "model"):
+        now, then = getattr(found, kind), getattr(everything, kind)
+        assert now.keys() == then.keys()
+        assert all(torch.equal(now[name], then[name]) and now[name].dtype is then[name].dtype for name in then)
+
+
+def test_files_of_rounds_that_did_not_count_are_removed(tmp_path: Path) -> None:
+    memory = Memory(files=KeptFiles(tmp_path))
+    for number in (1, 2, 3):
+        memory.keep(NAME, number, kept(float(number)))
+    memory.recall(NAME, 2)
+
+    assert [path.name.rpartition("-")[2] for path in tmp_path.glob("*.safetensors")] == ["2.safetensors"]
+
+
+def test_files_of_runs_that_were_used_too_long_ago_are_removed(tmp_path: Path) -> None:
+    memory = Memory(most=2, files=KeptFiles(tmp_path))
+    for run in ("a", "b", "c"):
+        memory.keep(RunName(run, "plan", "data"), 1, kept(1.0))
+
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+def test_no_folder_is_made_before_there_is_something_to_keep(tmp_path: Path) -> None:
+    assert not Memory(files=KeptFiles(tmp_path / "bob")).recall(NAME, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_that_leads_elsewhere_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "first")
+    files = KeptFiles(tmp_path / "link" / "bob")
+    files.write(NAME, 1, kept(1.0))
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to(tmp_path / "second")
+    files.write(NAME, 1, kept(2.0))
+
+    assert value(KeptFiles(tmp_path / "first" / "bob").read(NAME, 1) or Kept()) == 1.0
+
+
+def test_files_of_a_living_process_are_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedzmq.worker.kept_files.PATIENCE", 0.0)
+    files = KeptFiles(tmp_path)
+    files.write(NAME, 1, kept(1.0))
+
+    with pytest.raises(FolderLocked, match="is in use by process"):
+        KeptFiles(tmp_path).write(NAME, 2, kept(2.0))

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from fedzmq.federated.whole_file import sync
+from fedzmq.files.whole_file import sync
 
 
 class Lasting:

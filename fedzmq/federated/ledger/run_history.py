@@ -12,9 +12,9 @@ from typing import Any
 
 from fedzmq.errors import RunNotFound
 from fedzmq.federated.ledger.checkpoint import Opened
-from fedzmq.federated.ledger.lock import is_locked
 from fedzmq.federated.ledger.record import NAME, Record, Sitting
 from fedzmq.federated.report import RoundReport
+from fedzmq.files.folder_lock import is_locked
 
 RUNS = Path("runs")  # where runs are that nobody put elsewhere
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"

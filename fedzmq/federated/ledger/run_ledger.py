@@ -3,7 +3,8 @@
 What a round made is written first: its weights, then their place in the record. That one transaction is what makes it
 count, and only after it are older weights removed. So whatever stops the process, and whenever, the last round that was
 committed is there whole. The disk is waited for beside the next round, which is committed only then: where the machine
-itself stops, that may cost one committed round, whose files their names tell to be incomplete.
+itself stops, that may cost one committed round, whose files their names tell to be incomplete, and workers no longer
+have what they kept for the round before.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from fedzmq.errors import RunChanged, RunFolderError
+from fedzmq.errors import RunChanged, RunFolderError, RunLocked
 from fedzmq.federated.ledger.checkpoint import Checkpoint, Opened
 from fedzmq.federated.ledger.lasting import Lasting
 from fedzmq.federated.ledger.ledger import Ledger, Term
-from fedzmq.federated.ledger.lock import RunLock
 from fedzmq.federated.ledger.randomness import snapshot
 from fedzmq.federated.ledger.record import Kept, Record
 from fedzmq.federated.ledger.tensor_files import TensorFiles
 from fedzmq.federated.ledger.terms import differences
 from fedzmq.federated.report import RoundReport
-from fedzmq.federated.whole_file import sync
+from fedzmq.files.folder_lock import FolderLock
+from fedzmq.files.whole_file import sync
 
 KEEP = 3  # states: the last one is what counts, the others are for a disk that loses what it had
 
@@ -66,7 +67,8 @@ class RunLedger(Ledger):
             (self.path / "models").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunFolderError(str(self.path), f"it cannot be made: {error.strerror or error}") from error
-        self._lock = RunLock(self.path)
+        with _explained(self.path, "it cannot be locked"):
+            self._lock = FolderLock(self.path, locked=RunLocked)
         try:
             self._record = Record(self.path)
             self._files = TensorFiles(self.path / "models")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from fedzmq.federated.weights import read_weights, write_weights
-from fedzmq.federated.whole_file import WholeFile, sweep
+from fedzmq.files.weights import read_weights, write_weights
+from fedzmq.files.whole_file import WholeFile, sweep
 
 _SUFFIX = ".safetensors"
 _PIECE = 1 << 20  # bytes read at once

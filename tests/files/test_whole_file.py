@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fedzmq.federated.whole_file import WholeFile, sweep
+from fedzmq.files.whole_file import WholeFile, sweep
 
 
 def write(folder: Path, content: bytes) -> None:

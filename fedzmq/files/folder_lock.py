@@ -1,4 +1,4 @@
-"""Who works on a run: one process at a time, until it ends, however it ends.
+"""Who works in a folder: one process at a time, until it ends, however it ends.
 
 The lock is the kernel's, so that a process that was killed holds none; what stands in the file is for people alone.
 """
@@ -9,31 +9,32 @@ import fcntl
 import os
 import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from fedzmq.errors import RunFolderError, RunLocked
+from fedzmq.errors import FolderLocked
 
-PATIENCE = 1.0  # seconds: whoever only looks whether a run is locked holds the lock for an instant
+PATIENCE = 1.0  # seconds: whoever only looks whether it is locked holds the lock for an instant
 _LOOK = 0.02
 
 
-class RunLock:
-    """Held from its making until `close`. Raises RunLocked and RunFolderError."""
+class FolderLock:
+    """Held from its making until `close`; it waits so many seconds for others.
 
-    def __init__(self, folder: Path) -> None:
+    Raises FolderLocked, or what `locked` is, and OSError.
+    """
+
+    def __init__(
+        self, folder: Path, patience: float = PATIENCE, locked: Callable[[str, str], FolderLocked] = FolderLocked
+    ) -> None:
         path = folder / "lock"
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise RunFolderError(str(folder), f"it cannot be locked: {error.strerror}") from error
-        try:
-            self._wait(folder)
+            if not self._wait(patience):
+                raise locked(str(folder), owner_of(folder))
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
-        except OSError as error:
-            self.close()
-            raise RunFolderError(str(folder), f"it cannot be locked: {error.strerror}") from error
         except BaseException:
             self.close()
             raise
@@ -44,7 +45,7 @@ class RunLock:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def __enter__(self) -> RunLock:
+    def __enter__(self) -> FolderLock:
         return self
 
     def __exit__(
@@ -52,15 +53,15 @@ class RunLock:
     ) -> None:
         self.close()
 
-    def _wait(self, folder: Path) -> None:
-        deadline = time.monotonic() + PATIENCE
+    def _wait(self, patience: float) -> bool:
+        deadline = time.monotonic() + patience
         while True:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
+                return True
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise RunLocked(str(folder), owner_of(folder)) from None
+                    return False
             time.sleep(_LOOK)
 
 
@@ -74,7 +75,7 @@ def owner_of(folder: Path) -> str:
 
 
 def is_locked(folder: Path) -> bool:
-    """A living process works on the run in this folder."""
+    """A living process works in this folder."""
     try:
         descriptor = os.open(folder / "lock", os.O_RDONLY)
     except OSError:

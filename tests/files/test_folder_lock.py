@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from fedzmq.errors import RunFolderError, RunLocked
-from fedzmq.federated.ledger.lock import RunLock, is_locked
+from fedzmq.errors import FolderLocked
+from fedzmq.files.folder_lock import FolderLock, is_locked
 from tests.processes import Spoken
 
 HOLDER = """
 import pathlib, sys, time
-from fedzmq.federated.ledger.lock import RunLock
-lock = RunLock(pathlib.Path(sys.argv[1]))
+from fedzmq.files.folder_lock import FolderLock
+lock = FolderLock(pathlib.Path(sys.argv[1]))
 print("it is held", flush=True)
 time.sleep(600)
 """
@@ -23,7 +22,7 @@ def test_a_folder_without_a_lock_is_not_locked(tmp_path: Path) -> None:
 
 
 def test_a_lock_is_seen_while_it_is_held(tmp_path: Path) -> None:
-    with RunLock(tmp_path):
+    with FolderLock(tmp_path):
         assert is_locked(tmp_path)
     assert not is_locked(tmp_path)
 
@@ -32,13 +31,13 @@ def test_a_process_that_holds_it_is_named_and_holds_it_no_more_once_it_is_killed
     with Spoken(["-c", HOLDER, str(tmp_path)], tmp_path) as holder:
         holder.expect("it is held")
         assert is_locked(tmp_path)
-        with pytest.raises(RunLocked, match=r"is in use by process \d+ on "):
-            RunLock(tmp_path)
+        with pytest.raises(FolderLocked, match=r"is in use by process \d+ on "):
+            FolderLock(tmp_path)
 
     assert not is_locked(tmp_path)
-    RunLock(tmp_path).close()
+    FolderLock(tmp_path).close()
 
 
-def test_a_folder_that_is_none_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match="it cannot be locked: No such file or directory"):
-        RunLock(tmp_path / os.devnull.strip("/") / "nothing")
+def test_a_folder_that_is_none_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        FolderLock(tmp_path / "nothing")

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from fedzmq.errors import ModelError
-from fedzmq.federated.weights import read_weights, write_weights
+from fedzmq.files.weights import read_weights, write_weights
 
 DTYPES = [
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
