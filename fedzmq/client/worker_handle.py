@@ -163,11 +163,14 @@ class WorkerHandle:
         state: Sequence[torch.Tensor],
         task: TrainingTask,
         progress: Callable[[Progress], None] | None = None,
+        *,
+        is_frozen: bool = False,
     ) -> Pending:
         """Start training; the answer is Trained, Failed, or PlanMissing where the worker forgot the plan.
 
         A plan travels the first time only. What the training led to stays over there, to be pulled. A state that was
-        published under the task's `model` can be empty here, and the answer may be ModelMissing.
+        published under the task's `model` can be empty here, and the answer may be ModelMissing. One that is frozen
+        will never change: it is not waited for until it has left this process.
         """
         name = name_of(plan)
         if name not in self._plans:
@@ -192,7 +195,9 @@ class WorkerHandle:
                 task.model,
             )
 
-        pending = self.line.claim(self.stream.carry(make, [*state, *task.control]))
+        control = [tensor.detach().clone() for tensor in task.control] if is_frozen else task.control
+        post = self.line.donate if is_frozen else None
+        pending = self.line.claim(self.stream.carry(make, [*state, *control], post))
         pending.progress = progress
         self.stream.flush()
         return pending
@@ -204,7 +209,7 @@ class WorkerHandle:
     def release(self, run: str) -> None:
         """That run is over: the worker need not keep its last result any more."""
         self.stream.command(Release(run), None)
-        self.stream.flush()
+        self.stream.flush_by(self.line.donate)  # which does not wait for one that hangs
 
     def forget_plan(self, plan: bytes) -> None:
         """Send the plan again with the next training: the worker says that it does not have it."""

@@ -87,7 +87,8 @@ class Assignment:
         is_there = not edition.lacks(self.handle) and ModelMissing not in self._missed
         return self.handle.train(
             self._form.plan,
-            () if is_there else edition.state,
+            () if is_there else edition.sent,
             self._task,
             lambda progress: self._hear(name, progress),
+            is_frozen=edition.is_frozen and not is_there,
         )

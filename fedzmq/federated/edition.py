@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cached_property
 
 import torch
 
@@ -18,16 +19,26 @@ LEAST_SAVED = 2 * 1024 * 1024  # bytes; that every worker makes sure of what it 
 
 
 class Edition:
-    """`name` is the digest of the state, by which a worker knows what it heard and what it did before."""
+    """`name` is the digest of the state, by which a worker knows what it heard and what it did before.
 
-    def __init__(self, state: Sequence[torch.Tensor], name: str = "", readers: Collection[Peer] = frozenset()) -> None:
-        self.state = state
+    What was published and is sent to some alone all the same, is sent out of a copy: they may be slow to take it, and
+    nobody waits for them. `readers` are those who heard it all, or will; None where it was not published.
+    """
+
+    def __init__(self, state: Sequence[torch.Tensor], name: str = "", readers: Collection[Peer] | None = None) -> None:
         self.name = name
-        self._readers = readers
+        self.is_frozen = readers is not None
+        self._state = state
+        self._readers = readers or ()
 
     def lacks(self, handle: WorkerHandle) -> bool:
         """It is to be sent to this worker alone."""
         return handle.line.peer not in self._readers
+
+    @cached_property
+    def sent(self) -> Sequence[torch.Tensor]:
+        """What is sent to a worker alone."""
+        return [tensor.detach().clone() for tensor in self._state] if self.is_frozen else self._state
 
 
 def publish(client: Client, state: Sequence[torch.Tensor], handles: Collection[WorkerHandle]) -> Edition:

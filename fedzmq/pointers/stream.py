@@ -194,12 +194,24 @@ class Stream:
         self.command(make(request), origin)
         return request
 
-    def carry(self, make: Callable[[int, tuple[TensorSpec, ...]], Command], tensors: Sequence[torch.Tensor]) -> int:
-        """As `ask`, for a command that takes tensors along."""
+    def carry(
+        self,
+        make: Callable[[int, tuple[TensorSpec, ...]], Command],
+        tensors: Sequence[torch.Tensor],
+        post: Callable[[list[Buffer]], None] | None = None,
+    ) -> int:
+        """As `ask`, for a command that takes tensors along. With `post` it goes out at once, in that way."""
         request = self.line.request()
         with self._lock:
+            if post is not None:
+                self._flush(post)
             specs = [TensorSpec(name_of(each.dtype), tuple(each.shape), self._attach(each)) for each in tensors]
-            self._add(make(request, tuple(specs)), origin())
+            if post is None:
+                self._add(make(request, tuple(specs)), origin())
+            else:
+                self._records.append(make(request, tuple(specs)))
+                self._issued.append(origin())
+                self._flush(post)
         return request
 
     def answer(self, request: int) -> tuple[Reply, list[Buffer]]:
@@ -214,6 +226,11 @@ class Stream:
         """Post what has gathered."""
         with self._lock:
             self._flush()
+
+    def flush_by(self, post: Callable[[list[Buffer]], None]) -> None:
+        """As `flush`, in another way than the line's own."""
+        with self._lock:
+            self._flush(post)
 
     def needs_value(self, what: str) -> Exception:
         """The error for a program that asks for a value without fetching it."""
@@ -252,7 +269,7 @@ class Stream:
             if ids[-1] - ids[0] == length - 1:
                 return ids[0]
 
-    def _flush(self) -> None:
+    def _flush(self, post: Callable[[list[Buffer]], None] | None = None) -> None:
         forgotten = len(self.released)
         for start in range(0, forgotten, DROPS):
             self._records.append(Drop(tuple(self.released[start : min(start + DROPS, forgotten)])))
@@ -264,4 +281,4 @@ class Stream:
         self._records, self._issued, self._buffers, self._weight = [], [], [], 0
         body = encode(records)
         self.origins.extend(issued)
-        self.line.post([body, *buffers])
+        (post or self.line.post)([body, *buffers])

@@ -18,6 +18,7 @@ import zmq
 
 from fedzmq.broker.broker import Broker
 from fedzmq.errors import AddressError, AddressInUse, NameTaken, ProtocolError, TransportClosed, UsageError
+from fedzmq.testing.benchmarks.memory import Watched
 from fedzmq.testing.conformance import PATIENCE, expect, listen, settle, until
 from fedzmq.transports.connection import Connection, Delivery
 from fedzmq.transports.registry import connect
@@ -56,10 +57,11 @@ def broker() -> Iterator[Broker]:
 class Peer:
     """A ZeroMQ socket that says what it is told to, whether or not a fedzmq would."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, room: int = 1000) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.RCVHWM, room)
         self._socket.connect(address)
 
     def say(self, *frames: bytes) -> None:
@@ -405,3 +407,34 @@ def test_bulk_on_a_topic_comes_on_the_bulk_channel_alone(broker: Broker) -> None
     finally:
         control.die()
         bulk.die()
+
+
+def deaf(address: str, name: str) -> Peer:
+    """A subscriber to models that reads nothing, as a process does that hangs."""
+    peer = Peer(address, room=1)
+    peer.hello(name, instance=name.encode().ljust(INSTANCE_BYTES), channel=Channel.BULK)
+    peer.say(encode(Subscribe("models")))
+    peer.say(encode(Mail(name)))  # once this is back, the broker knows
+    assert peer.hear_but_pings() == Mail(name)
+    return peer
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells how much memory a process has")
+def test_what_many_do_not_read_is_held_once() -> None:
+    size, count = 512 * 1024, 32
+    with process("tcp://127.0.0.1:0") as (broker, address):
+        subscribers = [deaf(address, f"bob{number}") for number in range(20)]
+        try:
+            with connect(address, "alice") as alice:
+                settle(alice)
+                before = Watched(broker.pid).resident
+                for _ in range(count):
+                    alice.publish("models", [os.urandom(size)], bulk=True, donate=True)
+                settle(alice)
+                after = Watched(broker.pid).resident
+        finally:
+            for subscriber in subscribers:
+                subscriber.die()
+    assert before is not None
+    assert after is not None
+    assert after - before < 3 * count * size
