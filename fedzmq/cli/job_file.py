@@ -164,7 +164,8 @@ def _shown(value: Any) -> str:
     """As it is written in TOML."""
     if isinstance(value, dict | list):
         return "a table" if isinstance(value, dict) else "a list"
-    return tomli_w.dumps({"x": value}).removeprefix("x = ").strip()
+    text: str = tomli_w.dumps({"x": value})
+    return text.removeprefix("x = ").strip()
 
 
 def _hint(key: str, known: Container[str]) -> str:

@@ -13,9 +13,11 @@ import torch
 
 from fedzmq.cli.ending import interrupt, on_signal
 from fedzmq.data.examples import Examples
+from fedzmq.data.groups import read_groups
 from fedzmq.data.load import load, name_of
 from fedzmq.data.own_code import own_function
 from fedzmq.data.partition import part as part_of
+from fedzmq.data.split import Split
 from fedzmq.errors import BrokerUnreachable, DataError, FunctionError
 from fedzmq.federation.printable import printable
 from fedzmq.transports.connection import Connection
@@ -33,8 +35,7 @@ def serve_worker(
     functions: Iterable[str],
     part: tuple[int, int] | None,
     data_memory: int,
-    alpha: float,
-    split_seed: int,
+    split: Split,
     silence: float,
     wait: float,
     threads: int,
@@ -43,7 +44,7 @@ def serve_worker(
     """Serve until Ctrl-C or SIGTERM. Raises DataError, BrokerUnreachable, NameTaken."""
     on_signal(interrupt)
     torch.set_num_threads(threads)
-    data = [_read(source, part, data_memory << 20, alpha, split_seed) for source in sources]
+    data = [_read(source, part, data_memory << 20, split) for source in sources]
     for each in data:
         click.echo(f"holds {each.name}: {len(each)} examples" + (f", {each.manner}" if each.manner else ""))
     if len({each.name for each in data}) < len(data):
@@ -66,12 +67,13 @@ def _say(line: str) -> None:
     click.echo(printable(line))
 
 
-def _read(source: str, part: tuple[int, int] | None, memory: int, alpha: float, split_seed: int) -> Examples:
+def _read(source: str, part: tuple[int, int] | None, memory: int, split: Split) -> Examples:
     name, equals, rest = source.partition("=")
     name, source = (name, rest) if equals and name.isidentifier() else (name_of(source), source)
-    data = load(source, memory)
+    data = load(source, memory, without=split.column)
     if part is not None:
-        data = part_of(data, *part, alpha, split_seed)
+        groups = read_groups(source, split.column) if split.column is not None else None
+        data = part_of(data, *part, split.partitioner(), split.seed, groups)
     return data.called(name)
 
 

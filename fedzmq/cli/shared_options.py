@@ -7,14 +7,12 @@ from typing import Any
 
 import click
 
-from fedzmq.cli.values import Number
+from fedzmq.cli.values import Count, Number
+from fedzmq.data.split import WAYS
 from fedzmq.session.roster import SILENCE
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-split_seed_option: Decorator = click.option(
-    "--split-seed", type=int, default=0, show_default=True, help="Which split: the same for all workers."
-)
 wait_option: Decorator = click.option(
     "--wait",
     type=Number(min=0),
@@ -33,15 +31,52 @@ data_memory_option: Decorator = click.option(
 )
 
 
-def alpha_option(what: str) -> Decorator:
-    """`--alpha`; `what` begins its help: how even is what."""
-    return click.option(
-        "--alpha",
-        type=Number(min=0, min_open=True),
-        default=1.0,
-        show_default=True,
-        help=f"{what}: the Dirichlet parameter. 0.1 skews much, 100 hardly at all.",
+def split_options(what: str, seed: str = "--split-seed") -> Decorator:
+    """`--how` and the numbers that go with it; `what` begins its help: how what is split."""
+    options = (
+        click.option(
+            "--how",
+            type=click.Choice(WAYS),
+            default="dirichlet",
+            show_default=True,
+            help=f"{what}: at random (iid), by label skew (dirichlet), in shards of sorted labels, by so many classes "
+            "each, in unequal sizes (quantity, powerlaw), or by a column of the file.",
+        ),
+        click.option(
+            "--alpha",
+            type=Number(min=0, min_open=True),
+            default=1.0,
+            show_default=True,
+            help="Of dirichlet and quantity: 0.1 skews much, 100 hardly at all.",
+        ),
+        click.option(
+            "--per-worker",
+            type=Count(),
+            default=2,
+            show_default=True,
+            help="Of shards and classes: how many each worker gets.",
+        ),
+        click.option(
+            "--exponent",
+            type=Number(min=0, max=100),
+            default=1.0,
+            show_default=True,
+            help="Of powerlaw: the k-th largest part is as large as k to the power of minus this.",
+        ),
+        click.option(
+            "--column",
+            metavar="NAME",
+            help="Of column: rows that agree in it stay together. It is no feature, and may be text.",
+        ),
+        click.option(seed, type=int, default=0, show_default=True, help="Which split: the same for all workers."),
     )
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def silence_option(consequence: str) -> Decorator:

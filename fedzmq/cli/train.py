@@ -14,7 +14,7 @@ from fedzmq.cli.json_display import JsonDisplay
 from fedzmq.cli.local_training import local_training_options
 from fedzmq.cli.main import STOPPED
 from fedzmq.cli.resuming import check_resumed, nothing_left, resumed_run
-from fedzmq.cli.shared_options import alpha_option, silence_option, split_seed_option, wait_option
+from fedzmq.cli.shared_options import silence_option, split_options, wait_option
 from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.cli.values import Count, Number, broker_address, named_values
 from fedzmq.errors import UsageError
@@ -95,8 +95,7 @@ ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of i
     help="A built-in model (linear, mlp, cnn), or module:function of your own that gives a torch.nn.Module. "
     "No code of it goes to the workers.",
 )
-@alpha_option("How even the split is")
-@split_seed_option
+@split_options("How the workers started here split the data")
 @click.option(
     "--resume",
     is_eager=True,  # the others take their values from it

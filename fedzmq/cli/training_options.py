@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fedzmq.cluster.names import worker_names
+from fedzmq.data.split import Split
 from fedzmq.errors import UsageError
 from fedzmq.federation.federation import Federation
 
@@ -40,7 +41,11 @@ class TrainingOptions:
     dataset: str | None
     no_evaluation: bool
     model: str
+    how: str
     alpha: float
+    per_worker: int
+    exponent: float
+    column: str | None
     split_seed: int
     out: str | None
     log: Sequence[str]
@@ -74,8 +79,7 @@ class TrainingOptions:
             workers=self.workers,
             data=self.data,
             dataset=self.dataset,
-            alpha=self.alpha,
-            split_seed=self.split_seed,
+            split=Split(self.how, self.alpha, self.per_worker, self.exponent, self.column, self.split_seed),
             silence=self.silence,
             wait=self.wait,
             patience=self.patience,

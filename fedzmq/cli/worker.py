@@ -8,13 +8,13 @@ import click
 
 from fedzmq.cli.job_file import JobCommand
 from fedzmq.cli.shared_options import (
-    alpha_option,
     data_memory_option,
     silence_option,
-    split_seed_option,
+    split_options,
     wait_option,
 )
 from fedzmq.cli.values import Count, broker_address, part_number
+from fedzmq.data.split import Split
 
 
 @click.command("worker", cls=JobCommand)
@@ -40,8 +40,7 @@ from fedzmq.cli.values import Count, broker_address, part_number
     "--part",
     callback=part_number,
     metavar="K/N",
-    help="Hold the K-th of N parts of the data, split by label skew, a tenth left out for evaluation. "
-    "Without it, hold all of it.",
+    help="Hold the K-th of N parts of the data, a tenth left out for evaluation. Without it, hold all of it.",
 )
 @data_memory_option
 @click.option(
@@ -52,8 +51,7 @@ from fedzmq.cli.values import Count, broker_address, part_number
     help="A function of your own that clients may call by NAME (default: the function's). It runs here, on their "
     "tensors and numbers, and gives tensors or numbers. Repeatable.",
 )
-@alpha_option("How even the parts are")
-@split_seed_option
+@split_options("How the parts are made")
 @silence_option("a client is gone, and what it kept here is released.")
 @wait_option
 @click.option(
@@ -78,7 +76,11 @@ def command(
     part: tuple[int, int] | None,
     data_memory: int,
     functions: tuple[str, ...],
+    how: str,
     alpha: float,
+    per_worker: int,
+    exponent: float,
+    column: str | None,
     split_seed: int,
     silence: float,
     wait: float,
@@ -96,4 +98,5 @@ def command(
         with_stdin()
     from fedzmq.cli.serve_worker import serve_worker  # brings torch, which --help and a wrong option do without
 
-    serve_worker(name, broker, sources, functions, part, data_memory, alpha, split_seed, silence, wait, threads, keep)
+    split = Split(how, alpha, per_worker, exponent, column, split_seed)
+    serve_worker(name, broker, sources, functions, part, data_memory, split, silence, wait, threads, keep)

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from fedzmq.data.split import Split
 from fedzmq.errors import ClusterError
 from fedzmq.session.roster import SILENCE
 from fedzmq.transports.names import check_name
@@ -36,9 +37,9 @@ class LocalCluster:
     """`with LocalCluster(workers=["bob", "alice"]) as cluster, cluster.connect() as client: ...`
 
     With `data`, which is what `fedzmq worker --data` takes, the workers split it between them by label skew: `alpha`,
-    and `split_seed` for who gets what. `listen` is the broker's address, port 0 for any; the default is a socket in a
-    folder that only this user can enter. `threads` is what torch may use in each worker. With `keeps`, what rounds
-    leave with a worker outlives it; see `keep_in`.
+    and `split_seed` for who gets what; or in another way, as `split` says. `listen` is the broker's address, port 0 for
+    any; the default is a socket in a folder that only this user can enter. `threads` is what torch may use in each
+    worker. With `keeps`, what rounds leave with a worker outlives it; see `keep_in`.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class LocalCluster:
         data: str | None = None,
         alpha: float = 1.0,
         split_seed: int = 0,
+        split: Split | None = None,
         listen: str | None = None,
         silence: float = SILENCE,
         threads: int = 1,
@@ -59,8 +61,9 @@ class LocalCluster:
         self._silence = silence
         self._threads = threads
         self._keeps = keeps
+        split = split or Split(alpha=alpha, seed=split_seed)
         self._data = {
-            name: [] if data is None else _part(data, number, len(self.workers), alpha, split_seed)
+            name: [] if data is None else _part(data, number, len(self.workers), split)
             for number, name in enumerate(self.workers, 1)
         }
         self._address: str | None = None
@@ -246,9 +249,8 @@ def _private(folder: Path) -> str:
     return "tcp://127.0.0.1:0"
 
 
-def _part(data: str, number: int, of: int, alpha: float, split_seed: int) -> list[str]:
-    split = ["--alpha", str(alpha), "--split-seed", str(split_seed)]
-    return ["--data", data, "--part", f"{number}/{of}", *split]
+def _part(data: str, number: int, of: int, split: Split) -> list[str]:
+    return ["--data", data, "--part", f"{number}/{of}", *split.arguments()]
 
 
 def _end(processes: Iterable[subprocess.Popen[bytes]]) -> None:

@@ -21,13 +21,13 @@ from fedzmq.errors import DataError
 Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
-def read_csv(source: str, path: Path, memory: int) -> Examples:
-    """In memory, whatever `memory` says. Raises DataError."""
+def read_csv(source: str, path: Path, memory: int, without: str | None = None) -> Examples:
+    """In memory, whatever `memory` says. `without` is a column to leave out. Raises DataError."""
     note = "in memory, because a .csv has to be read whole: fedzmq data split --workers 1 makes a .parquet of it"
-    return held(source, _csv(source, path), Form(floats=True), note if path.stat().st_size > memory else "")
+    return held(source, _csv(source, path, without), Form(floats=True), note if path.stat().st_size > memory else "")
 
 
-def _csv(source: str, path: Path) -> Arrays:
+def _csv(source: str, path: Path, without: str | None) -> Arrays:
     """Comma-separated numbers, one example a row, with or without a first row of column names."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -39,6 +39,10 @@ def _csv(source: str, path: Path) -> Arrays:
     first = next(csv.reader(lines[:1]))
     names = None if all(_is_number(cell) for cell in first) else [cell.strip() for cell in first]
     rows = lines if names is None else lines[1:]
+    if names is not None and without in names:
+        place = names.index(without)
+        first, names = [*first[:place], *first[place + 1 :]], [*names[:place], *names[place + 1 :]]
+        rows = [",".join((*cells[:place], *cells[place + 1 :])) for cells in csv.reader(rows)]
     if not rows:
         raise DataError(source, "the file has a row of column names and no examples under it")
     if len(first) < 2:

@@ -25,28 +25,28 @@ from fedzmq.errors import DataError
 Given: TypeAlias = "Examples | Dataset[Any] | Sequence[object]"
 """What a program may give as data: Examples, a torch Dataset of pairs, or a pair of features and targets."""
 
-FILES: dict[str, Callable[[str, Path, int], Examples]] = {
-    ".csv": read_csv,
-    ".npz": read_npz,
-    ".parquet": read_parquet,
-    ".safetensors": read_tensor_file,
-}
+TABLES: dict[str, Callable[[str, Path, int, str | None], Examples]] = {".csv": read_csv, ".parquet": read_parquet}
+ARRAYS: dict[str, Callable[[str, Path, int], Examples]] = {".npz": read_npz, ".safetensors": read_tensor_file}
+FILES = (".csv", ".npz", ".parquet", ".safetensors")
 
 
-def load(source: str, memory: int = HELD_BYTES) -> Examples:
+def load(source: str, memory: int = HELD_BYTES, without: str | None = None) -> Examples:
     """Reads a built-in set, a file of FILES, .npy files, or what the owner's own `module:function` returns.
 
     A set that takes more than `memory` bytes is read as it is needed, where its form allows. Each is looked at once in
     full, so that what is missing is found now. The function takes no arguments and returns features and targets, as two
     arrays or tensors or as a torch Dataset of such pairs; features that are a tuple are several inputs of a model.
-    Targets that are whole numbers are classes, and floats are measurements. Raises DataError, or MissingExtraError
-    where a package is not installed.
+    Targets that are whole numbers are classes, and floats are measurements. `without` is a table's column that is no
+    feature. Raises DataError, or MissingExtraError where a package is not installed.
     """
     if source in BUNDLED:
         return held(source, read_bundled(source), Form())
     try:
-        if Path(source).suffix.lower() in FILES:
-            return FILES[Path(source).suffix.lower()](source, _file(source), memory)
+        suffix = Path(source).suffix.lower()
+        if suffix in TABLES:
+            return TABLES[suffix](source, _file(source), memory, without)
+        if suffix in ARRAYS:
+            return ARRAYS[suffix](source, _file(source), memory)
         if names_arrays(source):
             return read_arrays(source, memory)
     except OSError as error:

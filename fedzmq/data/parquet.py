@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from fedzmq.data.arrow import pyarrow_for
 from fedzmq.data.examples import Examples
 from fedzmq.data.forms import FEATURES, TARGETS, Form
 from fedzmq.data.keys import target_column
 from fedzmq.data.opening import held, streamed
-from fedzmq.errors import DataError, MissingExtraError
+from fedzmq.errors import DataError
 
 CHUNK_BYTES = 1024 * 1024  # of examples that are decoded at once
 COLUMN_BYTES = 64 * 1024  # of the file that are read ahead in each column
@@ -27,14 +28,14 @@ COLUMN_BYTES = 64 * 1024  # of the file that are read ahead in each column
 Array = np.ndarray[Any, Any]
 
 
-def read_parquet(source: str, path: Path, memory: int) -> Examples:
+def read_parquet(source: str, path: Path, memory: int, without: str | None = None) -> Examples:
     """Streamed where the columns take more than `memory` bytes, in memory otherwise.
 
-    Raises DataError, and MissingExtraError without pyarrow.
+    `without` is a column to leave out. Raises DataError, and MissingExtraError without pyarrow.
     """
-    arrow = _arrow(source)
+    arrow = pyarrow_for(source)
     try:
-        stream = ParquetStream.open(source, path, arrow)
+        stream = ParquetStream.open(source, path, arrow, without)
         if stream.rows * stream.row_bytes > memory:
             return streamed(source, stream, stream.form, "the file's row groups")
         chunks = [raw for _, raw in stream.chunks(None)]
@@ -58,10 +59,12 @@ class ParquetStream:
     row_bytes: int
 
     @classmethod
-    def open(cls, source: str, path: Path, arrow: ModuleType) -> ParquetStream:
+    def open(cls, source: str, path: Path, arrow: ModuleType, without: str | None) -> ParquetStream:
         """Raises DataError where the columns are no examples."""
         with arrow.parquet.ParquetFile(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
+        if without in schema.names:
+            schema = schema.remove(schema.get_field_index(without))
         if len(schema) < 2:
             raise DataError(source, f"it has {len(schema)} columns, and features and a target are needed")
         if len(set(schema.names)) < len(schema):
@@ -85,7 +88,7 @@ class ParquetStream:
         return cls(source, path, tuple(inputs), target, form, rows, _row_bytes(schema, path, arrow))
 
     def chunks(self, drawing: torch.Generator | None) -> Iterator[tuple[int, Sequence[Array]]]:
-        arrow = _arrow(self.source)
+        arrow = pyarrow_for(self.source)
         at_once = max(1, CHUNK_BYTES // max(1, self.row_bytes))
         try:
             with arrow.parquet.ParquetFile(self.path, buffer_size=COLUMN_BYTES, pre_buffer=False) as file:
@@ -131,17 +134,6 @@ class ParquetStream:
             raise DataError(
                 self.source, f"the column {name!r} has {column.null_count} empty cells; fill them or drop rows"
             )
-
-
-def _arrow(source: str) -> ModuleType:
-    try:
-        import pyarrow
-        import pyarrow.compute
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "parquet", f"reading {source}") from error
-    module: ModuleType = pyarrow
-    return module
 
 
 def _is_number(kind: Any, arrow: ModuleType) -> bool:

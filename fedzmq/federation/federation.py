@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.cluster.names import worker_names
+from fedzmq.data.split import Split
 from fedzmq.errors import UsageError
 from fedzmq.federation.sites import Inside, Remote, Site, Started
 from fedzmq.session.roster import SILENCE
@@ -43,8 +44,8 @@ class Federation:
     `workers` may also hold each worker's own data by its name, a pair of features and targets or a torch Dataset: they
     are then inside this process.
 
-    `alpha`, `split_seed`: see `LocalCluster`. In seconds: `silence`, after which a party counts as gone; what a broker
-    has to answer, `wait`; and what missing workers have to come, `patience`.
+    `alpha`, `split_seed`, `split`: see `LocalCluster`. In seconds: `silence`, after which a party counts as gone; what
+    a broker has to answer, `wait`; and what missing workers have to come, `patience`.
     """
 
     def __init__(
@@ -56,13 +57,14 @@ class Federation:
         dataset: str | None = None,
         alpha: float = 1.0,
         split_seed: int = 0,
+        split: Split | None = None,
         silence: float = SILENCE,
         wait: float = 10.0,
         patience: float = 60.0,
         threads: int = 1,
     ) -> None:
         self.data = data
-        self.split_seed = split_seed
+        self.split = split or Split(alpha=alpha, seed=split_seed)
         self.patience = patience
         self._dataset = dataset
         self._client: Client | None = None
@@ -85,9 +87,7 @@ class Federation:
                 raise UsageError("workers that are started here need data: data='digits', a file, or module:function")
             names = tuple(workers) if isinstance(workers, Sequence) else worker_names(2 if workers is None else workers)
             self.site = Started(
-                LocalCluster(
-                    names, data=data, alpha=alpha, split_seed=split_seed, silence=silence, threads=threads, keeps=True
-                )
+                LocalCluster(names, data=data, split=self.split, silence=silence, threads=threads, keeps=True)
             )
 
     @property
@@ -107,7 +107,7 @@ class Federation:
             from fedzmq.data.load import load
             from fedzmq.data.partition import hold_out
 
-            self._held = hold_out(load(self.data), seed=self.split_seed)[1]
+            self._held = hold_out(load(self.data, without=self.split.column), seed=self.split.seed)[1]
         return self._held
 
     @property

@@ -96,7 +96,7 @@ def test_a_second_worker_of_a_living_name_is_refused_and_the_first_serves_on(cal
         (["--data", "digit"], "did you mean 'digits'?"),
         (["--data", "nowhere:load"], "no module 'nowhere' in "),
         (["--data", "iris", "--data", "iris"], "two sets have one name"),
-        (["--data", "iris", "--part", "1/9999"], "135 examples cannot give 9999 workers at least 1 each"),
+        (["--data", "iris", "--part", "1/9999"], "135 examples cannot give 9999 workers one each"),
     ],
 )
 def test_what_it_cannot_use_is_one_sentence(call: Call, tmp_path: Path, options: list[str], sentence: str) -> None:

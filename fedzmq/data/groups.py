@@ -1,0 +1,76 @@
+"""A column of a file that is no feature, but says which group each row belongs to: its hospital, its writer."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fedzmq.data.arrow import pyarrow_for
+from fedzmq.errors import DataError
+
+Values = np.ndarray[Any, Any]
+
+
+def read_groups(source: str, column: str) -> torch.Tensor:
+    """The group of every row, numbered in the order of the column's values. Numbers or text. Raises DataError."""
+    path = Path(source).expanduser()
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        values = _csv(source, path, column)
+    elif suffix == ".parquet":
+        values = _parquet(source, path, column)
+    elif suffix == ".npz":
+        values = _npz(source, path, column)
+    else:
+        raise DataError(source, f"it has no column {column!r}: only .csv, .parquet and .npz files can be split by one")
+    if values.ndim != 1 or values.dtype.kind not in "biuSU":
+        raise DataError(source, f"the column {column!r} has no whole numbers and no text that rows could be told by")
+    return torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64))
+
+
+def _csv(source: str, path: Path, column: str) -> Values:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(line for line in file if line.strip())
+        names = [name.strip() for name in next(rows, [])]
+        place = _place(source, column, names)
+        try:
+            return np.array([row[place].strip() for row in rows])
+        except IndexError:
+            raise DataError(source, f"a row has nothing in the column {column!r}") from None
+
+
+def _parquet(source: str, path: Path, column: str) -> Values:
+    arrow = pyarrow_for(source)
+    try:
+        with arrow.parquet.ParquetFile(path) as file:
+            _place(source, column, file.schema_arrow.names)
+            encoded = file.read(columns=[column]).column(0).combine_chunks()
+    except arrow.ArrowException as error:
+        raise DataError(source, "it is not a parquet file, or not a whole one") from error
+    if encoded.null_count:
+        raise DataError(source, f"the column {column!r} has {encoded.null_count} empty cells; fill them or drop rows")
+    return np.array(encoded.to_pylist())
+
+
+def _npz(source: str, path: Path, column: str) -> Values:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+            _place(source, column, names)
+            with archive.open(column + ".npy") as file:
+                values: Values = np.lib.format.read_array(io.BytesIO(file.read()), allow_pickle=False)
+                return values
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        raise DataError(source, f"{column!r} is not an array of plain numbers or text") from error
+
+
+def _place(source: str, column: str, names: list[str]) -> int:
+    if column not in names:
+        raise DataError(source, f"it has no column {column!r} (it has: {', '.join(names)})")
+    return names.index(column)

@@ -1,0 +1,37 @@
+"""The partitioners by the names that the command line uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+
+from fedzmq.data.partitioners.classes import Classes
+from fedzmq.data.partitioners.column import Column
+from fedzmq.data.partitioners.dirichlet import Dirichlet
+from fedzmq.data.partitioners.iid import Iid
+from fedzmq.data.partitioners.partitioner import Partitioner
+from fedzmq.data.partitioners.shards import Shards
+from fedzmq.data.partitioners.sizes import PowerLaw, Quantity
+from fedzmq.errors import UsageError
+
+PARTITIONERS: Mapping[str, type[Partitioner]] = {
+    "iid": Iid,
+    "dirichlet": Dirichlet,
+    "shards": Shards,
+    "classes": Classes,
+    "quantity": Quantity,
+    "powerlaw": PowerLaw,
+    "column": Column,
+}
+
+
+def by_name(name: str, **options: object) -> Partitioner:
+    """The partitioner of that name; of the options it takes those that it has. Raises UsageError."""
+    known = PARTITIONERS.get(name)
+    if known is None:
+        near = get_close_matches(name, PARTITIONERS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"no way to split is called {name!r} (known: {', '.join(PARTITIONERS)}){hint}")
+    taken = {field.name for field in fields(known)}  # type: ignore[arg-type]
+    return known(**{option: value for option, value in options.items() if option in taken})

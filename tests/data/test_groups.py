@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedzmq.data.data import Data
+from fedzmq.data.groups import read_groups
+from fedzmq.data.load import load
+from fedzmq.errors import DataError
+
+Write = Callable[[Path], str]
+
+SITES = ["north", "south", "north", "east"]
+
+
+def csv(folder: Path) -> str:
+    rows = [f'{number},"{site}",{number % 2}' for number, site in enumerate(SITES)]
+    (folder / "set.csv").write_text("\n".join(["a,site,y", *rows]))
+    return str(folder / "set.csv")
+
+
+def parquet(folder: Path) -> str:
+    arrow = pytest.importorskip("pyarrow")
+    table = arrow.table({"a": [0.0, 1.0, 2.0, 3.0], "site": SITES, "y": [0, 1, 0, 1]})
+    pytest.importorskip("pyarrow.parquet").write_table(table, folder / "set.parquet")
+    return str(folder / "set.parquet")
+
+
+def npz(folder: Path) -> str:
+    np.savez(folder / "set.npz", x=np.arange(4.0)[:, None], y=np.arange(4) % 2, site=np.array(SITES))
+    return str(folder / "set.npz")
+
+
+@pytest.mark.parametrize("write", [csv, parquet, npz])
+def test_a_column_of_text_says_who_belongs_together(tmp_path: Path, write: Write) -> None:
+    assert read_groups(write(tmp_path), "site").tolist() == [1, 2, 1, 0]
+
+
+@pytest.mark.parametrize("write", [csv, parquet, npz])
+def test_the_column_is_no_feature(tmp_path: Path, write: Write) -> None:
+    data = load(write(tmp_path), without="site")
+
+    assert isinstance(data, Data)
+    assert (data.features.tolist(), data.targets.tolist()) == ([[0], [1], [2], [3]], [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("write", [csv, parquet, npz])
+def test_a_column_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path, write: Write) -> None:
+    with pytest.raises(DataError, match=r"it has no column 'town' \(it has: .*site"):
+        read_groups(write(tmp_path), "town")
+
+
+def test_a_column_of_measurements_tells_no_rows_apart(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no whole numbers and no text"):
+        read_groups(parquet(tmp_path), "a")
+
+
+def test_a_function_has_no_columns() -> None:
+    with pytest.raises(DataError, match=r"only \.csv, \.parquet and \.npz"):
+        read_groups("digits", "site")
+
+
+def test_objects_are_not_unpickled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", x=np.zeros(2), y=np.zeros(2), site=np.array([{}, {}]), allow_pickle=True)
+
+    with pytest.raises(DataError, match="not an array of plain numbers or text"):
+        read_groups(str(tmp_path / "set.npz"), "site")
