@@ -55,6 +55,7 @@ class TrainingTask:
     control: Sequence[torch.Tensor] = ()
     course: Course = field(default_factory=Course)
     model: str = ""
+    ahead: int = 0
 
 
 class WorkerHandle:
@@ -193,6 +194,7 @@ class WorkerHandle:
                 specs[len(state) :],
                 task.course,
                 task.model,
+                task.ahead,
             )
 
         control = [tensor.detach().clone() for tensor in task.control] if is_frozen else task.control

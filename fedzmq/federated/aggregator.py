@@ -37,23 +37,23 @@ class Aggregator:
         self.weight: float = sum(self._weights[worker] for worker in sorted(self._weights))
         if not self.weight:
             raise UsageError(f"the strategy weighs all {len(self._weights)} updates by 0, and one has to count")
-        self._sums: list[torch.Tensor] = []
-        self._are_means: list[bool] = []
+        self._first = min(self._weights)
+        self._shapes: list[torch.Size] = []
+        self._sums: list[torch.Tensor] = []  # flattened
 
     def open(self, state: Sequence[torch.Tensor]) -> None:
-        self._sums = [torch.zeros(each.shape, dtype=wide(each.dtype)) for each in state]
-        self._are_means = [False] * len(self._sums)
+        self._shapes = [each.shape for each in state]
+        self._sums = [torch.empty(each.numel(), dtype=wide(each.dtype)) for each in state]
 
     def fold(self, worker: str, place: int, start: int, values: torch.Tensor) -> None:
-        part = self._sums[place].view(-1)[start : start + len(values)]
-        part.add_(values if values.is_floating_point() else values.to(part.dtype), alpha=self._weights[worker])
+        part, weight = self._sums[place][start : start + len(values)], self._weights[worker]
+        if worker == self._first:  # in place of zeros, which would be written first, and read again
+            part.copy_(values).mul_(weight)
+        else:
+            part.add_(values if values.is_floating_point() else values.to(part.dtype), alpha=weight)
 
     def combined(self, place: int) -> torch.Tensor:
-        mean = self._sums[place]
-        if not self._are_means[place]:
-            self._are_means[place] = True
-            mean /= self.weight
-        return mean
+        return self._sums[place].div_(self.weight).view(self._shapes[place])
 
     def close(self) -> None:
         self._sums = []

@@ -39,8 +39,11 @@ class Assigner:
         self.counted: dict[str, int] = {}
         """The last round in which the answer of a worker counted: from there it goes on with what it kept."""
 
-    def assign(self, handle: WorkerHandle, number: int, edition: Edition) -> Assignment:
-        """Have a worker train the model in this round, of which its random numbers follow. Raises a FedzmqError."""
+    def assign(self, handle: WorkerHandle, number: int, edition: Edition, ahead: int = 0) -> Assignment:
+        """Have a worker train the model in this round, of which its random numbers follow. Raises a FedzmqError.
+
+        ahead: how much of its result is to come along with the answer, see `fedzmq.federated.collection`.
+        """
         job, asked = self._job, self._strategy.ask(handle.name)
         local = Local(
             float(asked.proximal),
@@ -62,6 +65,7 @@ class Assigner:
             control=asked.control,
             course=job.course(number),
             model=edition.name,
+            ahead=ahead,
         )
         self._asked[handle.name] = handle
         return Assignment(handle, self._shared.form, edition, task, self._hear)

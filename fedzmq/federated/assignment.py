@@ -11,7 +11,7 @@ from fedzmq.errors import ProtocolError, RemoteError
 from fedzmq.federated.acceptance import check_answer
 from fedzmq.federated.edition import Edition
 from fedzmq.federated.report import Answer
-from fedzmq.wire.messages import Failed, ModelMissing, PlanMissing, Progress, Trained
+from fedzmq.wire.messages import Failed, ModelMissing, PlanMissing, Progress, Pulled, Trained
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +46,7 @@ class Assignment:
         self._task = task
         self._hear = hear
         self._missed: set[type] = set()
+        self._along: Pending | None = None
         self._pending = self._send()
 
     @property
@@ -55,7 +56,7 @@ class Assignment:
 
     def take(self) -> Answer | None:
         """What it says of its training, once it is done; None where it lacks plan or model, and began once more."""
-        reply, _ = self._pending.result()
+        reply, buffers = self._pending.result()
         if isinstance(reply, PlanMissing | ModelMissing):
             if type(reply) in self._missed:
                 what = "plan" if isinstance(reply, PlanMissing) else "model"
@@ -72,10 +73,15 @@ class Assignment:
             raise ProtocolError(f"it answered a training with {type(reply).__name__}")
         answer = Answer(self.handle.name, reply.examples, reply.loss, reply.seconds, reply.steps, reply.metrics)
         check_answer(answer)
+        if reply.parts:
+            pulled = Pulled(reply.request, reply.parts)
+            self._along = Pending(self.handle.name, reply.request, reply=pulled, buffers=buffers)
         return answer
 
     def pull(self, start: int, stop: int) -> Pending:
-        """Ask for bytes of the tensors that it trained and that travel back, in a row."""
+        """Ask for bytes of the tensors that it trained and that travel back, in a row, unless they came along."""
+        if self._along is not None:
+            return self._along
         return self.handle.pull(self._pending.request, start, stop)
 
     def cancel(self) -> None:

@@ -52,6 +52,16 @@ class _Flight:
     pending: Pending
 
 
+def along(shared: Mapping[str, torch.Tensor], workers: int) -> int:
+    """How many bytes are to come along with the answers of so many, which saves a way there and back: all, or 0.
+
+    All, where that is one piece, and all answers, which wait for each other, are no more than what may be in flight.
+    """
+    row = Row.of(shared.values())
+    is_little = row.nbytes * workers <= IN_FLIGHT // 2
+    return row.nbytes if is_little and len(list(_pieces(row, workers))) == 1 else 0
+
+
 class Collection:
     """Of trainings that were answered, for a model that shares these tensors, by name.
 
@@ -85,8 +95,7 @@ class Collection:
                 collector.fold(flight.source.handle.name, span.place, span.start, values)
 
     def _wanted(self) -> Iterator[tuple[Assignment, int, int, list[Span]]]:
-        size = min(max(IN_FLIGHT // (2 * len(self._sources)), LEAST_PIECE), MOST_PIECE)
-        for start, stop in self._row.pieces(size):
+        for start, stop in _pieces(self._row, len(self._sources)):
             spans = self._row.spans(start, stop)
             for source in self._sources:
                 yield source, start, stop, spans
@@ -133,3 +142,7 @@ class Collection:
                 received, heard = line.received, now
             elif now - heard > PATIENCE:
                 raise RequestTimeout(f"a piece of what {line.worker!r} has trained", PATIENCE)
+
+
+def _pieces(row: Row, workers: int) -> Iterator[tuple[int, int]]:
+    return row.pieces(min(max(IN_FLIGHT // (2 * workers), LEAST_PIECE), MOST_PIECE))

@@ -41,12 +41,17 @@ class Edition:
         return [tensor.detach().clone() for tensor in self._state] if self.is_frozen else self._state
 
 
-def publish(client: Client, state: Sequence[torch.Tensor], handles: Collection[WorkerHandle]) -> Edition:
-    """Send the model to all of these at once, where that is less work than to send it to each."""
-    name = digest_of(state)
+def publish(
+    client: Client, state: Sequence[torch.Tensor], handles: Collection[WorkerHandle], name: str = ""
+) -> Edition:
+    """Send the model to all of these at once, where that is less work than to send it to each.
+
+    name: what the run calls this state and no other, in place of its digest, where nobody has to make sure of it.
+    """
     size = sum(tensor.nbytes for tensor in state)
     if size <= LEAST_BYTES or size * (len(handles) - 1) < LEAST_SAVED:
-        return Edition(state, name)
+        return Edition(state, name or digest_of(state))
+    name = digest_of(state)
     _, buffers = export_all(state)
     peers = [handle.line.peer for handle in handles]
     return Edition(state, name, client.publisher.publish(bytes.fromhex(name), buffers, peers))

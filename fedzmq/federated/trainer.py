@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
@@ -12,6 +13,7 @@ from fedzmq.errors import NotEnoughWorkers, UsageError
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.cohort import Cohort
+from fedzmq.federated.collection import along
 from fedzmq.federated.edition import publish
 from fedzmq.federated.evaluation import Score
 from fedzmq.federated.ledger.ledger import Ledger
@@ -95,10 +97,12 @@ class Trainer:
 
     def _round(self, number: int) -> RoundReport:
         absent: dict[str, Absence] = {}
+        # Only another process has to look at the state to know it again, and that takes time.
+        model = "" if self._kept.is_durable else os.urandom(8).hex()
         while True:
             present = self._free()
             meter = Meter(self._client.endpoint)
-            running = self._open(number, present)
+            running = self._open(number, present, model)
             running.run(self._client)
             self._late |= running.late
             self._are_stopping = bool(running.late)
@@ -117,20 +121,21 @@ class Trainer:
             absent.pop(name, None)
         return meter.report(number, score, (answer for _, answer in sorted(running.answered.items())), absent)
 
-    def _open(self, number: int, present: Mapping[str, WorkerHandle]) -> Round:
+    def _open(self, number: int, present: Mapping[str, WorkerHandle], model: str) -> Round:
         opened = self._kept.open(number, present, self._choose)
         names, population = opened.workers, len(opened.present)
         wanted = self._job.wanted(population, self._needed)
         asked = self._job.asked(population, self._needed)
         self._strategy.begin(self._shared.opening(number, names, population))
-        edition = publish(self._client, self._shared.state, [present[name] for name in names])
+        edition = publish(self._client, self._shared.state, [present[name] for name in names], model)
+        ahead = along(self._shared.shared, len(names))
         # Those who have it already come first: to send it to one of the others may take long.
         handles = {name: present[name] for name in sorted(names, key=lambda name: edition.lacks(present[name]))}
         return Round(
             number,
             handles,
             Ending(wanted if asked > wanted else len(names), self._needed, self._job.deadline),
-            lambda handle: self._assigner.assign(handle, number, edition),
+            lambda handle: self._assigner.assign(handle, number, edition, ahead),
             self._strategy.accept,
             self._say,
         )

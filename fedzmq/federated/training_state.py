@@ -41,6 +41,11 @@ class TrainingState:
         self.asked: dict[str, int] = {}
         self.seen: Collection[str] = ()
 
+    @property
+    def is_durable(self) -> bool:
+        """The training can be taken up by another process."""
+        return self._ledger.is_durable
+
     def take_up(self) -> int:
         """How many rounds are done: everything is as it was after them. Without any, this state is committed."""
         checkpoint = self._ledger.take_up(self._terms, self._rounds)

@@ -38,7 +38,9 @@ def export(tensor: torch.Tensor, *, copy: bool = False) -> tuple[str, tuple[int,
     shape = tuple(tensor.shape)
     if tensor.numel() == 0:
         return name, shape, memoryview(b"")
-    plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    plain = tensor.detach()
+    if not (plain.is_cpu and plain.is_contiguous()) or plain.is_conj() or plain.is_neg():
+        plain = plain.cpu().resolve_conj().resolve_neg().contiguous()
     # As bytes, because numpy lacks some of the dtypes, and as one row of them: a tensor of 0 dimensions has no bytes to
     # view, and in a dimension of 1 a contiguous tensor may have any stride.
     raw = plain.as_strided((plain.numel(),), (1,)).view(torch.uint8)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from math import isfinite
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -70,6 +71,7 @@ def record(cls: type) -> Kind:
     """The kind of a dataclass: the list of its fields in order."""
     hints = get_type_hints(cls, include_extras=True)
     names = [field.name for field in fields(cls)]
+    values_of = _values_of(names)
     kinds = [kind(hints[name]) for name in names]
     encoders = [each.encode for each in kinds]
     decoders = [each.decode for each in kinds]
@@ -77,7 +79,7 @@ def record(cls: type) -> Kind:
     def encode(value: Any) -> list[Any]:
         if type(value) is not cls:
             raise Mismatch(value, f"a {cls.__name__}")
-        return _each(names, encoders, [getattr(value, name) for name in names])
+        return _each(names, encoders, values_of(value))
 
     def decode(value: Any) -> Any:
         if type(value) is not list or len(value) != len(names):
@@ -111,15 +113,29 @@ def kind(hint: Any) -> Kind:
     raise TypeError(f"a message cannot have a field of type {hint!r}")
 
 
-def _each(names: list[str], converts: list[Convert], values: list[Any]) -> list[Any]:
-    done: list[Any] = []
+def _values_of(names: list[str]) -> Convert:
+    """From an object to its attributes of these names, as a tuple."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple([getattr(value, name) for name in names])
+
+
+def _each(names: list[str], converts: list[Convert], values: Sequence[Any]) -> list[Any]:
     try:
-        for convert, value in zip(converts, values):  # noqa: B905 - lengths were compared
-            done.append(convert(value))
+        return [convert(value) for convert, value in zip(converts, values)]  # noqa: B905 - lengths were compared
     except Mismatch as error:
-        error.path.insert(0, names[len(done)])
+        error.path.insert(0, _culprit(names, converts, values))
         raise
-    return done
+
+
+def _culprit(names: list[str], converts: list[Convert], values: Sequence[Any]) -> str:
+    """The first field whose value does not fit. Looked for once that is known, so that all others pass quickly."""
+    for name, convert, value in zip(names, converts, values):  # noqa: B905 - lengths were compared
+        try:
+            convert(value)
+        except Mismatch:
+            return name
+    raise AssertionError("all fields fit")
 
 
 def _brief(value: object) -> str:

@@ -284,8 +284,9 @@ class Train:
     `plan` is the plan's hash, `state` its parameters and then its buffers in the plan's order, `report_every` the
     least time between two Progress. `control` is the global control variate of every parameter that is trained and not
     personal, or is empty: see `fedzmq.worker.corrections`. `model` names the state: the sha256 of its bytes in that
-    order. With it, and a run in `local`, a worker that has done the very same finds its result again. Where no state
-    comes along, it is the one of that name that the client published.
+    order, or what else the run calls this state and no other. With it, and a run in `local`, a worker that has done the
+    very same finds its result again. Where no state comes along, it is the one of that name that the client published.
+    `ahead` is how many bytes of the result are to come along with the answer, as if they had been pulled.
     """
 
     request: Id
@@ -302,6 +303,7 @@ class Train:
     control: Tensors = ()
     course: Course = field(default_factory=Course)
     model: str = ""
+    ahead: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -567,7 +569,8 @@ class Trained:
     """The answer to Train: the mean loss over the last epoch, and how many steps were done.
 
     `examples` counts those that the model was trained on: a training that a limit ended may not have come to all. The
-    new state stays where it is, to be pulled: in the plan's order, without what is personal.
+    new state stays where it is, to be pulled: in the plan's order, without what is personal. `parts` are its first
+    bytes, where the task asked for them.
     """
 
     request: Id
@@ -576,6 +579,7 @@ class Trained:
     seconds: Seconds
     metrics: dict[str, float]
     steps: Count = 0
+    parts: Tensors = ()
 
 
 @dataclass(frozen=True, slots=True)

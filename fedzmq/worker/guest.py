@@ -200,7 +200,7 @@ class Guest:
         identity = Identity.of(message, control)
         done = self._results.begin(task, run, identity)
         if done is not None:
-            return [Answer(replace(done, request=message.request), [])]
+            return [self._told(message, replace(done, request=message.request))]
         came = self._published.state(message, found[0], buffers)
         if came is None:
             return [Answer(ModelMissing(message.request, message.model), [])]
@@ -219,7 +219,14 @@ class Guest:
         seconds = time.monotonic() - began
         trained = Trained(message.request, outcome.examples, outcome.loss, seconds, outcome.metrics, outcome.steps)
         self._results.keep(task, run, Result(trained, outcome.state, identity))
-        return [Answer(trained, [])]
+        return [self._told(message, trained)]
+
+    def _told(self, message: Train, trained: Trained) -> Answer:
+        """The answer, with what is to come along."""
+        if not message.ahead:
+            return Answer(trained, [])
+        parts, buffers = export_all(self._results.pull((self._owner, message.request), 0, message.ahead))
+        return Answer(replace(trained, parts=parts), buffers)
 
     def _choose(self, name: str) -> Examples:
         if name in self._data:

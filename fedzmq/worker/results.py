@@ -37,7 +37,7 @@ class Identity:
         """None where the client does not name the state, or no run: such a task is like no other."""
         if not task.model or not task.local.run:
             return None
-        plain = replace(task, request=1, state=(), control=(), report_every=0.0)
+        plain = replace(task, request=1, state=(), control=(), report_every=0.0, ahead=0)
         return cls(plain, digest_of(control) if control else "")
 
 

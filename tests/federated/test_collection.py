@@ -19,7 +19,8 @@ from fedzmq.federated import collection
 from fedzmq.federated.strategies import Strategy
 from fedzmq.federated.strategies.robust.geometric_median import GeometricMedian
 from fedzmq.federated.strategies.robust.median import Median
-from fedzmq.wire.messages import Failed, Failure, Pull, Synced, Train
+from fedzmq.tensors.buffers import export_all
+from fedzmq.wire.messages import Failed, Failure, Pull, Synced, Train, Trained
 from tests.federated.fake_worker import FakeWorker, answer_pull
 from tests.federated.test_trainer import JOB, Run
 from tests.recording.recorded import MODULES
@@ -259,6 +260,41 @@ def test_what_a_collector_raises_is_no_worker_s_fault(meeting: Meeting) -> None:
     with pytest.raises(UpdateRefused, match="the program's own mistake"):
         run.all()
     assert run.said == []
+
+
+def test_what_is_one_piece_comes_along_with_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = {"weight": torch.zeros(1000)}
+    for piece, flight, workers, expected in ((4000, 16000, 2, 4000), (4000, 16000, 3, 0), (3000, 16000, 2, 0)):
+        monkeypatch.setattr(collection, "LEAST_PIECE", 1)
+        monkeypatch.setattr(collection, "MOST_PIECE", piece)
+        monkeypatch.setattr(collection, "IN_FLIGHT", flight)
+
+        assert collection.along(shared, workers) == expected
+
+
+def test_what_came_along_is_not_pulled_and_is_checked_all_the_same(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "MOST_PIECE", SIZE)
+    monkeypatch.setattr(collection, "IN_FLIGHT", 100 * SIZE)
+
+    def brings(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
+        assert task.ahead == SIZE
+        name = worker.endpoint.connection.name
+        parts = [
+            each.flatten() * (math.nan if name == "bob" and each.is_floating_point() else 1) for each in trained(name)
+        ]
+        specs, buffers = export_all(parts)
+        worker.answer(Trained(task.request, EXAMPLES[name], 0.5, 0.1, {}, parts=specs), buffers)
+
+    run = Gathered(meeting)
+    for worker in run.workers.values():
+        worker._trains = brings
+    (report,) = run.all()
+
+    assert all(map(torch.equal, state_of(run.model), means(("alice", "carol"))))
+    assert [each.worker for each in report.failed] == ["bob"]
+    assert not any(worker.pulled for worker in run.workers.values())
 
 
 def test_no_more_than_the_bytes_in_flight_is_held_of_all_updates(

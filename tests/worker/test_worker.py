@@ -25,6 +25,7 @@ from tests.worker.training import TASK, data_of, state_of, trained
 MADE = MODULES["mlp"]()
 DATA = data_of(MADE)
 PLAN = training_plan(MADE.module, MADE.loss, MADE.features, MADE.targets)
+SIZE = sum(each.nbytes for each in state_of(MADE.module))
 
 
 @pytest.fixture
@@ -63,9 +64,6 @@ def pulled(client: Client, handle: WorkerHandle, task: int, start: int, stop: in
     return restore_all(reply.parts, buffers)
 
 
-SIZE = sum(each.nbytes for each in state_of(MADE.module))
-
-
 def test_a_client_pulls_the_state_that_a_worker_trained(meeting: Meeting) -> None:
     meeting.worker("bob", [DATA])
     client = meeting.client()
@@ -76,6 +74,27 @@ def test_a_client_pulls_the_state_that_a_worker_trained(meeting: Meeting) -> Non
     assert isinstance(reply, Trained)
     parts = pulled(client, handle, training.request, 0, SIZE)
     assert all(map(torch.equal, parts, [each.flatten() for each in trained(MADE).state]))
+
+
+def test_a_state_comes_along_with_the_answer_where_the_task_asks_for_it(meeting: Meeting) -> None:
+    meeting.worker("bob", [DATA])
+    client = meeting.client()
+    handle = client.worker("bob")
+    again: dict[str, Any] = {"local": Local(run="run", round=3), "model": "hash", "ahead": SIZE}
+    for _ in range(2):  # the second time it is found
+        reply, buffers = answer(client, ask(handle, **again))
+
+        assert isinstance(reply, Trained)
+        parts = restore_all(reply.parts, buffers)
+        assert all(map(torch.equal, parts, [each.flatten() for each in trained(MADE).state]))
+
+
+@pytest.mark.parametrize("ahead", [SIZE + 4, 6, 1 << 62])
+def test_what_is_no_piece_does_not_come_along(meeting: Meeting, ahead: int) -> None:
+    meeting.worker("bob", [DATA])
+    client = meeting.client()
+
+    assert why(client, ask(client.worker("bob"), ahead=ahead))[0] == "UsageError"
 
 
 def test_a_state_is_pulled_while_the_worker_trains_for_others(meeting: Meeting) -> None:

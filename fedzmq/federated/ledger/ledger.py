@@ -16,6 +16,9 @@ class Ledger:
     What a method raises ends the training, and the last commit is what it can be taken up from.
     """
 
+    is_durable: bool = False
+    """What it is given outlives this process."""
+
     def take_up(self, terms: Mapping[str, Term], rounds: int) -> Checkpoint | None:
         """The last state that was committed, of a run that is to have so many rounds. `terms` are all that decides the
         outcome.

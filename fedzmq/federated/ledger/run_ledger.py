@@ -43,6 +43,8 @@ class RunLedger(Ledger):
     folder not on a network's file system.
     """
 
+    is_durable = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],
