@@ -48,6 +48,7 @@ from fedzmq.errors import (
     UnavailableError,
     UpdateRefused,
     UsageError,
+    WorkerExists,
     WorkerLost,
     WorkerNotFoundError,
 )
@@ -125,6 +126,7 @@ __all__ = [
     "UpdateRefused",
     "UsageError",
     "VirtualWorker",
+    "WorkerExists",
     "WorkerLost",
     "WorkerNotFoundError",
     "combine_pointers",

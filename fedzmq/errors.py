@@ -22,6 +22,7 @@ FedzmqError
 │   ├── PointerError           a pointer cannot be used this way (fetched twice, released, pickled, ...)
 │   │   ├── InvalidTensorForRemoteGet   it points to no pointer
 │   │   └── NotInPlaceError    one tensor cannot become several in place
+│   ├── WorkerExists           another kind of party has that name
 │   └── WorkerNotFoundError    no worker of that name is known here
 ├── RemoteError                a command failed on the worker: the user's program, a retry repeats it
 │   └── ObjectNotFoundError    it names a tensor that is not on the worker: it was cleared, or dropped
@@ -252,6 +253,15 @@ class NotInPlaceError(PointerError, NotImplementedError):
             "pointer to a copy on each"
         )
         self.workers = workers
+
+
+class WorkerExists(UsageError, RuntimeError):
+    """A name that another kind of party has. A RuntimeError too, as in PySyft."""
+
+    def __init__(self, name: str, taken_by: str) -> None:
+        super().__init__(f"no worker can be called {name!r}, which is the name of {taken_by}; choose another id")
+        self.name = name
+        self.taken_by = taken_by
 
 
 class WorkerNotFoundError(UsageError):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from weakref import proxy
 
+from fedzmq.client.neighbours import Neighbour
 from fedzmq.pointers.destination import Home
 
 if TYPE_CHECKING:
     from fedzmq.client.client import Client
-    from fedzmq.client.worker_handle import WorkerHandle
 
 
-class LocalWorker(Home):
+class LocalWorker(Home, Neighbour):
     """Where a client is: `pointer.move(me)` brings a tensor here. `id` is what workers know the client by."""
 
     is_client_worker = True
@@ -29,13 +28,6 @@ class LocalWorker(Home):
     def get_worker(self, worker: Any, fail_hard: bool = False) -> Any:
         """See `Client.get_worker`."""
         return self if worker in (self, self.name) else self._client.get_worker(worker, fail_hard)
-
-    def add_worker(self, worker: WorkerHandle) -> LocalWorker:
-        """Itself: every client finds every worker of its broker or hook anyhow."""
-        return self
-
-    def add_workers(self, workers: Iterable[WorkerHandle]) -> LocalWorker:
-        return self
 
     def __repr__(self) -> str:
         return f"<this process, {self.name!r}>"

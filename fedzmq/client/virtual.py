@@ -7,17 +7,31 @@ runs them.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from fedzmq.client.worker_handle import WorkerHandle
+from fedzmq.errors import WorkerExists
 from fedzmq.transports.memory import MemoryConnection
 from fedzmq.worker.worker import Worker
 
 if TYPE_CHECKING:
     from fedzmq.client.hook import TorchHook
+
+
+class Pace:
+    """How long a virtual worker takes before it looks at its mail."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def step(self, worker: Worker) -> None:
+        if self.seconds > 0:
+            time.sleep(self.seconds)
+        worker.step(0.0)
 
 
 class VirtualWorker(WorkerHandle):
@@ -28,6 +42,7 @@ class VirtualWorker(WorkerHandle):
     """
 
     _worker: Worker
+    _pace: Pace
 
     def __init__(
         self,
@@ -36,25 +51,39 @@ class VirtualWorker(WorkerHandle):
         *,
         data: Iterable[torch.Tensor] = (),
         functions: Mapping[str, Callable[..., Any]] | None = None,
+        message_pending_time: float = 0.0,
     ) -> None:
         client = hook.client
+        if id == client.home.name:
+            raise WorkerExists(id, "this process")
         first = hook.virtual_workers.get(id)
         if first is not None and not first.is_lost:
             super().__init__(client, first.line)
             self.stream = first.stream
-            self._worker = first._worker
+            self._worker, self._pace = first._worker, first._pace
             for name, function in (functions or {}).items():
                 self.register_function(name, function)
             self._hold(data)
             return
         connection = MemoryConnection(client.address, id)
         self._worker = Worker(connection, functions=functions, silence=math.inf)
-        connection.serve(lambda: self._worker.step(0.0))
+        pace = self._pace = Pace()
+        connection.serve(lambda: pace.step(self._worker))
         super().__init__(client, client.open_line(id, self._worker.boot))
         self.stream.strict = hook.strict
         hook.virtual_workers[id] = self
         client.adopt(self)
         self._hold(data)
+        self.message_pending_time = message_pending_time
+
+    @property
+    def message_pending_time(self) -> float:
+        """Seconds that the worker lets pass before it takes in what has come: a slow link, to try things out."""
+        return self._pace.seconds
+
+    @message_pending_time.setter
+    def message_pending_time(self, seconds: float) -> None:
+        self._pace.seconds = seconds
 
     @property
     def _objects(self) -> dict[int, torch.Tensor]:

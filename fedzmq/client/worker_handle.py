@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fedzmq.client.findings import found_by, listed
+from fedzmq.client.neighbours import Neighbour
 from fedzmq.client.pending import Pending
 from fedzmq.client.session_line import SessionLine
 from fedzmq.errors import ProtocolError
@@ -58,7 +59,7 @@ class TrainingTask:
     ahead: int = 0
 
 
-class WorkerHandle:
+class WorkerHandle(Neighbour):
     """One incarnation of a worker. `stream` carries the commands of the pointers that live there."""
 
     def __init__(self, client: Client, line: SessionLine) -> None:
@@ -132,13 +133,6 @@ class WorkerHandle:
     def get_worker(self, worker: Any, fail_hard: bool = False) -> Any:
         """See `Client.get_worker`."""
         return self.client.get_worker(worker, fail_hard)
-
-    def add_worker(self, worker: Any) -> WorkerHandle:
-        """Itself: every worker finds every other one by way of the bus."""
-        return self
-
-    def add_workers(self, workers: Iterable[Any]) -> WorkerHandle:
-        return self
 
     @property
     def is_lost(self) -> bool:

@@ -26,7 +26,7 @@ from fedzmq.pointers.out import into_out
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.refusals import name_of, why
 from fedzmq.pointers.rehearsal import at_home, check, in_its_words, known
-from fedzmq.pointers.remote import ORDINARY, Remote
+from fedzmq.pointers.remote import ORDINARY, Composite, Remote
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.signature import GETITEM, SETITEM, Signature, count_operands, filled
 from fedzmq.pointers.stand_ins import STAND_INS
@@ -50,6 +50,8 @@ def apply(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
     # The worker computes where it computes: a device in a program is that of the pointers it read it from.
     kwargs = {name: value for name, value in kwargs.items() if name not in ("device", "out")}
     call = _Call(func, args, kwargs)
+    if any(isinstance(operand, Composite) for operand in call.operands):
+        return NotImplemented  # torch asks that one next
     first = next((operand for operand in call.operands if isinstance(operand, Remote)), None)
     if first is None:
         raise OperationRefused(call.operation, "a pointer is hidden among its arguments where it cannot be found")

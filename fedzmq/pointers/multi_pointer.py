@@ -13,10 +13,10 @@ import torch
 from fedzmq.errors import OperationRefused, PointerError, UsageError
 from fedzmq.pointers.meeting import apart
 from fedzmq.pointers.nesting import leaves, mapped
-from fedzmq.pointers.remote import META, Remote
+from fedzmq.pointers.remote import META, Composite, Remote
 
 
-class MultiPointer(torch.Tensor):
+class MultiPointer(Composite):
     """Made by `x.send(bob, alice)` and by `combine_pointers`. `children` are its pointers by their workers' names.
 
     What the pointers answer without a value is answered once where they agree: shape, dtype, requires_grad.
@@ -52,9 +52,15 @@ class MultiPointer(torch.Tensor):
             name = getattr(func, "__name__", repr(func))
             raise apart(name, everywhere, "the multi-pointers are not on the same workers")
 
+        plain = [each for each in leaves([args, kwargs]) if isinstance(each, Remote)]
+        if plain:
+            _check_plain(func, several[0], plain, args)
+
         def on(place: str) -> Any:
             def at(value: Any) -> Any:
-                return value.children[place] if isinstance(value, MultiPointer) else value
+                if isinstance(value, MultiPointer):
+                    return value.children[place]
+                return _brought(value, several[0].children[place]) if isinstance(value, Remote) else value
 
             return func(*mapped(args, at), **mapped(kwargs, at))
 
@@ -111,6 +117,25 @@ def combine_pointers(*pointers: torch.Tensor) -> MultiPointer:
         else:
             raise UsageError(f"only pointers can be combined, and not a {type(pointer).__name__} that is here")
     return MultiPointer.of(found)
+
+
+def _check_plain(func: Callable[..., Any], several: MultiPointer, plain: Sequence[Remote], args: Sequence[Any]) -> None:
+    """Raises where a pointer to one worker may not meet a multi-pointer: a copy of it goes to every worker."""
+    name = getattr(func, "__name__", repr(func))
+    everything = [*plain, *several.children.values()]
+    if any(each is args[0] for each in plain) and name.rstrip("_") + "_" == name:
+        raise apart(name, everything, "one tensor cannot take in what is on several workers")
+    if any(each._ref.stream.strict for each in everything):
+        raise apart(name, everything, "the hook is strict")
+    if torch.is_grad_enabled() and any(each._ref.meta.kind for each in plain):
+        raise apart(name, everything, "the gradient of the one that is on one worker would be lost")
+
+
+def _brought(pointer: Remote, beside: Remote) -> Any:
+    if pointer._ref.stream is beside._ref.stream:
+        return pointer
+    with torch.no_grad():
+        return pointer.detach().clone().move(beside.location)  # type: ignore[attr-defined]  # every pointer has them
 
 
 def _gathered(results: list[Any], operands: Sequence[MultiPointer]) -> Any:

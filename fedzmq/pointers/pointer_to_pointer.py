@@ -14,12 +14,12 @@ import torch
 from fedzmq.errors import InvalidTensorForRemoteGet, OperationRefused
 from fedzmq.pointers.destination import Destination, Home, worker_of
 from fedzmq.pointers.nesting import leaves, mapped
-from fedzmq.pointers.remote import META, Remote
+from fedzmq.pointers.remote import META, Composite, Remote
 
 Places = tuple[Destination, ...]
 
 
-class PointerToPointer(torch.Tensor):
+class PointerToPointer(Composite):
     """`places` hold a pointer each, to the next one's; the last one's is to the tensor that `end` points to."""
 
     end: Remote

@@ -21,6 +21,10 @@ Handler = Callable[..., Any]  # takes the arguments of the torch function that i
 Self = TypeVar("Self", bound="Remote")
 
 
+class Composite(torch.Tensor):
+    """Made of pointers: it takes operations on itself and on pointers apart, wherever it stands among the operands."""
+
+
 class Remote(torch.Tensor):
     """In C++ a tensor of device meta: what goes past every hook (DLPack does) finds no memory to misread.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from fedzmq.tensors.dtypes import dtype_of
 
 Extents = tuple[int, ...]
 ANY = -1
+_PLAIN = (bool, int, float, complex, str, type(None), torch.dtype)  # what a function may be given beside tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Signature:
         signature = inspect.signature(function)
         parameters = list(signature.parameters.values())
         self._plan = plan
+        self._takes_values = True
         self._signature = signature.replace(parameters=parameters[: len(parameters) - without])
 
     @classmethod
@@ -81,13 +83,14 @@ class Signature:
         positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
         made = Signature.__new__(cls)
         made._plan = plan
+        made._takes_values = False  # those are in the recording
         places = dict.fromkeys(re.split(r"\W", name)[0] for name in names)
         made._signature = inspect.Signature([inspect.Parameter(place, positional) for place in places])
         return made
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[str], list[torch.Tensor], Any]:
         """Names, tensors, and the bound arguments. Raises PlanArgumentError for a call that the function would refuse,
-        and for an argument that is no tensor."""
+        and for an argument that is neither a tensor nor a plain value."""
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -98,11 +101,13 @@ class Signature:
             kind = self._signature.parameters[name].kind
             spread = kind is inspect.Parameter.VAR_POSITIONAL
             for place, each in _tensors(f"{name}", value, spread):
-                if not isinstance(each, torch.Tensor):
-                    reason = f"is of type {type(each).__name__}, and a tensor was expected"
+                if isinstance(each, torch.Tensor):
+                    names.append(place)
+                    tensors.append(each)
+                elif not self._takes_values or not isinstance(each, _PLAIN):
+                    also = " or a number" if self._takes_values else ""
+                    reason = f"is of type {type(each).__name__}, and a tensor{also} was expected"
                     raise PlanArgumentError(self._plan, f"the argument {place}", reason)
-                names.append(place)
-                tensors.append(each)
         return names, tensors, bound
 
     def filled(self, bound: Any, tensors: Sequence[torch.Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -162,8 +167,19 @@ def expected_in(recorded: Recorded) -> tuple[Expected, ...]:
     return tuple(numbered[number] for number in range(len(numbered)))
 
 
-def check(plan: str, expected: Sequence[Expected], names: Sequence[str], tensors: Sequence[torch.Tensor]) -> None:
-    """Raises PlanArgumentError with the argument that is wrong."""
+def check(
+    plan: str,
+    expected: Sequence[Expected],
+    names: Sequence[str],
+    tensors: Sequence[torch.Tensor],
+    values: Sequence[tuple[str, type, Any]] = (),
+) -> None:
+    """Raises PlanArgumentError with the argument that is wrong. `values` are those that came and are no tensors."""
+    places = {each.place for each in expected}
+    for place, kind, _ in values:
+        if place in places:
+            reason = f"is of type {kind.__name__}, and a tensor was expected"
+            raise PlanArgumentError(plan, f"the argument {place}", reason)
     if len(tensors) != len(expected):
         taken = ", ".join(each.place for each in expected) or "none"
         came = ", ".join(names) or "none"
@@ -174,6 +190,12 @@ def check(plan: str, expected: Sequence[Expected], names: Sequence[str], tensors
         wrong = each.takes(tensor) if each.place == name else f"came where {each.place} was expected"
         if wrong:
             raise PlanArgumentError(plan, f"the argument {name}", wrong)
+
+
+def values_in(bound: Any) -> tuple[tuple[str, type, Hashable], ...]:
+    """What a call was given beside tensors, and where: a plan is recorded for these very values."""
+    found = [pair for name, value in bound.arguments.items() for pair in _tensors(name, value)] if bound else []
+    return tuple([(place, type(each), each) for place, each in found if not isinstance(each, torch.Tensor)])
 
 
 def meta_for(tensor: torch.Tensor) -> Meta:
@@ -194,7 +216,8 @@ def _tensors(place: str, value: Any, spread: bool = False) -> Iterator[tuple[str
 
 def _filled(value: Any, tensors: Iterator[torch.Tensor]) -> Any:
     if isinstance(value, (list, tuple)):
-        return type(value)([_filled(each, tensors) for each in value])
+        items = [_filled(each, tensors) for each in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     if isinstance(value, dict):
         return {key: _filled(each, tensors) for key, each in value.items()}
-    return next(tensors)
+    return next(tensors) if isinstance(value, torch.Tensor) else value

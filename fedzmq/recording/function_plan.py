@@ -18,6 +18,7 @@ from fedzmq.plans.plan import Output, Plan, Slot
 from fedzmq.plans.structure import flatten
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import CONSTANT, Meta, contiguous_stride, meta
+from fedzmq.pointers.nesting import mapped
 from fedzmq.recording.any_rows import ROWS, record_any_rows
 from fedzmq.recording.tracing import at_line
 from fedzmq.tensors.dtypes import name_of
@@ -53,8 +54,9 @@ class Result:
 class FunctionPlan:
     """A plan for certain `arguments`, as bytes and as the client needs to know it.
 
-    `order` has the arguments' numbers in the order in which the plan takes them: batches come last. `writes` are the
-    registers that it writes to, of those that it is given.
+    `skeleton` is what the function returned, with None in place of every tensor. `order` has the arguments' numbers in
+    the order in which the plan takes them: batches come last. `writes` are the registers that it writes to, of those
+    that it is given.
     """
 
     body: bytes
@@ -62,6 +64,7 @@ class FunctionPlan:
     order: tuple[int, ...]
     writes: tuple[int, ...]
     results: tuple[Result, ...]
+    skeleton: Any = None
 
     def rows(self, metas: Sequence[Meta]) -> int:
         """Of the batches among these arguments, 0 without one; -1 where the plan is not for such arguments.
@@ -88,6 +91,7 @@ def function_plan(
     batches = [number for number, argument in enumerate(arguments) if argument.batch]
     order = (*fixed, *batches)
     paths: list[str] = []
+    skeletons: list[Any] = []
 
     def called(*given: torch.Tensor) -> list[torch.Tensor]:
         kept, after = len(fixed), len(fixed) + len(state)
@@ -103,6 +107,7 @@ def function_plan(
                     "give back the loss, and take the gradient of a module on the worker, or train the plan"
                 ) from error
         paths[:], tensors = flatten(value)
+        skeletons.append(mapped(value, lambda leaf: None))
         if not tensors:
             raise PlanError("the function gives nothing back, and a plan is run for what it gives")
         return tensors
@@ -130,7 +135,7 @@ def function_plan(
         Result(path, one, _growth(one, other))
         for path, one, other in zip(paths, first.output_metas, second.output_metas, strict=True)
     ]
-    return FunctionPlan(plan.to_bytes(), tuple(arguments), order, first.mutated, tuple(results))
+    return FunctionPlan(plan.to_bytes(), tuple(arguments), order, first.mutated, tuple(results), skeletons[0])
 
 
 def _growth(one: Meta, other: Meta) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
@@ -21,7 +21,7 @@ from fedzmq.pointers.metadata import Meta
 from fedzmq.pointers.remote import Remote
 from fedzmq.pointers.stream import Stream
 from fedzmq.pointers.verbs import Place
-from fedzmq.recording.arguments import Expected, check, expected_in, expected_like, expected_of, meta_for
+from fedzmq.recording.arguments import Expected, check, expected_in, expected_like, expected_of, meta_for, values_in
 from fedzmq.recording.function_plan import Argument, FunctionPlan, function_plan
 from fedzmq.recording.source import OfFunction, OfModule, OfObject, OfRecorded, Source
 
@@ -35,9 +35,10 @@ class Plan:
     """A function, or an nn.Module, that can be sent.
 
     Made by `fedzmq.plan`, or by a class of yours that derives from this one, sets modules and tensors as attributes and
-    has a method `forward`. `args_shape` has the shape of each argument, -1 for any extent; `examples` are tensors like
-    the arguments, or `build` is given some, or else the first call is. `state` are tensors that travel once and stay
-    with the plan: the function is given them after its arguments, or all in one where that is called `state`.
+    has a method `forward`. Numbers among the arguments are part of what is recorded, once for each. `args_shape` has
+    the shape of each argument, -1 for any extent; `examples` are tensors like the arguments, or `build` is given some,
+    or else the first call is. `state` are tensors that travel once and stay with the plan: the function is given them
+    after its arguments, or all in one where that is called `state`.
     """
 
     forward: Callable[..., Any] | None
@@ -58,7 +59,8 @@ class Plan:
         self._effects = Effects("meta")  # where no import of torch's compiler makes the first call wait
         self._expected: tuple[Expected, ...] | None = None
         self._declared: FunctionPlan | None = None
-        self._forms: OrderedDict[tuple[Meta, ...], FunctionPlan] = OrderedDict()
+        self._declared_values: tuple[Hashable, ...] = ()
+        self._forms: OrderedDict[tuple[tuple[Meta, ...], tuple[Hashable, ...]], FunctionPlan] = OrderedDict()
         self._pointers: dict[Stream, PlanPointer] = {}
         self._made: Source | None = None
         if function is not None:
@@ -156,19 +158,19 @@ class Plan:
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Tensor], Any]:
         """The tensors among the arguments of a call, and how they were given. Raises PlanArgumentError."""
         names, tensors, bound = self._source.signature.bind(args, kwargs)
-        check(self.name, self._expected or (), names, tensors)
+        check(self.name, self._expected or (), names, tensors, values_in(bound))
         return tensors, bound
 
     def recorded(self, metas: tuple[Meta, ...], bound: Any) -> FunctionPlan:
         """The plan for arguments of these forms, which were checked."""
-        general = self._declared
-        if general is not None and general.rows(metas) >= 0:
+        general, values = self._declared, values_in(bound)
+        if general is not None and values == self._declared_values and general.rows(metas) >= 0:
             return general
-        found = self._forms.get(metas)
+        found = self._forms.get((metas, values))
         if found is None:
             assert self._expected is not None
             arguments = [Argument(each.place, of) for each, of in zip(self._expected, metas, strict=True)]
-            found = self._forms[metas] = self._record(arguments, bound)
+            found = self._forms[metas, values] = self._record(arguments, bound)
             if len(self._forms) > MOST_FORMS:
                 self._forms.popitem(last=False)
         return found
@@ -204,6 +206,7 @@ class Plan:
             # Not the same for any number of rows, or not for those of the recording: it is recorded for each number.
             declared = self._record([Argument(each.place, each.meta) for each in arguments], bound)
         self._declared = declared
+        self._declared_values = values_in(bound)
         self._expected = expected
         self._forms.clear()
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from fedzmq.errors import PlanError, ProtocolError, TensorsNotCollocatedException
 from fedzmq.plans.plan import from_bytes
-from fedzmq.plans.structure import assemble
 from fedzmq.pointers.destination import Destination, worker_of
 from fedzmq.pointers.meeting import apart, place
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Meta
+from fedzmq.pointers.nesting import mapped
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.reference import Reference
@@ -118,10 +118,8 @@ class PlanPointer:
         references = [Reference(stream, stream.new_id(), each) for each in call.results]
         arguments = tuple([given[number] for number in plan.order])
         stream.command(RunPlan(call.placed.id, arguments, tuple([each.id for each in references])), origin())
-        pointers = [Pointer.around(reference) for reference in references]
-        if len(pointers) == 1 and plan.results[0].path == "[]":
-            return pointers[0]
-        return assemble([each.path for each in plan.results], pointers)
+        pointers = iter([Pointer.around(reference) for reference in references])
+        return mapped(plan.skeleton, lambda leaf: next(pointers))
 
     def _place(self, plan: FunctionPlan) -> PlacedPlan:
         placed = self._placed[plan] = PlacedPlan(self._stream, plan, self._state)

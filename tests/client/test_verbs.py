@@ -275,3 +275,22 @@ def test_data_is_another_name_for_the_same_values(bob: VirtualWorker) -> None:
     assert not x.data.requires_grad
     assert x.data.get().tolist() == [2.0, 2.0]
     assert x.get().tolist() == [2.0, 2.0]
+
+
+def test_a_pointer_meets_a_multi_pointer_on_every_worker(bob: VirtualWorker, alice: VirtualWorker) -> None:
+    several, one = torch.ones(2).send(bob, alice), torch.tensor([1.0, 2.0]).send(bob)
+    for both in (several + one, one + several):
+        assert both.location == [bob, alice]
+        assert [value.tolist() for value in both.get()] == [[2.0, 3.0]] * 2
+    assert [value.tolist() for value in torch.cat([one, several]).get()] == [[1.0, 2.0, 1.0, 1.0]] * 2
+    with pytest.raises(TensorsNotCollocatedException, match="one tensor cannot take in"):
+        one.add_(several)
+    with pytest.raises(TensorsNotCollocatedException, match="gradient"):
+        torch.ones(2, requires_grad=True).send(bob) * several
+    assert one.get().tolist() == [1.0, 2.0]
+
+
+def test_a_chain_meets_a_pointer_wherever_it_stands(bob: VirtualWorker, alice: VirtualWorker) -> None:
+    chain, one = torch.ones(2).send(bob).send(alice), torch.ones(2).send(bob)
+    for both in (one + chain, chain + one):
+        assert both.get().get().tolist() == [2.0, 2.0]

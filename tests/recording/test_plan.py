@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -492,3 +492,31 @@ def test_the_names_are_at_the_top() -> None:
     assert fedzmq.Plan is Plan
     assert fedzmq.fetch_plan is fetch_plan
     assert PlanPointer.__call__.__doc__
+
+
+def test_numbers_among_the_arguments_are_part_of_what_is_recorded(bob: Place) -> None:
+    @plan(args_shape=[(3,)])
+    def power(x: Tensor, k: float = 2, *, times: int = 1) -> Tensor:
+        for _ in range(times):
+            x = x**k
+        return x
+
+    there, x = power.send(bob), torch.full((3,), 2.0).send(bob)
+    for args, kwargs in (((), {}), ((3,), {}), ((3,), {"times": 2}), ((2.0,), {}), ((2,), {})):
+        torch.testing.assert_close(there(x, *args, **kwargs).get(), power(torch.full((3,), 2.0), *args, **kwargs))
+
+
+def test_a_plan_gives_named_tuples_as_its_function_does(bob: Place) -> None:
+    @plan(torch.zeros(3))
+    def extremes(x: Tensor) -> Pair:
+        return Pair(torch.max(x, 0), {"least": x.min()})
+
+    found = extremes.send(bob)(torch.tensor([1.0, 3.0, 2.0]).send(bob))
+    assert isinstance(found, Pair)
+    assert (found.most.values.get().item(), found.most.indices.get().item()) == (3.0, 1)
+    assert found.rest["least"].get().item() == 1.0
+
+
+class Pair(NamedTuple):
+    most: Any
+    rest: dict[str, Tensor]
