@@ -36,6 +36,8 @@ def run_training(
         resume=resumed,
         force=force,
         log=options.log,
+        evaluate_at=options.evaluate_at,
+        metrics=options.metrics,
         progress=display,
         record=job,
         then=federation.stop,
@@ -55,4 +57,6 @@ def run_training(
         clip_value=options.clip_value,
         max_steps=options.max_steps,
         max_seconds=options.max_seconds,
+        holdout=options.holdout,
+        evaluate_every=options.evaluate_every,
     ).run()

@@ -88,6 +88,37 @@ ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of i
 )
 @click.option("--no-evaluation", is_flag=True, help="With --broker and --dataset: there is no data here.")
 @click.option(
+    "--evaluate-at",
+    type=click.Choice(("workers", "coordinator", "both")),
+    default="coordinator",
+    show_default=True,
+    help="Who says how good the model is: the workers on their own data, each for itself and all together, or the "
+    "coordinator on the held-out tenth.",
+)
+@click.option(
+    "--holdout",
+    type=Number(min=0, max=1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="The share of its data that a worker keeps from training, to evaluate on.",
+)
+@click.option(
+    "--evaluate-every",
+    type=Count(),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Workers evaluate every Nth round.",
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="What to measure beside the loss: accuracy, top3, top5, precision, recall, f1, confusion, mae, rmse, r2, or "
+    "module:function of your own. Repeatable.",
+)
+@click.option(
     "--model",
     default="mlp",
     show_default=True,

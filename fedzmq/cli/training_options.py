@@ -40,6 +40,10 @@ class TrainingOptions:
     data: str
     dataset: str | None
     no_evaluation: bool
+    evaluate_at: str
+    holdout: float
+    evaluate_every: int
+    metrics: tuple[str, ...]
     model: str
     how: str
     alpha: float
@@ -62,6 +66,8 @@ class TrainingOptions:
             )
         if self.no_evaluation and self.dataset is None:
             raise UsageError("--no-evaluation needs --dataset NAME: what the workers call their data")
+        if self.no_evaluation and self.evaluate_at == "both":
+            raise UsageError("--evaluate-at both needs data here, and --no-evaluation says that there is none")
         if self.quorum is not None and self.deadline is None:
             raise UsageError("--quorum needs a --deadline in seconds; with 0, a round is over with its quorum")
 

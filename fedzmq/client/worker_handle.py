@@ -27,6 +27,8 @@ from fedzmq.wire.messages import (
     DatasetInfo,
     DefinePlan,
     DescribeData,
+    Evaluate,
+    HeldOut,
     Local,
     ObjectInfo,
     Progress,
@@ -57,6 +59,23 @@ class TrainingTask:
     course: Course = field(default_factory=Course)
     model: str = ""
     ahead: int = 0
+    held_out: HeldOut = field(default_factory=HeldOut)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationTask:
+    """On what a worker is to run a plan, and for how long: see `fedzmq.wire.messages.Evaluate`."""
+
+    dataset: str
+    batch_size: int
+    seed: int = 0
+    report_every: float = 0.5
+    trained: str = ""
+    local: Local = field(default_factory=Local)
+    model: str = ""
+    held_out: HeldOut = field(default_factory=HeldOut)
+    max_steps: int | None = None
+    max_seconds: float | None = None
 
 
 class WorkerHandle(Neighbour):
@@ -167,10 +186,7 @@ class WorkerHandle(Neighbour):
         published under the task's `model` can be empty here, and the answer may be ModelMissing. One that is frozen
         will never change: it is not waited for until it has left this process.
         """
-        name = name_of(plan)
-        if name not in self._plans:
-            self.stream.command(DefinePlan(plan), None)
-            self._plans.add(name)
+        name = self._define(plan)
 
         def make(request: int, specs: tuple[TensorSpec, ...]) -> Train:
             return Train(
@@ -189,6 +205,7 @@ class WorkerHandle(Neighbour):
                 task.course,
                 task.model,
                 task.ahead,
+                task.held_out,
             )
 
         control = [tensor.detach().clone() for tensor in task.control] if is_frozen else task.control
@@ -197,6 +214,48 @@ class WorkerHandle(Neighbour):
         pending.progress = progress
         self.stream.flush()
         return pending
+
+    def evaluate(
+        self,
+        plan: bytes,
+        state: Sequence[torch.Tensor],
+        task: EvaluationTask,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        is_frozen: bool = False,
+    ) -> Pending:
+        """Start an evaluation; the answer is Evaluated, Failed, PlanMissing or ModelMissing. See `train`."""
+        name = self._define(plan)
+
+        def make(request: int, specs: tuple[TensorSpec, ...]) -> Evaluate:
+            return Evaluate(
+                request,
+                name,
+                task.dataset,
+                specs,
+                task.batch_size,
+                task.seed,
+                task.report_every,
+                task.trained,
+                task.local,
+                task.model,
+                task.held_out,
+                task.max_steps,
+                task.max_seconds,
+            )
+
+        pending = self.line.claim(self.stream.carry(make, list(state), self.line.donate if is_frozen else None))
+        pending.progress = progress
+        self.stream.flush()
+        return pending
+
+    def _define(self, plan: bytes) -> str:
+        """The plan's name; the plan itself travels the first time only."""
+        name = name_of(plan)
+        if name not in self._plans:
+            self.stream.command(DefinePlan(plan), None)
+            self._plans.add(name)
+        return name
 
     def pull(self, task: int, start: int, stop: int) -> Pending:
         """Ask for bytes of what a training led to, by the number of its request; the answer is Pulled or Failed."""

@@ -12,7 +12,7 @@ from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.edition import Edition
 from fedzmq.federated.seeds import derive
 from fedzmq.federated.shared_model import SharedModel
-from fedzmq.federated.strategies.strategy import Strategy
+from fedzmq.federated.strategies.strategy import Instructions, Strategy
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.wire.messages import Local, Progress
 
@@ -45,15 +45,7 @@ class Assigner:
         ahead: how much of its result is to come along with the answer, see `fedzmq.federated.collection`.
         """
         job, asked = self._job, self._strategy.ask(handle.name)
-        local = Local(
-            float(asked.proximal),
-            None if asked.ditto is None else float(asked.ditto),
-            asked.loss_before,
-            self._shared.personal,
-            self.run,
-            number,
-            self.counted.get(handle.name, 0),
-        )
+        local = self.local(handle.name, number, asked)
         task = TrainingTask(
             job.dataset,
             job.epochs,
@@ -66,9 +58,22 @@ class Assigner:
             course=job.course(number),
             model=edition.name,
             ahead=ahead,
+            held_out=job.held_out(handle.name),
         )
         self._asked[handle.name] = handle
         return Assignment(handle, self._shared.form, edition, task, self._hear)
+
+    def local(self, worker: str, number: int, asked: Instructions) -> Local:
+        """What a worker does beside plain training in this round, and from what of its own it goes on."""
+        return Local(
+            float(asked.proximal),
+            None if asked.ditto is None else float(asked.ditto),
+            asked.loss_before,
+            self._shared.personal,
+            self.run,
+            number,
+            self.counted.get(worker, 0),
+        )
 
     def release(self) -> None:
         """The run is over: no worker need keep what it has trained."""

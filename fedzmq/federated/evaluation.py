@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 
 from fedzmq.data.examples import Examples
+from fedzmq.federated.metrics import Figure
 from fedzmq.federated.models import Loss
 
 BATCH = 1024
@@ -14,10 +16,11 @@ BATCH = 1024
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The mean loss, and the share of examples whose class was guessed (None for a regression)."""
+    """The mean loss, the share of examples whose class was guessed (None for a regression), and other metrics."""
 
     loss: float
     accuracy: float | None
+    metrics: Mapping[str, Figure] = field(default_factory=dict)
 
 
 def evaluate(model: torch.nn.Module, loss: Loss, data: Examples) -> Score:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from fedzmq.federated.evaluation import Score
-from fedzmq.federated.report import Absence, Answer, RoundReport
+from fedzmq.federated.report import Absence, Answer, Evaluation, RoundReport
 from fedzmq.session.endpoint import Endpoint
 
 
@@ -20,7 +20,13 @@ class Meter:
         self._received = endpoint.bytes_received
 
     def report(
-        self, number: int, score: Score, answered: Iterable[Answer], absent: Mapping[str, Absence]
+        self,
+        number: int,
+        score: Score,
+        answered: Iterable[Answer],
+        absent: Mapping[str, Absence],
+        evaluated: Iterable[Evaluation] = (),
+        together: Evaluation | None = None,
     ) -> RoundReport:
         """The report of a round that at least one worker answered, with the absent by name."""
         answers = tuple(answered)
@@ -35,4 +41,7 @@ class Meter:
             self._endpoint.bytes_received - self._received,
             answers,
             tuple(absence for _, absence in sorted(absent.items())),
+            score.metrics,
+            tuple(evaluated),
+            together,
         )

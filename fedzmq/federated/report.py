@@ -42,11 +42,34 @@ class Absence:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a worker says of the new model, or all of them together say, on so many of their own examples.
+
+    accuracy is None where classes are not guessed. metrics: others; those of a worker's own model, where it has one,
+    begin with "personal_".
+    """
+
+    worker: str
+    examples: int
+    loss: float
+    accuracy: float | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def figures(self) -> dict[str, float]:
+        """All that is one number, by name."""
+        accuracy = {} if self.accuracy is None else {"accuracy": self.accuracy}
+        more = {name: value for name, value in self.metrics.items() if _is_one(value)}
+        return {"loss": self.loss, **accuracy, **more}
+
+
+@dataclass(frozen=True, slots=True)
 class RoundReport:
     """One finished round, numbered from 1.
 
-    loss, accuracy: of the new model on the held-out examples; accuracy is None in a regression, and where nothing is
-    held out, when loss is NaN.
+    loss, accuracy, metrics: of the new model on the examples held out at the coordinator, or else on those of the
+    workers; accuracy is None in a regression, and where nobody evaluated, when loss is NaN.
+    evaluated: what every worker found that evaluated the model. together: the same on all their examples, in one.
     train_loss: the answers' own, weighted by their examples. seconds: from the first request to the evaluated model.
     bytes_sent, bytes_received: between the coordinator and all workers.
     """
@@ -60,6 +83,9 @@ class RoundReport:
     bytes_received: int
     answered: tuple[Answer, ...]
     failed: tuple[Absence, ...] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    evaluated: tuple[Evaluation, ...] = ()
+    together: Evaluation | None = None
 
     @property
     def examples(self) -> int:
@@ -71,16 +97,36 @@ class RoundReport:
         loss = self.loss if math.isfinite(self.loss) else self.train_loss
         return f"loss {loss:.4f}" + ("" if self.accuracy is None else f"  accuracy {self.accuracy:.4f}")
 
+    def more(self) -> str:
+        """The other metrics, in words."""
+        return "  ".join(f"{name} {value:.4f}" for name, value in self.metrics.items() if _is_one(value))
+
+    def spread(self) -> str:
+        """What the workers found, in words: together, and from the worst to the best; empty where none evaluated."""
+        if self.together is None:
+            return ""
+        if self.together.accuracy is not None:
+            whole, each = self.together.accuracy, [one.accuracy for one in self.evaluated if one.accuracy is not None]
+        else:
+            whole, each = self.together.loss, [one.loss for one in self.evaluated]
+        return f"workers {whole:.4f} ({min(each):.4f} to {max(each):.4f})"
+
     def line(self, of: int | None = None, width: int | None = None) -> str:
         """All of it that fits into `width` characters. of: how many rounds there are to be."""
         number = f"{self.round}" if of is None else f"{self.round:{len(str(of))}d}/{of}"
         traffic = amount(self.bytes_sent + self.bytes_received)
-        begin = f"round {number}  {self.score()}  {self.seconds:6.2f} s  {traffic:>9}  "
+        cost = f"{self.seconds:6.2f} s  {traffic:>9}"
         failed = f"; without {', '.join(absence.worker for absence in self.failed)}" if self.failed else ""
         names = ", ".join(answer.worker for answer in self.answered)
-        if width is not None and len(begin) + len(names) + len(failed) > width:
-            names = f"{len(self.answered)} workers"
-        return begin + names + failed
+        found = [self.more(), self.spread()]
+        line = ""
+        for who in (names, f"{len(self.answered)} workers"):
+            for kept in (found, found[1:], []):
+                told = (f"round {number}", self.score(), *filter(None, kept), cost, who + failed)
+                line = "  ".join(told)
+                if width is None or len(line) <= width:
+                    return line
+        return line
 
     def __str__(self) -> str:
         return self.line()
@@ -97,7 +143,13 @@ class RoundReport:
             numbers = {name: _number(values[name]) for name in ("loss", "train_loss")}
             answered = tuple(map(_answer, values["answered"]))
             failed = tuple(Absence(**absence) for absence in values["failed"])
-            return cls(**{**values, **numbers, "answered": answered, "failed": failed})
+            whole = values.get("together")
+            found = {
+                "metrics": _figures(values.get("metrics", {})),
+                "evaluated": tuple(map(_evaluation, values.get("evaluated", ()))),
+                "together": None if whole is None else _evaluation(whole),
+            }
+            return cls(**{**values, **numbers, **found, "answered": answered, "failed": failed})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             named = ", ".join(field.name for field in fields(cls))
             raise DataError(line[:60], f"expected the report of a round as JSON, with {named}") from error
@@ -114,6 +166,18 @@ def amount(count: int) -> str:
 def _answer(values: dict[str, Any]) -> Answer:
     metrics = {name: _number(value) for name, value in values.get("metrics", {}).items()}
     return Answer(**{**values, "loss": _number(values["loss"]), "metrics": metrics})
+
+
+def _evaluation(values: dict[str, Any]) -> Evaluation:
+    return Evaluation(**{**values, "loss": _number(values["loss"]), "metrics": _figures(values["metrics"])})
+
+
+def _figures(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _number(value) for name, value in values.items()}
+
+
+def _is_one(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def _number(value: float | None) -> float:

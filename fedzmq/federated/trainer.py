@@ -12,14 +12,16 @@ from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import NotEnoughWorkers, UsageError
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
+from fedzmq.federated.at_workers import AtWorkers
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.collection import along
 from fedzmq.federated.edition import publish
 from fedzmq.federated.evaluation import Score
 from fedzmq.federated.ledger.ledger import Ledger
 from fedzmq.federated.meter import Meter
-from fedzmq.federated.report import Absence, RoundReport
+from fedzmq.federated.report import Absence, Evaluation, RoundReport
 from fedzmq.federated.round import Ending, Round
+from fedzmq.federated.scoring import Scoring
 from fedzmq.federated.seeds import derive
 from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies.asynchronous import Asynchronous
@@ -42,6 +44,9 @@ class Trainer:
     waited for, and `hear` the progress of each worker. A worker that dies, fails, is late or answers nonsense is left
     out of its round, and the round's report says why. A round is committed to the `ledger` before its report is given,
     and what the ledger has already is taken up: see `fedzmq.federated.ledger.run_ledger`.
+
+    `evaluate` says how good the model is, and by `at_workers` each worker says it of its own examples, too; without
+    `evaluate`, what all of them say together is the report's.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Trainer:
         say: Callable[[str], None] = lambda line: None,
         hear: Hear = lambda worker, progress: None,
         ledger: Ledger | None = None,
+        at_workers: Scoring | None = None,
     ) -> None:
         self._client = client
         self._model = model
@@ -70,6 +76,11 @@ class Trainer:
         self._shared = SharedModel(model, plan, self._strategy)
         self._assigner = Assigner(job, self._shared, self._strategy, hear)
         self._kept = TrainingState(ledger or Ledger(), job, plan, self._shared, self._strategy, self._assigner)
+        self._at_workers = (
+            None
+            if at_workers is None
+            else AtWorkers(client, job, at_workers, self._shared, self._strategy, self._assigner, say)
+        )
         self._late: dict[str, Assignment] = {}
         self._are_stopping = False
 
@@ -117,9 +128,16 @@ class Trainer:
             collector.close()
         self._assigner.counted |= dict.fromkeys(running.answered, number)
         score = self._evaluate(self._model) if self._evaluate is not None else Score(float("nan"), None)
+        evaluated: Sequence[Evaluation] = ()
+        together: Evaluation | None = None
+        if self._at_workers is not None and self._job.is_evaluated(number):
+            evaluated, together = self._at_workers.evaluate(number, self._without_late(present))
+            if self._evaluate is None and together is not None:
+                score = Score(together.loss, together.accuracy, together.metrics)
         for name in running.answered:
             absent.pop(name, None)
-        return meter.report(number, score, (answer for _, answer in sorted(running.answered.items())), absent)
+        answers = (answer for _, answer in sorted(running.answered.items()))
+        return meter.report(number, score, answers, absent, evaluated, together)
 
     def _open(self, number: int, present: Mapping[str, WorkerHandle], model: str) -> Round:
         opened = self._kept.open(number, present, self._choose)

@@ -6,10 +6,13 @@ import math
 from dataclasses import dataclass, field
 
 from fedzmq.errors import UsageError
-from fedzmq.wire.messages import Course
+from fedzmq.federated.seeds import derive
+from fedzmq.wire.messages import Course, HeldOut
 from fedzmq.worker.optimizers.optimizer import Options
 from fedzmq.worker.optimizers.table import check_optimizer
 from fedzmq.worker.schedules import check_schedule, make_schedule
+
+_COUNTS = ("rounds", "epochs", "batch_size", "workers", "least", "cohort", "quorum", "max_steps", "evaluate_every")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,9 @@ class TrainingJob:
     each with its options: see `fedzmq.worker.schedules`. `clip_norm` and `clip_value` bound the gradients, `max_steps`
     and `max_seconds` a worker's training in a round; its update then counts as the examples that it came to. With a
     limit in seconds, the same seed does not give the same model.
+
+    `holdout` is the share of its examples that each worker keeps from training, by lot from the seed, to evaluate on
+    where it is asked to; of every `evaluate_every` rounds it is asked in one, and in the last.
 
     Raises UsageError for a number that makes no sense.
     """
@@ -55,9 +61,21 @@ class TrainingJob:
     clip_value: float | None = None
     max_steps: int | None = None
     max_seconds: float | None = None
+    holdout: float = 0.0
+    evaluate_every: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "epochs", "batch_size", "workers", "least", "cohort", "quorum", "max_steps"):
+        for name in (
+            "rounds",
+            "epochs",
+            "batch_size",
+            "workers",
+            "least",
+            "cohort",
+            "quorum",
+            "max_steps",
+            "evaluate_every",
+        ):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise UsageError(f"{name} is {number}, and at least 1 is needed")
@@ -79,9 +97,19 @@ class TrainingJob:
             bound = getattr(self, name)
             if bound is not None and not 0 < bound < math.inf:
                 raise UsageError(f"{name} is {bound:g}, and a number above 0 is needed")
+        if not 0 <= self.holdout < 1:
+            raise UsageError(f"holdout is {self.holdout:g}, and a share from 0 to below 1 is needed")
         check_optimizer(self.optimizer, self.options)
         check_schedule(self.schedule, self.schedule_options)
         check_schedule(self.round_schedule, self.round_schedule_options)
+
+    def held_out(self, worker: str) -> HeldOut:
+        """What a worker does not train on: the same in every round."""
+        return HeldOut(self.holdout, derive(self.seed, "held out", worker)) if self.holdout else HeldOut()
+
+    def is_evaluated(self, number: int) -> bool:
+        """Whether workers evaluate the model of this round."""
+        return number % self.evaluate_every == 0 or number == self.rounds
 
     def course(self, number: int) -> Course:
         """How the workers' training goes from step to step in the round of this number, from 1."""

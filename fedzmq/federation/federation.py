@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from fedzmq.client.client import Client
     from fedzmq.data.examples import Examples
     from fedzmq.data.load import Given
+    from fedzmq.federated.metrics import Metric
     from fedzmq.federated.models import Loss
     from fedzmq.federated.strategies.strategy import Strategy
     from fedzmq.federation.display import Display
     from fedzmq.federation.loggers import RoundLogger
     from fedzmq.federation.start_training import Judge
     from fedzmq.federation.training import Training
+    from fedzmq.recording.evaluation_plan import Measure
 
 
 class Federation:
@@ -127,6 +129,8 @@ class Federation:
         lr: float | None = None,
         options: Mapping[str, float | int | bool] | None = None,
         evaluate: Judge | Given | bool = True,
+        evaluate_at: str = "coordinator",
+        metrics: Sequence[Metric | Measure | str] = (),
         out: str | os.PathLike[str] | bool | None = None,
         resume: str | os.PathLike[str] | None = None,
         force: bool = False,
@@ -143,7 +147,10 @@ class Federation:
         `job`: whatever `TrainingJob` takes, such as rounds=20, epochs=2, batch_size=16, fraction=0.5, seed=1.
 
         `evaluate` says how good the model is after each round: on the held-out data (True), not at all, on data of
-        your own, or by a function from the model to a `Score`.
+        your own, or by a function from the model to a `Score`. With `evaluate_at` "workers" or "both", each worker says
+        it of its own examples, of those that `holdout=0.2` keeps from training where that is given. `metrics` are
+        measured beside the loss: names, as "accuracy", "f1" or "r2", or functions of the model's answers and the
+        targets that give numbers by name; see `fedzmq.federated.metrics`.
         `out`: a new folder for what the run leaves behind (True: one in runs/). `record` is kept in it as the job.
         `resume`: such a folder, or its name in runs/, of a run that goes on from its last round; by `force`, although
         what decides its outcome is something else now.
@@ -165,6 +172,8 @@ class Federation:
             lr=lr,
             options=options or {},
             evaluate=evaluate,
+            evaluate_at=evaluate_at,
+            metrics=metrics,
             out=out,
             resume=resume,
             force=force,

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from fedzmq.federation.display import Display
 from fedzmq.federation.printable import printable
@@ -67,6 +70,8 @@ class LiveDisplay(Display):
         accuracy = "" if last.accuracy is None else f"accuracy {last.accuracy:.4f} "
         rounds = f"{last.round} rounds" if last.round == self._of else f"{last.round} of {self._of} rounds"
         space = "\n" if self._lines else ""
+        if last.evaluated:
+            self._console.print(_table(last))
         self._print(f"{space}{accuracy}after {rounds}" + ("" if folder is None else f"; the run is in {folder}"))
         for name in written:
             self._print(f"  {name:<18} {_MEANINGS.get(name, '')}")
@@ -80,6 +85,22 @@ class LiveDisplay(Display):
 
     def _print(self, line: str) -> None:
         self._console.print(printable(line), markup=False)
+
+
+def _table(report: RoundReport) -> Table:
+    """What every worker found of the model, and all of them together."""
+    rows = [*report.evaluated, *([] if report.together is None else [report.together])]
+    figures = [one.figures() for one in rows]
+    names = list(dict.fromkeys(name for each in figures for name in each))
+    table = Table("worker", "examples", *names, title=f"the model of round {report.round} at the workers", box=SIMPLE)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for one, each in zip(rows, figures, strict=True):
+        numbers = (f"{each[name]:.4f}" if name in each else "" for name in names)
+        table.add_row(
+            escape(printable(one.worker)), str(one.examples), *numbers, end_section=one is report.evaluated[-1]
+        )
+    return table
 
 
 def can_move(console: Console) -> bool:

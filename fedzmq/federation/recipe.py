@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,13 +12,16 @@ from fedzmq.data.data import Data, first_of
 from fedzmq.data.examples import Examples
 from fedzmq.errors import DataError, ModelError
 from fedzmq.federated.cohort import Cohort
+from fedzmq.federated.metrics import Metric, metric_for
 from fedzmq.federated.models import Loss, check_model, load_model, loss_for
+from fedzmq.federated.scoring import Scoring
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.wire.limits import check_shape, check_size
 
 MOST_CLASSES = 1 << 20  # of what a worker says of its data: a model is made by it
 MOST_EXAMPLE_BYTES = 1 << 30
+MOST_COLUMNS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +32,15 @@ class Recipe:
     loss: Loss
     plan: bytes
     guesses: bool
+    sample: Data
+
+    def scoring(self, metrics: Sequence[Metric]) -> Scoring:
+        """How it is judged: by these, and by its accuracy where it guesses. Raises PlanError."""
+        accuracy = metric_for("accuracy")
+        if self.guesses and accuracy not in metrics:
+            metrics = [accuracy, *metrics]
+        *inputs, targets = self.sample.tensors
+        return Scoring(self.model, self.loss, inputs, targets, metrics)
 
 
 def recipe_for(model: torch.nn.Module | str, loss: Loss | None, examples: Examples, seed: int) -> Recipe:
@@ -52,18 +64,19 @@ def recipe_for(model: torch.nn.Module | str, loss: Loss | None, examples: Exampl
             raise
         guesses = False
     loss = loss or loss_for(sample)
-    return Recipe(made, loss, training_plan(made, loss, sample.features, sample.targets), guesses)
+    *inputs, targets = sample.tensors
+    return Recipe(made, loss, training_plan(made, loss, inputs, targets), guesses, sample)
 
 
 def sample_of(client: Client, dataset: str, workers: int, patience: float, say: Callable[[str], None]) -> Data:
     """Two examples of zeros in the form that the workers' data has. Raises NotEnoughWorkers, DataError."""
     cohort = Cohort(client, dataset, say)
     info = cohort.info(next(iter(cohort.gather(workers, patience))))
-    if len(info.shapes) != 2 or len(info.dtypes) != 2 or (info.classes or 0) > MOST_CLASSES:
+    if not 2 <= len(info.shapes) == len(info.dtypes) <= MOST_COLUMNS or (info.classes or 0) > MOST_CLASSES:
         raise DataError(dataset, "a worker describes it as something else than features and a target")
     for shape, dtype in zip(info.shapes, info.dtypes, strict=True):
         check_size("the bytes of an example", check_shape(dtype, shape), MOST_EXAMPLE_BYTES)
-    features, targets = (
+    features, *others, targets = (
         torch.zeros((2, *shape), dtype=dtype_of(dtype)) for shape, dtype in zip(info.shapes, info.dtypes, strict=True)
     )
-    return Data(dataset, features, targets, info.classes)
+    return Data(dataset, features, targets, info.classes, tuple(others))

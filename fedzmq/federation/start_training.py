@@ -19,8 +19,10 @@ from fedzmq.federated.async_trainer import AsyncTrainer
 from fedzmq.federated.evaluation import Score, evaluate
 from fedzmq.federated.ledger.ledger import Ledger, Term
 from fedzmq.federated.ledger.run_history import find_run
+from fedzmq.federated.metrics import Metric, metric_for
 from fedzmq.federated.models import Loss
 from fedzmq.federated.run_folder import check_free
+from fedzmq.federated.scoring import Scoring
 from fedzmq.federated.strategies import Strategy, by_name
 from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.trainer import Evaluate, Trainer
@@ -34,6 +36,7 @@ from fedzmq.federation.loggers import RoundLogger, logger_by_name
 from fedzmq.federation.recipe import Recipe, recipe_for, sample_of
 from fedzmq.federation.training import Training
 from fedzmq.files.weights import digest_of
+from fedzmq.recording.evaluation_plan import Measure
 from fedzmq.wire.messages import Progress
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from fedzmq.federation.federation import Federation
 
 SGD_LR = 0.1  # torch's own, 0.001, is meant for other models than those that one begins with
+
+WORKERS, COORDINATOR, BOTH = PLACES = ("workers", "coordinator", "both")  # where a model is evaluated
 
 Judge = Evaluate
 
@@ -64,6 +69,8 @@ def start_training(
     lr: float | None,
     options: Mapping[str, float | int | bool],
     evaluate: Judge | Given | bool,
+    evaluate_at: str,
+    metrics: Sequence[Metric | Measure | str],
     out: str | os.PathLike[str] | bool | None,
     resume: str | os.PathLike[str] | None,
     force: bool,
@@ -85,6 +92,9 @@ def start_training(
             raise UsageError("a run that is resumed stays in its folder: leave 'out' out")
         path = find_run(resume)
     asked = _job(federation, lr, options, job)
+    wanted = [metric_for(each) for each in metrics]
+    if evaluate_at not in PLACES:
+        raise UsageError(f"evaluate_at is {evaluate_at!r}, and {', '.join(PLACES[:-1])} or {PLACES[-1]} is expected")
     display = progress if isinstance(progress, Display) else display_for(asked.rounds, progress)
     site = federation.site
 
@@ -99,7 +109,12 @@ def start_training(
     if recipe is None:
         sample = sample_of(client, asked.dataset, asked.workers, asked.patience, say)
         recipe = recipe_for(model, loss, sample, asked.seed)
-    judge = evaluate if callable(evaluate) else None if judged is None else _judge(recipe, judged)
+    scoring = recipe.scoring(wanted) if wanted or evaluate_at != COORDINATOR else None
+    judge = evaluate if callable(evaluate) else None
+    if judge is None and judged is not None:
+        judge = _judge(recipe, judged, scoring if wanted else None)
+    if evaluate_at == WORKERS:
+        judge = None
     terms: dict[str, Term] = {"held-out data": None if judged is None else _digest(judged)}
     keeping: Keeping | None = None
     if resume is not None and path is not None:
@@ -109,9 +124,19 @@ def start_training(
     hooks: Hooks = {"evaluate": judge, "say": say, "hear": display.hear, "ledger": keeping}
     trainer: Trainer | AsyncTrainer
     if isinstance(rule, Asynchronous):
+        if evaluate_at != COORDINATOR:
+            raise UsageError(f"{type(rule).__name__} never has all workers at rest: evaluate at the coordinator")
         trainer = AsyncTrainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
     else:
-        trainer = Trainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
+        trainer = Trainer(
+            client,
+            recipe.model,
+            recipe.plan,
+            asked,
+            strategy=rule,
+            at_workers=None if evaluate_at == COORDINATOR else scoring,
+            **hooks,
+        )
     history = History(f"Federated averaging on {asked.dataset}")
     described = {"model": _name_of(model), "strategy": _name_of(strategy), **asdict(asked)}
     return Training(recipe.model, trainer, display, history, keeping, Books(loggers, described), then)
@@ -152,7 +177,9 @@ def _digest(judged: Examples) -> str:
     return digest_of(judged.tensors) if isinstance(judged, Data) else f"{len(judged)} examples"
 
 
-def _judge(recipe: Recipe, judged: Examples) -> Evaluate:
+def _judge(recipe: Recipe, judged: Examples, scoring: Scoring | None) -> Evaluate:
+    if scoring is not None:
+        return lambda model: scoring.here(model, judged)
     if not recipe.guesses and isinstance(judged, Data | Lazy | Streamed):
         judged = replace(judged, classes=None)
 

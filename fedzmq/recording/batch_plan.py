@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
@@ -20,7 +21,7 @@ from fedzmq.plans.check import check
 from fedzmq.plans.plan import Output, Plan, Slot
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Meta
-from fedzmq.recording.any_rows import record_any_rows
+from fedzmq.recording.any_rows import ROWS, record_any_rows
 from fedzmq.recording.batch_norm import make_recordable
 from fedzmq.tensors.dtypes import name_of
 
@@ -31,9 +32,17 @@ Inputs: TypeAlias = Tensor | Sequence[Tensor]
 """What the module is called with, one argument or several, each shaped (rows, ...)."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchPlan:
+    """A plan, and the shapes of its outputs, which are the same whatever the rows."""
+
+    plan: Plan
+    shapes: tuple[torch.Size, ...]
+
+
 def batch_plan(
     module: torch.nn.Module, inputs: Inputs, targets: Tensor, outputs: Callable[[Any, Tensor], Mapping[str, Tensor]]
-) -> Plan:
+) -> BatchPlan:
     """Record `outputs(module(*inputs), targets)` in the module's present mode. Of inputs and targets only the form
     counts. Raises PlanError, which names the user's line.
     """
@@ -71,7 +80,12 @@ def batch_plan(
         ),
     )
     check(plan)
-    return plan
+    shapes, others = (tuple(each.shape for each in made.output_metas) for made in (recorded.first, recorded.second))
+    for name, shape, other in zip(names, shapes, others, strict=True):
+        if shape != other:
+            sizes = f"{tuple(shape)} for {ROWS[0]} examples and {tuple(other)} for {ROWS[1]}"
+            raise PlanError(f"{name!r} has the shape {sizes}; sum it up over them")
+    return BatchPlan(plan, shapes)
 
 
 @torch.no_grad()

@@ -30,7 +30,7 @@ def training_plan(module: torch.nn.Module, loss: Loss, features: Inputs, targets
             found[CORRECT] = (output.argmax(1) == y).sum()
         return found
 
-    return batch_plan(module, features, targets, outputs).to_bytes()
+    return batch_plan(module, features, targets, outputs).plan.to_bytes()
 
 
 def one_number(loss: object) -> Tensor:

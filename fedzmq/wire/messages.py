@@ -277,6 +277,14 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Which of a worker's examples are kept from training, to evaluate on: this share of them, by lot from the seed."""
+
+    share: Annotated[float, Finite()] = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """Train a plan on the worker's own data; answered by Trained, Failed, PlanMissing or ModelMissing, with Progress
     before.
@@ -287,6 +295,7 @@ class Train:
     order, or what else the run calls this state and no other. With it, and a run in `local`, a worker that has done the
     very same finds its result again. Where no state comes along, it is the one of that name that the client published.
     `ahead` is how many bytes of the result are to come along with the answer, as if they had been pulled.
+    What is `held_out` is not trained on.
     """
 
     request: Id
@@ -304,6 +313,32 @@ class Train:
     course: Course = field(default_factory=Course)
     model: str = ""
     ahead: Count = 0
+    held_out: HeldOut = field(default_factory=HeldOut)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Run a plan over the worker's examples, and add up what it gives for each batch; answered by Evaluated, Failed,
+    PlanMissing or ModelMissing, with Progress before.
+
+    `plan`, `state`, `model` and `report_every` are as in Train. Of the examples it is those that are `held_out`, or all
+    where none are. `trained` is the plan whose training keeps here what is personal, after round `local.basis`; with
+    `local.ditto`, the worker's own model is evaluated too. It is over after `max_steps` batches or `max_seconds`.
+    """
+
+    request: Id
+    plan: str
+    dataset: str
+    state: Tensors
+    batch_size: Positive
+    seed: int
+    report_every: Seconds
+    trained: str = ""
+    local: Local = field(default_factory=Local)
+    model: str = ""
+    held_out: HeldOut = field(default_factory=HeldOut)
+    max_steps: Positive | None = None
+    max_seconds: Seconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -539,7 +574,7 @@ class PlanMissing:
 
 @dataclass(frozen=True, slots=True)
 class ModelMissing:
-    """The answer to a Train whose state did not come along, and did not come whole on the client's topic either."""
+    """The answer to a Train or an Evaluate whose state neither came along nor came whole on the client's topic."""
 
     request: Id
     model: str
@@ -555,7 +590,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a Train has come; `loss` is of the last step, NaN included."""
+    """How far a Train or an Evaluate has come; `loss` is of the last step, NaN included."""
 
     request: Id
     epoch: Count
@@ -580,6 +615,18 @@ class Trained:
     metrics: dict[str, float]
     steps: Count = 0
     parts: Tensors = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The answer to Evaluate: the sums over so many examples, in the order of the plan's outputs and in float64; then
+    the same again for the worker's own model, where it has one.
+    """
+
+    request: Id
+    examples: Count
+    sums: Tensors
+    seconds: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -637,6 +684,7 @@ Command: TypeAlias = (
     | DescribeData
     | DefinePlan
     | Train
+    | Evaluate
     | Listen
     | Cancel
     | Pull
@@ -669,6 +717,7 @@ Reply: TypeAlias = (
     | ModelMissing
     | Progress
     | Trained
+    | Evaluated
     | PlanFetched
     | Pulled
     | Found
@@ -701,6 +750,7 @@ TAGS: dict[int, type] = {
     22: Release,
     23: Describe,
     24: Listen,
+    25: Evaluate,
     32: Value,
     33: Described,
     34: Synced,
@@ -711,6 +761,7 @@ TAGS: dict[int, type] = {
     39: Trained,
     40: PlanFetched,
     41: Pulled,
+    42: Evaluated,
     44: ModelMissing,
     45: Heard,
     64: Hand,

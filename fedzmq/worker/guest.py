@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from fedzmq.data.examples import Examples
-from fedzmq.errors import DataError, WorkerLost
+from fedzmq.errors import WorkerLost
 from fedzmq.session.reception import Reception
 from fedzmq.tensors.buffers import export_all, restore_all
 from fedzmq.tensors.dtypes import name_of
@@ -24,6 +24,8 @@ from fedzmq.wire.messages import (
     DefinePlan,
     Deliver,
     DescribeData,
+    Evaluate,
+    Evaluated,
     Failed,
     Hand,
     Label,
@@ -41,6 +43,7 @@ from fedzmq.wire.messages import (
     Trained,
     Undelivered,
 )
+from fedzmq.worker.evaluating import evaluate
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.executor import Answer, Executor, Handler
 from fedzmq.worker.failure import failure_of
@@ -51,6 +54,7 @@ from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.privacy import Privacy
 from fedzmq.worker.published import Published
 from fedzmq.worker.results import Identity, Result, Results
+from fedzmq.worker.shares import Shares
 from fedzmq.worker.store import Store
 from fedzmq.worker.training import train
 from fedzmq.worker.transfers import Transfers
@@ -81,6 +85,7 @@ class Guest:
         functions: Functions | None = None,
     ) -> None:
         self._data = data
+        self._shares = Shares(data)
         self._plans = plans
         self._memory = memory or Memory()
         self._results = Results() if results is None else results
@@ -100,6 +105,7 @@ class Guest:
                 DescribeData: self._describe,
                 DefinePlan: self._define,
                 Train: self._train,
+                Evaluate: self._evaluate,
                 Release: _silent(lambda message: self._results.release(message.run)),
                 Hand: _silent(self._transfers.hand),
                 Claim: _silent(self._transfers.claim),
@@ -181,20 +187,14 @@ class Guest:
         return []
 
     def _train(self, message: Train, buffers: Sequence[Buffer]) -> list[Answer]:
-        try:
-            return self._trained(message, buffers)
-        except Exception as error:
-            return [Answer(Failed(message.request, failure_of(error, self._store.position, "training")), [])]
-        finally:
-            self._finished = max(self._finished, message.request)
-            self._cancelled.discard(message.request)
+        return self._do(message, buffers, self._trained, "training")
 
     def _trained(self, message: Train, buffers: Sequence[Buffer]) -> list[Answer]:
         found = self._plans.get(message.plan)
         if found is None:
             return [Answer(PlanMissing(message.request, message.plan), [])]
         began = time.monotonic()
-        data = self._choose(message.dataset)
+        data = self._shares.to_train(message.dataset, message.held_out)
         task, run = (self._owner, message.request), RunName(message.local.run, message.plan, message.dataset)
         control = restore_all(message.control, buffers)
         identity = Identity.of(message, control)
@@ -228,10 +228,46 @@ class Guest:
         parts, buffers = export_all(self._results.pull((self._owner, message.request), 0, message.ahead))
         return Answer(replace(trained, parts=parts), buffers)
 
-    def _choose(self, name: str) -> Examples:
-        if name in self._data:
-            return self._data[name]
-        raise DataError(name, f"this worker has {', '.join(self._data) or 'none'}; start it with --data")
+    def _evaluate(self, message: Evaluate, buffers: Sequence[Buffer]) -> list[Answer]:
+        return self._do(message, buffers, self._evaluated, "evaluation")
+
+    def _evaluated(self, message: Evaluate, buffers: Sequence[Buffer]) -> list[Answer]:
+        found = self._plans.get(message.plan)
+        if found is None:
+            return [Answer(PlanMissing(message.request, message.plan), [])]
+        began = time.monotonic()
+        data = self._shares.to_evaluate(message.dataset, message.held_out)
+        came = self._published.state(message, found[0], buffers)
+        if came is None:
+            return [Answer(ModelMissing(message.request, message.model), [])]
+        run = RunName(message.local.run, message.trained, message.dataset)
+        common, own = evaluate(
+            message,
+            *found,
+            came,
+            data,
+            kept=self._memory.look(run, message.local.basis),
+            report=lambda *progress: self._post(Progress(message.request, *progress), ()),
+            is_cancelled=lambda: self._is_gone or message.request in self._cancelled,
+        )
+        sums, exported = export_all([*common.sums, *(own.sums if own is not None else ())])
+        return [Answer(Evaluated(message.request, common.examples, sums, time.monotonic() - began), exported)]
+
+    def _do(
+        self,
+        message: Any,
+        buffers: Sequence[Buffer],
+        task: Callable[[Any, Sequence[Buffer]], list[Answer]],
+        what: str,
+    ) -> list[Answer]:
+        """A task that can be cancelled."""
+        try:
+            return task(message, buffers)
+        except Exception as error:
+            return [Answer(Failed(message.request, failure_of(error, self._store.position, what)), [])]
+        finally:
+            self._finished = max(self._finished, message.request)
+            self._cancelled.discard(message.request)
 
 
 def _silent(run: Callable[[Any], None]) -> Handler:

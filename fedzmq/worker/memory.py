@@ -66,6 +66,10 @@ class Memory:
             self._runs[name] = {} if kept is None else {basis: kept}
         return kept or Kept()
 
+    def look(self, name: RunName, basis: int) -> Kept:
+        """As `recall`, and nothing is forgotten."""
+        return self._runs.get(name, {}).get(basis, Kept())
+
     def keep(self, name: RunName, round: int, kept: Kept) -> None:
         """For a later round. What is kept must not be changed any more."""
         if self._files is not None:

@@ -1,6 +1,6 @@
-"""The state of a training that did not come along with it, because its client published it for many.
+"""The state of a task that did not come along with it, because its client published it for many.
 
-Such a training waits, and with it what its client sent after it, until the state is here or will not come.
+Such a task waits, and with it what its client sent after it, until the state is here or will not come.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from fedzmq.session.reception import Fate, Reception
 from fedzmq.tensors.buffers import restore, restore_all
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.limits import check_shape
-from fedzmq.wire.messages import TensorSpec, Train
+from fedzmq.wire.messages import Evaluate, TensorSpec, Train
+
+TASKS: frozenset[type] = frozenset({Train, Evaluate})
 
 
 class Published:
@@ -34,16 +36,16 @@ class Published:
         self._clock = clock
 
     def ready(self, records: Sequence[Any]) -> int:
-        """How many of the records can run now: all before the first training whose state may still come."""
-        if Train not in map(type, records):
+        """How many of the records can run now: all before the first task whose state may still come."""
+        if TASKS.isdisjoint(map(type, records)):
             return len(records)
         for index, record in enumerate(records):
-            if type(record) is Train and self._is_awaited(record):
+            if type(record) in TASKS and self._is_awaited(record):
                 return index
         return len(records)
 
-    def state(self, task: Train, plan: Plan, buffers: Sequence[Buffer]) -> list[torch.Tensor] | None:
-        """What to train; None where it was published, and did not come whole.
+    def state(self, task: Train | Evaluate, plan: Plan, buffers: Sequence[Buffer]) -> list[torch.Tensor] | None:
+        """What to train or evaluate; None where it was published, and did not come whole.
 
         Raises PlanError where what was published is not the plan's state.
         """
@@ -62,13 +64,13 @@ class Published:
             begin += size
         return state
 
-    def _is_awaited(self, task: Train) -> bool:
+    def _is_awaited(self, task: Train | Evaluate) -> bool:
         if task.state or not task.model or self._is_cancelled(task.request):
             return False
         return self._reception.fate(_name(task), self._clock()) is Fate.COMING
 
 
-def _name(task: Train) -> bytes:
+def _name(task: Train | Evaluate) -> bytes:
     try:
         return bytes.fromhex(task.model)
     except ValueError:

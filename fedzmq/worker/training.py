@@ -59,16 +59,16 @@ def train(
     what an earlier round kept. Raises DataError, PlanError or UsageError where plan, state, data and task do not fit
     together, and Cancelled.
     """
-    _fit(plan, state, data)
+    check_fit(plan, state, data)
     local, kept = task.local, kept or Kept()
     places = layout(plan, local.personal)
     _check(task, control, [state[place] for place in places.pulled])
     epochs = Epochs(task, plan, step, data, report, is_cancelled)
     metrics: dict[str, float] = {}
     if local.loss_before:
-        with _alone(task.seed):
+        with alone(task.seed):
             metrics[LOSS_BEFORE] = epochs.loss(places.copy(state, kept.personal))
-    with _alone(task.seed):
+    with alone(task.seed):
         trained = places.copy(state, kept.personal)
         drift = _drift(places, control, kept.control)
         means = _train(epochs, places, trained, state, local.proximal, drift)
@@ -138,7 +138,7 @@ def _control(
 
 
 @contextmanager
-def _alone(seed: int) -> Iterator[None]:
+def alone(seed: int) -> Iterator[None]:
     """Torch's modes and random numbers for one task, apart from all others of the process."""
     modes, randomness = Modes("cpu"), Randomness()
     modes.enter()
@@ -162,7 +162,8 @@ def _check(task: Train, control: Sequence[torch.Tensor], pulled: Sequence[torch.
         )
 
 
-def _fit(plan: Plan, state: Sequence[torch.Tensor], data: Examples) -> None:
+def check_fit(plan: Plan, state: Sequence[torch.Tensor], data: Examples) -> None:
+    """Raises PlanError, or DataError, where plan, state and data do not fit together."""
     check_training(plan)
     slots = (*plan.parameters, *plan.buffers)
     if len(state) != len(slots):

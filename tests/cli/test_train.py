@@ -93,6 +93,9 @@ def test_every_option_is_kept_with_the_run(call: Call, site: LocalCluster, tmp_p
         "fraction": 1.0,
         "schedule": "cosine",
         "round_schedule": "step",
+        "evaluate_at": "both",
+        "holdout": 0.1,
+        "evaluate_every": 2,
         "clip_norm": 5.0,
         "clip_value": 1.0,
         "max_steps": 10,
@@ -118,9 +121,11 @@ def test_every_option_is_kept_with_the_run(call: Call, site: LocalCluster, tmp_p
         "round-schedule": "step_size=1",
     }
     options += [text for name, value in more.items() for text in (f"--{name}-option", value)]
+    options += ["--metric", "f1", "--metric", "confusion"]
     ended = call("train", *options)
 
     assert ended.code == 0, ended.err
+    assert "the model of round 2 at the workers" in ended.out
     assert "after 2 rounds; the run is in run" in ended.out
     job = tomllib.loads((tmp_path / "run" / "job.toml").read_text())
     kept = {name.replace("_", "-"): value for name, value in asked.items() if name != "out"}
@@ -129,6 +134,7 @@ def test_every_option_is_kept_with_the_run(call: Call, site: LocalCluster, tmp_p
         "optimizer-option": {"weight_decay": 0.01},
         "schedule-option": {"warmup": 2},
         "round-schedule-option": {"step_size": 1},
+        "metric": ["f1", "confusion"],
     }
     assert job == {**job, **kept, **tables, "no-evaluation": False, "json": False}
 

@@ -74,10 +74,15 @@ class FakeWorker:
                 elif isinstance(message, Train):
                     self.trainings.append(message)
                     self._trains(self, message, restore_all(message.state, arrival.frames[1:]))
+                else:
+                    self._other(message)
         while self._asked:
             pull = self._asked.pop(0)
             self.pulled.append(pull)
             self._pulls(self, pull, self._states[pull.task])
+
+    def _other(self, message: object) -> None:
+        """Nothing is answered."""
 
     def _urgent(self, arrival: Arrival) -> None:
         self._peer = arrival.peer

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fedzmq.errors import DataError
-from fedzmq.federated.report import Absence, Answer, RoundReport
+from fedzmq.federated.report import Absence, Answer, Evaluation, RoundReport
 
 REPORT = RoundReport(
     round=3,
@@ -54,3 +54,47 @@ def test_the_examples_are_those_of_the_answers() -> None:
 def test_a_line_that_is_no_report_is_refused(line: str) -> None:
     with pytest.raises(DataError, match="expected the report of a round as JSON, with round, loss, accuracy"):
         RoundReport.from_json(line)
+
+
+EVALUATED = replace(
+    REPORT,
+    metrics={"f1": 0.5, "confusion": [[1, 2], [3, 4]]},
+    evaluated=(Evaluation("alice", 10, 0.5, 0.75, {"f1": 0.25}, 0.1), Evaluation("bob", 30, math.inf, 0.5)),
+    together=Evaluation("all", 40, 0.25, 0.5625, {"f1": 0.5}, 0.1),
+)
+
+
+def test_what_workers_found_comes_back_from_its_line() -> None:
+    back = RoundReport.from_json(EVALUATED.to_json())
+
+    assert math.isnan(back.evaluated[1].loss)
+    assert replace(back, evaluated=()) == replace(EVALUATED, evaluated=())
+    assert back.evaluated[0] == EVALUATED.evaluated[0]
+
+
+def test_a_line_from_before_workers_evaluated_is_read() -> None:
+    values = json.loads(REPORT.to_json())
+    for name in ("metrics", "evaluated", "together"):
+        del values[name]
+
+    assert RoundReport.from_json(json.dumps(values)) == REPORT
+
+
+def test_the_spread_over_the_workers_is_said() -> None:
+    assert EVALUATED.spread() == "workers 0.5625 (0.5000 to 0.7500)"
+    assert REPORT.spread() == ""
+
+
+def test_a_line_leaves_out_what_does_not_fit() -> None:
+    whole = EVALUATED.line()
+    without_metrics = EVALUATED.line(width=len(whole) - 1)
+
+    assert "  f1 0.5000  workers 0.5625 (0.5000 to 0.7500)  " in whole
+    assert without_metrics == whole.replace("  f1 0.5000", "")
+    assert EVALUATED.line(width=len(without_metrics) - 1) == replace(EVALUATED, metrics={}, together=None).line()
+
+
+def test_figures_are_those_that_are_one_number() -> None:
+    assert replace(EVALUATED.evaluated[0], metrics={"f1": 0.5, "confusion": [[1]]}).figures() == {
+        "loss": 0.5, "accuracy": 0.75, "f1": 0.5,
+    }  # fmt: skip

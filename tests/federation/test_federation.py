@@ -5,6 +5,7 @@ import io
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.data.data import Data
 from fedzmq.errors import DataError, ModelError, UsageError, WorkerNotFoundError
 from fedzmq.federated.evaluation import Score
 from fedzmq.federated.run_folder import read_rounds
@@ -290,3 +292,57 @@ def test_importing_it_imports_no_torch(tmp_path: Path) -> None:
     with Spoken(["-c", "import sys, fedzmq; fedzmq.Federation; print('torch' in sys.modules)"], tmp_path) as program:
         assert program.wait() == 0, program.said
         assert program.out == ["False\n"]
+
+
+def test_workers_evaluate_on_what_they_hold_out(federation: Federation) -> None:
+    training = federation.train(
+        linear(), cross_entropy, evaluate_at="workers", metrics=["f1"], holdout=0.25, evaluate=points(3), **ROUNDS
+    )
+    report = training.run()[-1]
+
+    assert [(each.worker, each.examples) for each in report.evaluated] == [("alice", 10), ("bob", 10)]
+    assert report.together is not None
+    assert (report.accuracy, set(report.metrics)) == (report.together.accuracy, {"f1"})
+
+
+def test_a_metric_of_ones_own_is_measured_here_too(federation: Federation) -> None:
+    def sure(outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"sure": outputs.softmax(1).amax(1)}
+
+    model = linear()
+    report = federation.train(model, cross_entropy, metrics=[sure], evaluate=points(3), **ROUNDS).run()[-1]
+
+    assert report.metrics["sure"] == pytest.approx(model(points(3)[0]).softmax(1).amax(1).mean().item())
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"evaluate_at": "home"}, "evaluate_at is 'home', and workers, coordinator or both is expected"),
+        ({"metrics": ["acuracy"]}, "did you mean 'accuracy'"),
+        ({"evaluate_at": "workers", "strategy": "fedasync"}, "never has all workers at rest"),
+        ({"holdout": 1.0}, "holdout is 1, and a share from 0 to below 1 is needed"),
+    ],
+)
+def test_an_evaluation_that_makes_no_sense_is_refused(
+    federation: Federation, options: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        federation.train(linear(), cross_entropy, **options)
+
+
+def test_a_model_of_several_inputs_is_trained_and_evaluated() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.other = nn.Linear(2, 2), nn.Linear(3, 2)
+
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return self.one(x) + self.other(y)
+
+    data = {name: Data("data", *points(seed), 2, (torch.ones(40, 3),)) for seed, name in enumerate(("bob", "alice"))}
+    with Federation(workers=data) as federation:
+        report = federation.train(Two(), evaluate_at="workers", **ROUNDS).run()[-1]
+
+    assert report.accuracy is not None
+    assert len(report.evaluated) == 2

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from fedzmq.federated.report import Absence, Answer, RoundReport
+from fedzmq.federated.report import Absence, Answer, Evaluation, RoundReport
 from fedzmq.federation.live_display import LiveDisplay
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj")
@@ -64,3 +65,15 @@ def test_a_run_that_was_cut_short_says_how_far_it_came(display: LiveDisplay, pag
         "  model.safetensors  the model",
         "  rounds.jsonl       what happened in each round",
     ]
+
+
+def test_in_the_end_there_is_a_table_of_what_each_worker_found(display: LiveDisplay, page: io.StringIO) -> None:
+    evaluated = (Evaluation("alice", 10, 0.5, 0.75, {"f1": 0.25}), Evaluation("b[b]ob", 30, 0.25, 0.5))
+    together = Evaluation("all", 40, 0.3125, 0.5625, {"f1": 0.2, "confusion": [[1]]})
+    display.finish(replace(report(15, 2), evaluated=evaluated, together=together), None, [])
+    rows = [line.split() for line in page.getvalue().splitlines()]
+
+    assert ["worker", "examples", "loss", "accuracy", "f1"] in rows
+    assert ["alice", "10", "0.5000", "0.7500", "0.2500"] in rows
+    assert ["b[b]ob", "30", "0.2500", "0.5000"] in rows
+    assert ["all", "40", "0.3125", "0.5625", "0.2000"] in rows

@@ -13,7 +13,8 @@ from fedzmq.federated.training_job import TrainingJob
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.plans.plan import name_of
 
-_FREE = frozenset({"rounds", "workers", "least", "patience"})  # of a job: how long it lasts, and who is waited for
+# Of a job: how long it lasts, who is waited for, and how often it is looked at how good the model is.
+_FREE = frozenset({"rounds", "workers", "least", "patience", "evaluate_every"})
 _PACKAGES = ("fedzmq", "torch", "numpy")
 
 
