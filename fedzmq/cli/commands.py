@@ -11,6 +11,7 @@ import click
 _COMMANDS = {
     "bench": "fedzmq.cli.bench",
     "broker": "fedzmq.cli.broker",
+    "data": "fedzmq.cli.data",
     "runs": "fedzmq.cli.runs",
     "train": "fedzmq.cli.train",
     "worker": "fedzmq.cli.worker",

@@ -35,6 +35,7 @@ def serve_worker(
     functions: Iterable[str],
     part: tuple[int, int] | None,
     data_memory: int,
+    tell_labels: bool,
     split: Split,
     silence: float,
     wait: float,
@@ -55,7 +56,9 @@ def serve_worker(
     kept = None if keep is None else KeptFiles(keep)
     with connect(broker, name) as connection:
         _greet(connection, wait)
-        with Worker(connection, data=data, functions=offered, silence=silence, kept=kept, say=_say) as worker:
+        with Worker(
+            connection, data=data, tell_labels=tell_labels, functions=offered, silence=silence, kept=kept, say=_say
+        ) as worker:
             click.echo(f"worker {name} at {broker} (Ctrl-C ends it)")
             try:
                 worker.run()

@@ -43,6 +43,7 @@ from fedzmq.data.split import Split
     help="Hold the K-th of N parts of the data, a tenth left out for evaluation. Without it, hold all of it.",
 )
 @data_memory_option
+@click.option("--tell-labels", is_flag=True, help="Let clients know how many examples of each class the data have.")
 @click.option(
     "--function",
     "functions",
@@ -75,6 +76,7 @@ def command(
     sources: tuple[str, ...],
     part: tuple[int, int] | None,
     data_memory: int,
+    tell_labels: bool,
     functions: tuple[str, ...],
     how: str,
     alpha: float,
@@ -99,4 +101,4 @@ def command(
     from fedzmq.cli.serve_worker import serve_worker  # brings torch, which --help and a wrong option do without
 
     split = Split(how, alpha, per_worker, exponent, column, split_seed)
-    serve_worker(name, broker, sources, functions, part, data_memory, split, silence, wait, threads, keep)
+    serve_worker(name, broker, sources, functions, part, data_memory, tell_labels, split, silence, wait, threads, keep)

@@ -20,11 +20,13 @@ _WIDE = {"f": "float64", "i": "int64", "u": "int64", "b": "bool"}
 class Form:
     """How one set becomes columns: their names, and whether whole numbers among the inputs are measurements too.
 
-    Without `floats`, whole numbers that are wider than a byte stay int64: an embedding looks them up.
+    Without `floats`, whole numbers that are wider than a byte stay int64: an embedding looks them up. classes: how many
+    the file says that there are, of which its rows may lack some.
     """
 
     names: tuple[str, ...] = (FEATURES, TARGETS)
     floats: bool = False
+    classes: int | None = None
 
     @classmethod
     def unnamed(cls, inputs: int) -> Form:

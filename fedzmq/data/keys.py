@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from fedzmq.data.forms import FEATURES, TARGETS, Form
 from fedzmq.errors import DataError
 
+CLASSES = "classes"  # what a file calls the number of its classes, where it says it
 TARGET_COLUMNS = ("target", "label", "y")
 FEATURE_KEYS = ("x", "X", "features")
 TARGET_KEYS = ("y", "Y", "targets", "labels", "target", "label")

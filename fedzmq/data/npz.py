@@ -5,19 +5,22 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fedzmq.data.examples import Examples
-from fedzmq.data.keys import chosen
+from fedzmq.data.keys import CLASSES, chosen
 from fedzmq.data.mapped import MappedArray, MappedRows
 from fedzmq.data.npy import Head, read_head
 from fedzmq.data.opening import held, lazy
 from fedzmq.errors import DataError
 
 MOST_UNPACKED = 4 * 1024 * 1024 * 1024  # bytes that compressed arrays may become: a small file can claim any number
+
+MOST_NUMBER = 1024  # bytes of an array that is one number
 
 _LOCAL = struct.Struct("<4s5H3L2H")  # what stands before a member: its name and an extra field follow
 
@@ -28,6 +31,7 @@ def read_npz(source: str, path: Path, memory: int) -> Examples:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             names, form = chosen(source, list(members))
+            form = replace(form, classes=_classes(source, archive, members))
             infos = [members[name] for name in names]
             heads = [_head(source, archive, info, path.stat().st_size) for info in infos]
             is_large = sum(head.held_bytes for head in heads) > memory
@@ -56,6 +60,19 @@ def _head(source: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: in
     if head.nbytes != follow:
         raise DataError(source, f"{name} says that it has {head.nbytes:,} bytes, and {follow:,} follow")
     return head
+
+
+def _classes(source: str, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> int | None:
+    """How many the file says that there are. Another array of that name is none of ours."""
+    info = members.get(CLASSES)
+    if info is None or info.file_size > MOST_NUMBER:
+        return None
+    with archive.open(info) as file:
+        try:
+            value = np.lib.format.read_array(file, allow_pickle=False)
+        except ValueError:
+            return None
+    return int(value) if value.shape == () and value.dtype.kind in "iu" else None
 
 
 def _can_be_mapped(infos: list[zipfile.ZipInfo], heads: list[Head]) -> bool:

@@ -24,19 +24,19 @@ def held(source: str, raw: Sequence[Any], form: Form, note: str = "") -> Data:
     survey = _looked_at(source, form, zip(*(torch.split(column, LOOKED_AT) for column in batch), strict=True))
     survey.columns()
     features, *others, targets = batch
-    return Data(source, features, targets, survey.classes(), tuple(others), form.names, note)
+    return Data(source, features, targets, survey.classes(form.classes), tuple(others), form.names, note)
 
 
 def lazy(source: str, rows: Rows, form: Form, where: str) -> Lazy:
     """Examples that any can be had of, read once in full. Raises DataError."""
     survey = _looked_at(source, form, _read(source, rows, form))
-    return Lazy(source, rows, form, survey.columns(), survey.classes(), where)
+    return Lazy(source, rows, form, survey.columns(), survey.classes(form.classes), where)
 
 
 def streamed(source: str, stream: Stream, form: Form, where: str) -> Streamed:
     """Examples of a stream, read once in full. Raises DataError."""
     survey = _looked_at(source, form, (form.apply(source, raw) for _, raw in stream.chunks(None)))
-    return Streamed(source, stream, form, survey.columns(), survey.classes(), survey.rows, where)
+    return Streamed(source, stream, form, survey.columns(), survey.classes(form.classes), survey.rows, where)
 
 
 def _looked_at(source: str, form: Form, batches: Iterable[Batch]) -> Survey:

@@ -31,6 +31,7 @@ def read_dataset(source: str, dataset: Dataset[Any], memory: int) -> Examples:
         size += sum(each.nbytes for each in chunk)
         if size > memory:
             if isinstance(own, OwnStream):
+                own.check_again()
                 return streamed(source, own, own.form(), "the owner's Dataset")
             return lazy(source, own, own.form(), "the owner's Dataset")
         chunks.append(chunk)
@@ -114,6 +115,12 @@ class OwnStream(_Own):
     def whole(self) -> Iterator[list[torch.Tensor]]:
         for _, chunk in self.chunks(None):
             yield chunk
+
+    def check_again(self) -> None:
+        """Raises DataError where it can be read but once: every epoch reads it."""
+        examples = cast("Iterable[object]", self.dataset)
+        if iter(examples) is iter(examples):
+            raise DataError(self.source, "it gives its examples once, and __iter__ must begin anew for every epoch")
 
     def chunks(self, drawing: torch.Generator | None) -> Iterator[tuple[int, list[torch.Tensor]]]:
         """In the Dataset's own order, whatever is drawn: it has no parts that are known here."""

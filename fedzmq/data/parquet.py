@@ -7,7 +7,7 @@ lists, each of one length, is an input of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 from fedzmq.data.arrow import pyarrow_for
 from fedzmq.data.examples import Examples
 from fedzmq.data.forms import FEATURES, TARGETS, Form
-from fedzmq.data.keys import target_column
+from fedzmq.data.keys import CLASSES, target_column
 from fedzmq.data.opening import held, streamed
 from fedzmq.errors import DataError
 
@@ -85,6 +85,8 @@ class ParquetStream:
         names = tuple(FEATURES if each == tuple(numbers) else each[0] for each in inputs)
         is_plain = len(inputs) == 1 and bool(numbers)
         form = Form((FEATURES, TARGETS), floats=True) if is_plain else Form((*names, TARGETS))
+        told = (schema.metadata or {}).get(f"fedzmq.{CLASSES}".encode(), b"")
+        form = replace(form, classes=int(told) if told.isdigit() else None)
         return cls(source, path, tuple(inputs), target, form, rows, _row_bytes(schema, path, arrow))
 
     def chunks(self, drawing: torch.Generator | None) -> Iterator[tuple[int, Sequence[Array]]]:

@@ -12,6 +12,7 @@ from fedzmq.errors import DataError
 
 # Whole numbers beyond this, and beyond the number of examples, are taken for measurements and not for classes.
 CLASSES_CREDIBLE = 1000
+MOST_CLASSES = 1 << 20  # that a file may say it has: a model is made by it
 
 
 class Survey:
@@ -56,11 +57,15 @@ class Survey:
             raise DataError(self._source, f"it has no examples (the features' shape is {shape})")
         return self._columns
 
-    def classes(self) -> int | None:
-        """How many, or None where the targets are measurements. Raises DataError."""
+    def classes(self, told: int | None = None) -> int | None:
+        """How many, or None where the targets are measurements. `told` is what the file says. Raises DataError."""
         if not self._are_classes:
             return None
         highest = self._highest
+        if told is not None:
+            if not highest < told <= MOST_CLASSES:
+                raise DataError(self._source, f"it says that it has {told} classes, and there is a class {highest}")
+            return told
         if highest >= max(CLASSES_CREDIBLE, self.rows):
             raise DataError(
                 self._source,

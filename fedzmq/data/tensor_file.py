@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from fedzmq.data.examples import Examples
-from fedzmq.data.keys import chosen
+from fedzmq.data.keys import CLASSES, chosen
 from fedzmq.data.mapped import MappedArray, MappedRows
 from fedzmq.data.npy import Head
 from fedzmq.data.opening import held, lazy
@@ -39,6 +40,8 @@ def read_tensor_file(source: str, path: Path, memory: int) -> Examples:
     try:
         with safe_open(path, framework="np") as file:  # this checks the header against the file
             names, form = chosen(source, list(file.keys()), "file")
+            told = (file.metadata() or {}).get(CLASSES, "")
+            form = replace(form, classes=int(told) if told.isdecimal() else None)
         with path.open("rb") as raw:
             length = _LENGTH.unpack(raw.read(_LENGTH.size))[0]
             header = json.loads(raw.read(length))

@@ -67,13 +67,17 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """One data set of a worker: its columns (features, then target) by the shape and dtype of one example."""
+    """One data set of a worker: its columns (features, then target) by the shape and dtype of one example.
+
+    labels: how many examples of each class it has, where the owner lets that be told; empty otherwise.
+    """
 
     name: str
     rows: Count
     shapes: tuple[Shape, ...]
     dtypes: tuple[str, ...]
     classes: Count | None
+    labels: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

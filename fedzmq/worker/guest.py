@@ -14,7 +14,6 @@ from fedzmq.data.examples import Examples
 from fedzmq.errors import WorkerLost
 from fedzmq.session.reception import Reception
 from fedzmq.tensors.buffers import export_all, restore_all
-from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import (
     Claim,
@@ -56,6 +55,7 @@ from fedzmq.worker.published import Published
 from fedzmq.worker.results import Identity, Result, Results
 from fedzmq.worker.shares import Shares
 from fedzmq.worker.store import Store
+from fedzmq.worker.told import told
 from fedzmq.worker.training import train
 from fedzmq.worker.transfers import Transfers
 
@@ -76,6 +76,7 @@ class Guest:
         memory: Memory | None = None,
         results: Results | None = None,
         *,
+        infos: tuple[DatasetInfo, ...] = (),
         client: str = "client",
         owner: Hashable = None,
         exchange: Exchange | None = None,
@@ -86,6 +87,7 @@ class Guest:
     ) -> None:
         self._data = data
         self._shares = Shares(data)
+        self._infos = infos or tuple(told(each, False) for each in data.values())
         self._plans = plans
         self._memory = memory or Memory()
         self._results = Results() if results is None else results
@@ -180,7 +182,7 @@ class Guest:
         self._labels.leave()
 
     def _describe(self, message: DescribeData, buffers: Sequence[Buffer]) -> list[Answer]:
-        return [Answer(DataDescribed(message.request, tuple(_info(each) for each in self._data.values())), [])]
+        return [Answer(DataDescribed(message.request, self._infos), [])]
 
     def _define(self, message: DefinePlan, buffers: Sequence[Buffer]) -> list[Answer]:
         self._plans.add(message.plan)
@@ -282,13 +284,3 @@ def _silent(run: Callable[[Any], None]) -> Handler:
 
 def _nowhere(worker: str, boot: bytes, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
     raise WorkerLost(worker, "this worker reaches no other")
-
-
-def _info(data: Examples) -> DatasetInfo:
-    return DatasetInfo(
-        data.name,
-        len(data),
-        tuple(column.shape for column in data.columns),
-        tuple(name_of(column.dtype) for column in data.columns),
-        data.classes,
-    )

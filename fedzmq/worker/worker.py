@@ -28,6 +28,7 @@ from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.privacy import Privacy
 from fedzmq.worker.results import Results
 from fedzmq.worker.subscriptions import Subscriptions
+from fedzmq.worker.told import told
 
 LOOK = 0.1  # seconds until a worker that waits notices that it was told to stop
 
@@ -36,7 +37,8 @@ class Worker:
     """Serves clients over one connection until it is stopped.
 
     A client that is silent for `silence` seconds is gone, and so is all that it kept here. `functions` are the owner's
-    own, which clients may call by these names. `kept` is where what rounds leave here outlives the worker. `say` is
+    own, which clients may call by these names. With `tell_labels`, clients learn how many examples of each class there
+    are. `kept` is where what rounds leave here outlives the worker. `say` is
     given a line for the operator at every turn of events.
     """
 
@@ -46,11 +48,13 @@ class Worker:
         *,
         data: Iterable[Examples] = (),
         functions: Mapping[str, Callable[..., Any]] | None = None,
+        tell_labels: bool = False,
         silence: float = SILENCE,
         kept: Files | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._data = {each.name: each for each in data}
+        self._infos = tuple(told(each, tell_labels) for each in self._data.values())
         self._plans = PlanShelf()
         # Both outlive the clients: a coordinator that was killed comes back as another one.
         self._memory = Memory(files=kept)
@@ -175,6 +179,7 @@ class Worker:
             lambda reply, buffers: self._post(peer, reply, buffers),
             self._memory,
             self._results,
+            infos=self._infos,
             client=peer.name,
             owner=peer,
             exchange=self._exchange,

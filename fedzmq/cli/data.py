@@ -1,0 +1,70 @@
+"""`fedzmq data`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fedzmq.cli.shared_options import data_memory_option, split_options
+from fedzmq.cli.values import Count
+from fedzmq.data.split import Split
+
+_SOURCE = click.argument("source", metavar="SOURCE")
+
+
+@click.group("data", short_help="Data sets: show one, split one.")
+def command() -> None:
+    """Look at data sets, and split them for experiments.
+
+    SOURCE is what `fedzmq worker --data` takes: a built-in name (digits), a .csv, .npz, .parquet or .safetensors file,
+    x.npy,y.npy, or module:function.
+    """
+
+
+@command.command("show")
+@_SOURCE
+@data_memory_option
+def show(source: str, data_memory: int) -> None:
+    """Say how many examples a set has, of which form, and how many of each class."""
+    from fedzmq.cli.show_data import show_data  # brings torch
+
+    show_data(source, data_memory << 20)
+
+
+@command.command("split")
+@_SOURCE
+@click.option("--workers", type=Count(10_000), required=True, metavar="N", help="How many parts to make.")
+@split_options("How the set is split", seed="--seed")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="Where the parts go: a new folder."
+)
+@click.option(
+    "--format",
+    "ending",
+    type=click.Choice(["npz", "safetensors", "parquet"]),
+    default="npz",
+    show_default=True,
+    help="What to write. All can be larger than a worker's memory.",
+)
+@click.option("--plot", is_flag=True, help="Draw who holds what.")
+@data_memory_option
+def split(
+    source: str,
+    workers: int,
+    how: str,
+    alpha: float,
+    per_worker: int,
+    exponent: float,
+    column: str | None,
+    seed: int,
+    out: Path,
+    ending: str,
+    plot: bool,
+    data_memory: int,
+) -> None:
+    """Write a file for each worker, which it takes as its --data, and manifest.json, which says who got what."""
+    from fedzmq.cli.split_data import split_data  # brings torch
+
+    chosen = Split(how, alpha, per_worker, exponent, column, seed)
+    split_data(source, workers, chosen, out, ending, plot, data_memory << 20)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from fedzmq.data.data import targets_of
+from fedzmq.data.load import load
+from tests.cli.conftest import Call
+
+SITES = "age,site,label\n" + "\n".join(f"{age}.5,{'north' if age % 3 else 'south'},{age % 2}" for age in range(30))
+
+
+def test_split_writes_a_file_for_each_worker_which_are_the_whole_together(call: Call, tmp_path: Path) -> None:
+    ended = call("data", "split", "digits", "--workers", "3", "--alpha", "0.3", "--out", "parts")
+    parts = [load(str(tmp_path / "parts" / f"{name}.npz")) for name in ("bob", "alice", "carol")]
+
+    assert (ended.code, ended.err) == (0, "")
+    assert sum(map(len, parts)) == 1797
+    together = torch.cat([targets_of(part) for part in parts])
+    assert together.bincount().tolist() == targets_of(load("digits")).bincount().tolist()
+    assert {part.classes for part in parts} == {10}
+
+
+def test_the_manifest_says_who_got_what(call: Call, tmp_path: Path) -> None:
+    call("data", "split", "digits", "--workers", "2", "--how", "classes", "--per-worker", "5", "--out", "parts")
+    manifest = json.loads((tmp_path / "parts" / "manifest.json").read_text())
+
+    assert (manifest["source"], manifest["classes"], manifest["split"]["how"]) == ("digits", 10, "classes")
+    assert [part["file"] for part in manifest["parts"]] == ["bob.npz", "alice.npz"]
+    assert sum(part["examples"] for part in manifest["parts"]) == manifest["examples"] == 1797
+    assert [sum(count > 0 for count in part["labels"]) for part in manifest["parts"]] == [5, 5]
+
+
+@pytest.mark.parametrize("ending", ["npz", "safetensors", "parquet"])
+def test_the_same_seed_gives_the_same_files(call: Call, tmp_path: Path, ending: str) -> None:
+    for folder in ("one", "two"):
+        call("data", "split", "iris", "--workers", "2", "--seed", "4", "--format", ending, "--out", folder)
+    first, second = (load(str(tmp_path / folder / f"bob.{ending}")) for folder in ("one", "two"))
+
+    assert torch.equal(targets_of(first), targets_of(second))
+
+
+def test_a_picture_is_drawn_where_it_was_asked_for(call: Call, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for folder, plot in (("drawn", ["--plot"]), ("plain", [])):
+        assert call("data", "split", "iris", "--workers", "2", "--out", folder, *plot).code == 0
+
+    assert (tmp_path / "drawn" / "holdings.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "plain" / "holdings.png").exists()
+
+
+def test_rows_that_agree_in_a_column_of_text_stay_together(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "sites.csv").write_text(SITES)
+    ended = call(
+        "data", "split", "sites.csv", "--workers", "2", "--how", "column", "--column", "site", "--out", "parts"
+    )
+
+    assert ended.code == 0
+    assert [len(load(str(tmp_path / "parts" / f"{name}.npz"))) for name in ("bob", "alice")] == [20, 10]
+
+
+def test_a_folder_with_files_is_left_alone(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "precious").touch()
+    ended = call("data", "split", "iris", "--workers", "2", "--out", "parts")
+
+    assert (ended.code, [path.name for path in (tmp_path / "parts").iterdir()]) == (2, ["precious"])
+    assert "name another folder with --out" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["nowhere.npz"], "there is no such file"),
+        (["iris", "--workers", "151"], "150 examples cannot give 151 workers one each"),
+        (["iris", "--how", "classes", "--per-worker", "1"], "leave some of the 3 classes to nobody"),
+        (["iris", "--how", "column"], "say by which column"),
+        (["iris", "--how", "column", "--column", "site"], "it has no column 'site'"),
+    ],
+)
+def test_what_cannot_be_split_is_one_sentence_and_leaves_no_folder(
+    call: Call, tmp_path: Path, options: list[str], sentence: str
+) -> None:
+    ended = call("data", "split", "--workers", "2", "--out", "parts", *options)
+
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert sentence in ended.err
+    assert not (tmp_path / "parts").exists()
+
+
+def test_show_says_rows_forms_and_labels(call: Call) -> None:
+    ended = call("data", "show", "iris")
+
+    assert ended.code == 0
+    assert ended.out.splitlines() == [
+        "iris: 150 examples, 3 classes",
+        "  features  float32 [4]",
+        "  targets   int64",
+        "  labels    0: 50  1: 50  2: 50",
+    ]
+
+
+def test_show_says_the_range_of_measurements(call: Call) -> None:
+    assert "range     -1.65096 to 2.51756" in call("data", "show", "diabetes").out
+
+
+def test_show_says_where_a_large_set_stays(call: Call) -> None:
+    call("data", "split", "digits", "--workers", "1", "--out", "parts")
+
+    assert "read from the file as they are needed" in call("data", "show", "parts/bob.npz", "--data-memory", "0").out
