@@ -28,6 +28,8 @@ def resumed_run(ctx: click.Context, param: click.Parameter, value: str | None) -
             f"the run {value!r} was not begun by `fedzmq train`: the program that began it goes on with it"
         )
     take_over(ctx, str(history.path / "job.toml"), history.job)
+    if history.rounds:  # it may have been made longer since
+        ctx.default_map = {**(ctx.default_map or {}), "rounds": history.rounds}
     return history
 
 

@@ -23,6 +23,7 @@ class WholeFile:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / f"{UNFINISHED}{secrets.token_hex(8)}"
+        self._is_named = False
         self.file: BinaryIO = self._path.open("xb")
 
     def become(self, name: str, *, lasting: bool = True) -> Path:
@@ -35,6 +36,7 @@ class WholeFile:
             os.fsync(self.file.fileno())
         self.file.close()
         os.replace(self._path, final)
+        self._is_named = True
         if lasting:
             sync(final.parent)  # the list of names: a rename is lasting only then
         return final
@@ -47,8 +49,9 @@ class WholeFile:
     ) -> None:
         with contextlib.suppress(OSError):  # what could not be written before cannot be flushed now
             self.file.close()
-        with contextlib.suppress(OSError):  # it has become what it was to be, or the folder is gone
-            self._path.unlink()
+        if not self._is_named:
+            with contextlib.suppress(OSError):  # the folder is gone
+                self._path.unlink()
 
 
 def sync(path: Path) -> None:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,6 +30,9 @@ from fedzmq.federated.strategies.strategy import Strategy
 from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.recording.training_plan import training_plan
+from fedzmq.wire.messages import Train
+from fedzmq.worker.training import Outcome
+from fedzmq.worker.training import train as really_train
 from tests.recording.recorded import MODULES, Made
 from tests.worker.hub import Meeting
 from tests.worker.training import data_of, state_of
@@ -160,6 +164,24 @@ def timeless(report: RoundReport) -> RoundReport:
     """Without what a clock and a meter say."""
     answered = tuple(replace(answer, seconds=0.0) for answer in report.answered)
     return replace(report, seconds=0.0, bytes_sent=0, bytes_received=0, answered=answered)
+
+
+def test_workers_that_had_trained_the_interrupted_round_do_not_train_again(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[int] = []
+
+    def train(task: Train, *given: Any, **named: Any) -> Outcome:
+        trained.append(task.local.round)
+        return really_train(task, *given, **named)
+
+    monkeypatch.setattr("fedzmq.worker.guest.train", train)
+    with Meeting() as meeting:
+        site(meeting, made)
+        coordinator(meeting, made, tmp_path / "run", Scaffold(), ("trained", 3))
+        coordinator(meeting, made, tmp_path / "run", Scaffold())
+
+    assert sorted(trained) == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
 
 
 def test_a_run_that_is_done_gives_its_model_and_no_round(made: Made, tmp_path: Path) -> None:

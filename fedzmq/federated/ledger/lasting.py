@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fedzmq.files.whole_file import sync
@@ -17,10 +17,10 @@ class Lasting:
         self._thread: threading.Thread | None = None
         self._error: OSError | None = None
 
-    def begin(self, paths: Sequence[Path]) -> None:
-        """Have files, and folders' lists of names, brought to the disk."""
+    def begin(self, paths: Sequence[Path], then: Callable[[], None]) -> None:
+        """Have files, and folders' lists of names, brought to the disk; `then` is done after it."""
         self.wait()
-        self._thread = threading.Thread(target=self._run, args=(paths,), name="fedzmq-disk", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(paths, then), name="fedzmq-disk", daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
@@ -32,10 +32,11 @@ class Lasting:
         if error is not None:
             raise error
 
-    def _run(self, paths: Sequence[Path]) -> None:
+    def _run(self, paths: Sequence[Path], then: Callable[[], None]) -> None:
         try:
             for path in paths:
                 with contextlib.suppress(FileNotFoundError):  # it has been taken over by a file that is there
                     sync(path)
+            then()
         except OSError as error:
             self._error = error

@@ -10,17 +10,24 @@ import numpy as np
 import torch
 
 
-def snapshot() -> str:
-    """Where torch, NumPy and Python are in theirs, as JSON."""
-    drawn: Any = np.random.get_state(legacy=True)
-    kind, keys, place, has_gauss, gauss = drawn
-    return json.dumps(
-        {
-            "torch": torch.get_rng_state().numpy().tobytes().hex(),
-            "numpy": [str(kind), keys.tobytes().hex(), int(place), int(has_gauss), float(gauss)],
-            "python": random.getstate(),
-        }
-    )
+class Randomness:
+    """Most trainings draw nothing, and their rounds need not pay for it."""
+
+    def __init__(self) -> None:
+        self._states: tuple[object, ...] = ()
+        self._text = ""
+
+    def snapshot(self) -> str:
+        """Where torch, NumPy and Python are in theirs, as JSON."""
+        drawn: Any = np.random.get_state(legacy=True)
+        kind, keys, place, has_gauss, gauss = drawn
+        torchs, numpys, pythons = torch.get_rng_state().numpy().tobytes(), keys.tobytes(), random.getstate()
+        states = (torchs, kind, numpys, place, has_gauss, gauss, pythons)
+        if states != self._states:
+            numpy = [str(kind), numpys.hex(), int(place), int(has_gauss), float(gauss)]
+            self._text = json.dumps({"torch": torchs.hex(), "numpy": numpy, "python": pythons})
+            self._states = states
+        return self._text
 
 
 def restore(text: str) -> None:

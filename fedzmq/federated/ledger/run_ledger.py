@@ -20,7 +20,7 @@ from fedzmq.errors import RunChanged, RunFolderError, RunLocked
 from fedzmq.federated.ledger.checkpoint import Checkpoint, Opened
 from fedzmq.federated.ledger.lasting import Lasting
 from fedzmq.federated.ledger.ledger import Ledger, Term
-from fedzmq.federated.ledger.randomness import snapshot
+from fedzmq.federated.ledger.randomness import Randomness
 from fedzmq.federated.ledger.record import Kept, Record
 from fedzmq.federated.ledger.tensor_files import TensorFiles
 from fedzmq.federated.ledger.terms import differences
@@ -64,6 +64,7 @@ class RunLedger(Ledger):
         self._say = say
         self._ending = "closed"
         self._lasting = Lasting()
+        self._randomness = Randomness()
         self._is_open = False
         try:
             (self.path / "models").mkdir(parents=True, exist_ok=True)
@@ -134,7 +135,9 @@ class RunLedger(Ledger):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            self.fail("interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__)
+            how = "left" if isinstance(error, GeneratorExit) else "interrupted"
+            is_wanted = isinstance(error, GeneratorExit | KeyboardInterrupt)
+            self.fail(how if is_wanted else str(error) or type(error).__name__)
         try:
             self.close()
         except RunFolderError:
@@ -178,13 +181,12 @@ class RunLedger(Ledger):
             checkpoint.run,
             dict(checkpoint.counted),
             dict(checkpoint.asked),
-            snapshot(),
+            self._randomness.snapshot(),
         )
         still_kept = self._record.commit(kept, report, self._keep, self._every)
-        with _explained(self.path, "an old model cannot be removed"):
-            self._files.keep(still_kept)
         files = [self._files.path(name) for name in (model, memory) if name is not None]
-        self._lasting.begin([*files, self.path / "models", self._record.log])
+        lasting = [*files, self.path / "models", self._record.log]
+        self._lasting.begin(lasting, then=lambda: self._files.keep(still_kept))
 
     def _is_whole(self, kept: Kept) -> bool:
         with _explained(self.path, "its models cannot be read"):
