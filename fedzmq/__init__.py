@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from fedzmq.recording.decorators import func2plan, plan
     from fedzmq.recording.plan import Plan
     from fedzmq.recording.plan_pointer import fetch_plan
+    from fedzmq.recording.protocol import Protocol, func2protocol
 
     __version__: str
 
@@ -111,6 +112,7 @@ __all__ = [
     "PlanNotBuilt",
     "PointerError",
     "PrivateGridNetwork",
+    "Protocol",
     "ProtocolError",
     "RemoteError",
     "RequestTimeout",
@@ -136,6 +138,7 @@ __all__ = [
     "federated_avg",
     "fetch_plan",
     "func2plan",
+    "func2protocol",
     "plan",
 ]
 
@@ -159,6 +162,8 @@ _LAZY = {
     "federated_avg": "fedzmq.federated.model_arithmetic",
     "fetch_plan": "fedzmq.recording.plan_pointer",
     "func2plan": "fedzmq.recording.decorators",
+    "Protocol": "fedzmq.recording.protocol",
+    "func2protocol": "fedzmq.recording.protocol",
     "plan": "fedzmq.recording.decorators",
 }
 
