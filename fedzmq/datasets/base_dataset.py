@@ -10,7 +10,8 @@ from torch import Tensor
 
 from fedzmq.errors import DataError, FederatedMember
 from fedzmq.pointers.destination import Destination, worker_of
-from fedzmq.pointers.pointer import Pointer, send_tensor
+from fedzmq.pointers.pointer import Pointer
+from fedzmq.pointers.sending import send_tensor
 from fedzmq.pointers.verbs import Place
 
 if TYPE_CHECKING:

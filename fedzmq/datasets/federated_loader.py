@@ -14,7 +14,7 @@ from torch import Tensor
 from fedzmq.datasets.base_dataset import BaseDataset
 from fedzmq.datasets.federated_dataset import FederatedDataset
 from fedzmq.errors import DataError
-from fedzmq.pointers.pointer import send_tensor
+from fedzmq.pointers.sending import send_tensor
 
 Batch = tuple[Tensor, Tensor]
 

@@ -36,7 +36,7 @@ def set_data(p: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
 
 
 def here(p: Remote, *args: Any, **kwargs: Any) -> Remote:
-    """`cpu()`: a pointer stays where it is; `get` is what brings a tensor here."""
+    """`cpu()` and `cuda()`: a pointer stays where it is; `get` is what brings a tensor here."""
     return p
 
 
@@ -98,6 +98,7 @@ CONVERSIONS: dict[Any, Handler] = {
     _DATA.__get__: data,
     _DATA.__set__: _assign_data,
     T.cpu: here,
+    T.cuda: here,
     T.to: to,
     T.type: type_of,
     T.new_tensor: new_tensor,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from fedzmq.errors import PointerError
+from fedzmq.errors import ModelError, PointerError
 from fedzmq.pointers.destination import Destination, Home, destination_of, worker_of
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind
 from fedzmq.pointers.pointer import Pointer
@@ -27,6 +27,7 @@ Place = tuple[dict[str, torch.Tensor | None], str]  # where a module keeps a ten
 def send_module(module: nn.Module, *places: Destination | Home | str) -> nn.Module:
     """Parameters, buffers and gradients to a worker. What is there already stays; what is on another one is refused."""
     destination = _one(places)
+    _check_is_python(module)
     for name, tensor in _tensors(module):
         if isinstance(tensor, Pointer) and tensor._ref.stream is not destination.stream:
             raise PointerError(
@@ -106,6 +107,13 @@ def _one(places: tuple[Destination | Home | str, ...]) -> Destination:
             ".copy().send(worker) makes another one for each"
         )
     return worker_of(places[0])
+
+
+def _check_is_python(module: nn.Module) -> None:
+    scripted = [name for name, each in module.named_modules() if isinstance(each, torch.jit.ScriptModule)]
+    if scripted:
+        name = scripted[0] or "the module"
+        raise ModelError(name, "TorchScript is code, and no code travels; send the module that it was made of")
 
 
 def _is_away(tensor: torch.Tensor, stream: Stream) -> bool:

@@ -16,7 +16,8 @@ from fedzmq.operations.catalog import CATALOG
 from fedzmq.pointers.creation import create
 from fedzmq.pointers.destination import Destination
 from fedzmq.pointers.nesting import leaves
-from fedzmq.pointers.pointer import Pointer, send_tensor
+from fedzmq.pointers.pointer import Pointer
+from fedzmq.pointers.sending import send_tensor
 from fedzmq.tensors.buffers import restore
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import TensorSpec

@@ -12,7 +12,8 @@ from fedzmq.pointers.destination import worker_of
 from fedzmq.pointers.meeting import place
 from fedzmq.pointers.metadata import CONSTANT, contiguous_stride, meta
 from fedzmq.pointers.nesting import mapped
-from fedzmq.pointers.pointer import Pointer, send_tensor
+from fedzmq.pointers.pointer import Pointer
+from fedzmq.pointers.sending import send_tensor
 from fedzmq.pointers.verbs import Place
 from fedzmq.recording.actions import Action, Cast, Name
 from fedzmq.recording.role import Role

@@ -12,8 +12,9 @@ from fedzmq.pointers.destination import Route
 from fedzmq.pointers.metadata import CONSTANT, Kind, sent_meta
 from fedzmq.pointers.modes import Modes
 from fedzmq.pointers.origins import Origin, origin, shown
-from fedzmq.pointers.pointer import Pointer, send_tensor
+from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.reference import Reference
+from fedzmq.pointers.sending import send_tensor
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.stream import Record
 from fedzmq.recording.actions import Action, Compute, Label, Load, Move, Receive

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from fedzmq.errors import PointerError
+from fedzmq.errors import ModelError, PointerError
 from fedzmq.pointers.pointer import Pointer
 from tests.pointers.loopback import Place
 from tests.pointers.models import X, assert_same, cnn, mlp
@@ -184,3 +184,15 @@ def test_an_encoder_in_evaluation_takes_padding_as_it_comes(bob: Place) -> None:
         expected = local(x, src_key_padding_mask=padded)
         found = remote(x.send(bob), src_key_padding_mask=padded.send(bob)).get()
     torch.testing.assert_close(found[~padded], expected[~padded])
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`", "ignore::DeprecationWarning")
+def test_torchscript_is_code_and_is_not_sent(bob: Place) -> None:
+    with pytest.raises(ModelError, match="TorchScript is code"):
+        torch.jit.script(nn.Linear(2, 1)).send(bob)
+
+
+def test_a_device_of_the_clients_moves_nothing(bob: Place) -> None:
+    model = nn.Linear(2, 1).send(bob)
+    assert model.cuda() is model
+    assert model(torch.ones(1, 2).send(bob).cuda()).location is bob
