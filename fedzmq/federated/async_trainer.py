@@ -24,6 +24,7 @@ from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.trainer import Evaluate, Hear
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federated.training_state import TrainingState
+from fedzmq.tensors.row import digest_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,12 +98,13 @@ class AsyncTrainer:
     def _step(self, number: int) -> RoundReport:
         meter = Meter(self._client.endpoint)
         state = [tensor.detach().clone() for tensor in self._shared.state]
+        edition = Edition(state, digest_of(state) if self._kept.is_durable else "")
         answered: list[Answer] = []
         absent: dict[str, Absence] = {}
         self._failed.clear()
         with Buffer(self._client, self._shared.shared, self._strategy) as buffer:
             while len(answered) < self._strategy.buffer:
-                self._engage(number - 1, state)
+                self._engage(number - 1, state, edition)
                 done = [name for name, running in sorted(self._running.items()) if running.assignment.done]
                 for name in done[: self._strategy.buffer - len(answered)]:
                     running = self._running[name]
@@ -127,7 +129,7 @@ class AsyncTrainer:
         score = self._evaluate(self._model) if self._evaluate is not None else Score(float("nan"), None)
         return meter.report(number, score, answered, absent)
 
-    def _engage(self, steps: int, state: Sequence[torch.Tensor]) -> None:
+    def _engage(self, steps: int, state: Sequence[torch.Tensor], edition: Edition) -> None:
         """Have everybody train who is here and does nothing. Raises what a worker failed with where nobody is left."""
         present = self._cohort.gather(self._job.least, self._job.patience)
         for name, handle in present.items():
@@ -135,7 +137,7 @@ class AsyncTrainer:
                 continue
             number = self._kept.asked[name] = self._kept.asked.get(name, 0) + 1
             try:
-                assignment = self._assigner.assign(handle, number, Edition(state))
+                assignment = self._assigner.assign(handle, number, edition)
             except FedzmqError:
                 continue  # it went this very moment: it is here no more, or comes back as another one
             self._running[name] = _Running(assignment, number, steps, state)

@@ -27,8 +27,8 @@ from fedzmq.wire.messages import Failed, Pulled
 if TYPE_CHECKING:
     from fedzmq.federated.strategies.strategy import Takes
 
-IN_FLIGHT = 16 * 1024 * 1024  # bytes that are asked for, or here and not folded, over all workers
-LEAST_PIECE, MOST_PIECE = 64 * 1024, 1024 * 1024  # bytes
+IN_FLIGHT = 8 * 1024 * 1024  # bytes that are asked for, or here and not folded, over all workers
+LEAST_PIECE, MOST_PIECE = 64 * 1024, 512 * 1024  # bytes; up to here a piece is one packet, which is not copied
 PATIENCE = 30.0  # seconds in which not a byte comes of a piece that is waited for
 LOOK = 0.25  # seconds between two looks at whether anything comes
 
@@ -55,11 +55,10 @@ class _Flight:
 def along(shared: Mapping[str, torch.Tensor], workers: int) -> int:
     """How many bytes are to come along with the answers of so many, which saves a way there and back: all, or 0.
 
-    All, where that is one piece, and all answers, which wait for each other, are no more than what may be in flight.
+    All, where the answers, which wait for each other, come to no more together than what may be in flight.
     """
     row = Row.of(shared.values())
-    is_little = row.nbytes * workers <= IN_FLIGHT // 2
-    return row.nbytes if is_little and len(list(_pieces(row, workers))) == 1 else 0
+    return row.nbytes if _is_little(row, workers) else 0
 
 
 class Collection:
@@ -144,5 +143,11 @@ class Collection:
                 raise RequestTimeout(f"a piece of what {line.worker!r} has trained", PATIENCE)
 
 
+def _is_little(row: Row, workers: int) -> bool:
+    """All is one piece."""
+    return row.nbytes * workers <= IN_FLIGHT // 2
+
+
 def _pieces(row: Row, workers: int) -> Iterator[tuple[int, int]]:
-    return row.pieces(min(max(IN_FLIGHT // (2 * workers), LEAST_PIECE), MOST_PIECE))
+    whole = max(row.nbytes, 1)
+    return row.pieces(whole if _is_little(row, workers) else min(max(IN_FLIGHT // workers, LEAST_PIECE), MOST_PIECE))

@@ -262,20 +262,16 @@ def test_what_a_collector_raises_is_no_worker_s_fault(meeting: Meeting) -> None:
     assert run.said == []
 
 
-def test_what_is_one_piece_comes_along_with_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    shared = {"weight": torch.zeros(1000)}
-    for piece, flight, workers, expected in ((4000, 16000, 2, 4000), (4000, 16000, 3, 0), (3000, 16000, 2, 0)):
-        monkeypatch.setattr(collection, "LEAST_PIECE", 1)
-        monkeypatch.setattr(collection, "MOST_PIECE", piece)
-        monkeypatch.setattr(collection, "IN_FLIGHT", flight)
+@pytest.mark.parametrize(("workers", "expected"), [(1, 4000), (2, 4000), (3, 0)])
+def test_little_comes_along_with_the_answers(monkeypatch: pytest.MonkeyPatch, workers: int, expected: int) -> None:
+    monkeypatch.setattr(collection, "IN_FLIGHT", 16_000)
 
-        assert collection.along(shared, workers) == expected
+    assert collection.along({"weight": torch.zeros(1000)}, workers) == expected
 
 
 def test_what_came_along_is_not_pulled_and_is_checked_all_the_same(
     meeting: Meeting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collection, "MOST_PIECE", SIZE)
     monkeypatch.setattr(collection, "IN_FLIGHT", 100 * SIZE)
 
     def brings(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:

@@ -116,6 +116,19 @@ def test_a_state_is_pulled_while_the_worker_trains_for_others(meeting: Meeting) 
     assert not is_done
 
 
+def test_a_task_that_was_taken_back_has_no_result(meeting: Meeting) -> None:
+    meeting.running_worker("bob", [DATA])
+    client = meeting.client()
+    handle = client.worker("bob")
+    begun: list[Progress] = []
+    endless = ask(handle, progress=begun.append, epochs=1 << 40, report_every=0.0)
+    client.wait_until(lambda: bool(begun), 30)
+    handle.cancel(endless)
+
+    assert why(client, endless)[0] == "Cancelled"
+    assert "is not here" in why(client, handle.pull(endless.request, 0, SIZE))[1]
+
+
 def test_what_one_client_had_trained_is_not_pulled_by_another(meeting: Meeting) -> None:
     meeting.worker("bob", [DATA])
     client, other = meeting.client("one"), meeting.client("other")

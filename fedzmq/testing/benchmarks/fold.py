@@ -21,7 +21,7 @@ HALF = Bound(0.5, at_least=True)
 def measure(site: Site) -> Iterator[Outcome]:
     elements = site.effort.model << 18
     updates = {f"worker-{number}": torch.randn(elements) for number in range(WORKERS)}
-    piece = MOST_PIECE // 4
+    piece = MOST_PIECE // 4  # elements
     answers = [Answer(worker, 10, 0.5, 0.1) for worker in updates]
     like, total = torch.zeros(elements), torch.zeros(elements)
 
