@@ -42,9 +42,9 @@ def command(
 ) -> None:
     """Measure fedzmq beside plain torch, torch.distributed.rpc and raw pyzmq, on this machine and in one run.
 
-    NAME is any of: operations, training, virtual, plan, get, transfer, fold, round, endurance (default: all), and crowd
-    and coordinator, which take dozens of processes. Each side takes its turn and medians are compared, so quote the
-    ratios: the absolute numbers are this machine's, at this moment.
+    NAME is any of: operations, training, virtual, plan, get, transfer, fold, round, endurance (default: all), and
+    crowd, broadcast and coordinator, which take dozens of processes. Each side takes its turn and medians are compared,
+    so quote the ratios: the absolute numbers are this machine's, at this moment.
     """
     on_signal(interrupt)
     effort = QUICK if quick else Effort()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from fedzmq.testing.benchmarks import (
+    broadcast,
     coordinator,
     endurance,
     fold,
@@ -30,9 +31,10 @@ FIGURES: Mapping[str, Callable[[Site], Iterator[Outcome]]] = MappingProxyType(
         "fold": fold.measure,
         "round": rounds.measure,
         "crowd": rounds.measure_crowd,
+        "broadcast": broadcast.measure,
         "coordinator": coordinator.measure,
         "endurance": endurance.measure,
     }
 )
-ON_REQUEST = frozenset({"crowd", "coordinator"})
+ON_REQUEST = frozenset({"crowd", "broadcast", "coordinator"})
 """These take dozens of processes, or gigabytes."""
