@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = ("bin/environment", "bin/fedzmq", "bin/test", "bin/bench", "bin/opinfo", "bin/check", ".ci/run")
+SCRIPTS = (
+    "bin/environment",
+    "bin/fedzmq",
+    "bin/test",
+    "bin/bench",
+    "bin/opinfo",
+    "bin/rounds-to-target",
+    "bin/check",
+    ".ci/run",
+)
 
 # Answers `-c` truly, makes an environment of one file for `-m venv`, and notes that it did.
 PYTHON = """#!/usr/bin/env bash
