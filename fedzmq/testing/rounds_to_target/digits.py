@@ -1,4 +1,4 @@
-"""Handwritten digits among twenty workers, after section 3 of the paper: dealt out at random, or two sorted shards each."""
+"""Handwritten digits among twenty workers, after section 3 of the paper: at random, or two sorted shards each."""
 
 from __future__ import annotations
 
