@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bin/rounds-to-target", description=__doc__)
     parser.add_argument("--target", type=float, default=0.95, metavar="ACCURACY", help="(default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many, from 0 (default: %(default)s)")
-    parser.add_argument("--most", type=int, default=300, metavar="ROUNDS", help="then give up (default: %(default)s)")
+    parser.add_argument("--most", type=int, default=250, metavar="ROUNDS", help="then give up (default: %(default)s)")
     parser.add_argument("--processes", type=int, default=2, metavar="N", help="cells at a time (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="only see that it works: the numbers mean nothing")
     return parser

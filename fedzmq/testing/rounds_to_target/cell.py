@@ -42,8 +42,8 @@ class Effort:
 
     target: float = 0.95
     seeds: tuple[int, ...] = (0, 1, 2)
-    rates: tuple[float, ...] = (0.3, 0.56, 1.0, 0.18, 0.1)
-    most: int = 300  # rounds
+    rates: tuple[float, ...] = (0.46, 0.22, 1.0, 0.1)
+    most: int = 250  # rounds
 
 
 @dataclass(frozen=True, slots=True)
