@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from fedzmq.testing.rounds_to_target.cell import Cell, Effort, Found, measure
-from fedzmq.testing.rounds_to_target.tables import SPLITS, cells, local_work, participation
+from fedzmq.testing.rounds_to_target.digits import SPLITS
+from fedzmq.testing.rounds_to_target.tables import cells, local_work, participation
 
 QUICK = Effort(target=0.5, seeds=(0,), rates=(0.3,), most=30)
 QUICK_WAYS = ((1, None), (5, 10))

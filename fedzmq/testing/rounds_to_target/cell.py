@@ -12,6 +12,7 @@ from fedzmq.federation.federation import Federation
 from fedzmq.testing.rounds_to_target.digits import HELD_OUT, WORKERS, Split, split_digits, two_hidden_layers
 
 DIGITS = 1797
+SLOW = 50  # rounds in which a rate has to come to half of the target, or is given up
 WHOLE = 1_000_000  # a batch that holds whatever a worker has
 
 
@@ -96,8 +97,10 @@ def rounds_to(cell: Cell, rate: float, seed: int, target: float, most: int) -> f
             seed=seed,
         )
         try:
+            best = 0.0
             for report in training:
-                if (report.accuracy or 0.0) >= target:
+                best = max(best, report.accuracy or 0.0)
+                if best >= target or (report.round >= SLOW and best < target / 2):
                     break
         except FedzmqError:  # the rate is too high, and all updates hold NaN
             return None

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fedzmq.testing.rounds_to_target.cell import Cell, Found
-from fedzmq.testing.rounds_to_target.digits import Split
+from fedzmq.testing.rounds_to_target.digits import SPLITS
 
-SPLITS: tuple[Split, ...] = ("IID", "two shards")
 WAYS: tuple[tuple[int, int | None], ...] = (
     (1, None),
     (5, None),
