@@ -14,6 +14,14 @@ from tests.processes import Fedzmq
 LISTEN = "tcp://127.0.0.1:0"
 
 
+def test_its_options_may_be_in_a_file(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "broker.toml").write_text('listen = "tpc://127.0.0.1:0"\nsilence = 5\n')
+    ended = call("broker", "--config", "broker.toml")
+
+    assert ended.code == 2
+    assert "tpc://127.0.0.1:0" in ended.err
+
+
 def test_it_says_where_it_listens_and_parties_find_it_there(tmp_path: Path) -> None:
     with Fedzmq("broker", "--listen", LISTEN, folder=tmp_path) as broker:
         address = broker.expect("listening at ").split()[2]

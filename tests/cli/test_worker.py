@@ -34,6 +34,16 @@ def test_it_says_what_it_holds_and_clients_see_it(tmp_path: Path, site: LocalClu
         assert worker.err == []
 
 
+def test_its_options_may_be_in_a_file(call: Call, tmp_path: Path) -> None:
+    options = f'id = "dave"\nbroker = "{NOBODY}"\nwait = 0.2\ndata = ["digits"]\npart = "1/3"\n'
+    (tmp_path / "worker.toml").write_text(options)
+    ended = call("worker", "--config", "worker.toml")
+
+    assert ended.code == 3
+    assert ended.out.startswith("holds digits: ")
+    assert f"no broker answered at {NOBODY} within 0.2 s" in ended.err
+
+
 def test_sigterm_ends_it_cleanly(tmp_path: Path, site: LocalCluster) -> None:
     with Fedzmq("worker", "--id", "erin", "--broker", site.address, folder=tmp_path) as worker:
         worker.expect("worker erin at ")

@@ -11,9 +11,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from fedzmq.testing.rounds_to_target.cell import Cell, Effort, Found, measure
 from fedzmq.testing.rounds_to_target.digits import SPLITS
-from fedzmq.testing.rounds_to_target.tables import cells, local_work, participation
+from fedzmq.testing.rounds_to_target.tables import local_work, participation, participation_cells, work_cells
 
-QUICK = Effort(target=0.5, seeds=(0,), rates=(0.3,), most=30)
+TABLES = {"work": (work_cells, local_work), "participation": (participation_cells, participation)}
+QUICK = Effort(target=0.5, seeds=(0,), rates=(0.3,), first=0.3, most=30)
 QUICK_WAYS = ((1, None), (5, 10))
 
 
@@ -25,9 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(local_work(found, QUICK_WAYS))
         return
     effort = Effort(target=asked.target, seeds=tuple(range(asked.seeds)), most=asked.most)
-    found = _measured(cells(), effort, asked.processes)
-    seeds, rates = ", ".join(map(str, effort.seeds)), ", ".join(f"{rate:g}" for rate in sorted(effort.rates))
-    print(local_work(found), participation(found), sep="\n\n")
+    chosen = [TABLES[name] for name in asked.tables or TABLES]
+    wanted = dict.fromkeys(cell for cells, _ in chosen for cell in cells())
+    found = _measured(list(wanted), effort, asked.processes)
+    seeds, rates = ", ".join(map(str, effort.seeds)), ", ".join(f"{rate:g}" for rate in effort.rates)
+    print(*(table(found) for _, table in chosen), sep="\n\n")
     print(
         f"\nRounds to {effort.target:.0%} of 360 held-out digits: the mean of the seeds {seeds}, at the best of the "
         f"learning rates {rates} for seed 0; —: not within {effort.most} rounds. {time.strftime('%d %B %Y')}, "
@@ -64,6 +67,7 @@ def _shown(founds: Iterable[Found], of: int) -> Iterable[Found]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bin/rounds-to-target", description=__doc__)
+    parser.add_argument("--table", action="append", choices=TABLES, dest="tables", help="only this one; repeatable")
     parser.add_argument("--target", type=float, default=0.95, metavar="ACCURACY", help="(default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many, from 0 (default: %(default)s)")
     parser.add_argument("--most", type=int, default=250, metavar="ROUNDS", help="then give up (default: %(default)s)")

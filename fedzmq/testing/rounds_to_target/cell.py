@@ -39,11 +39,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is done for a cell. rates: the learning rates, in the order in which they are tried."""
+    """How much is done for a cell. rates: the grid of learning rates, of which `first` is tried first."""
 
     target: float = 0.95
     seeds: tuple[int, ...] = (0, 1, 2)
-    rates: tuple[float, ...] = (0.46, 0.22, 1.0, 0.1)
+    rates: tuple[float, ...] = (0.022, 0.046, 0.1, 0.22, 0.46, 1.0, 2.2, 4.6)
+    first: float = 0.46
     most: int = 250  # rounds
 
 
@@ -61,23 +62,35 @@ class Found:
 
 
 def measure(cell: Cell, effort: Effort) -> Found:
-    """Find the best rate for the first seed, and train with the others at it.
-
-    A rate is given up when it needs more rounds than the best one so far.
-    """
+    """Find the best rate for the first seed, and train with the others at it."""
     torch.set_num_threads(1)
-    best: tuple[float, float] | None = None
-    for rate in effort.rates:
-        most = effort.most if best is None else int(best[0])
-        rounds = rounds_to(cell, rate, effort.seeds[0], effort.target, most)
-        if rounds is not None and (best is None or rounds < best[0]):
-            best = rounds, rate
+    best = _best(cell, effort)
     if best is None:
         return Found(cell)
-    others = [rounds_to(cell, best[1], seed, effort.target, effort.most) for seed in effort.seeds[1:]]
+    rounds, rate = best
+    others = [rounds_to(cell, rate, seed, effort.target, effort.most) for seed in effort.seeds[1:]]
     if None in others:
         return Found(cell)
-    return Found(cell, best[1], (best[0], *(each for each in others if each is not None)))
+    return Found(cell, rate, (rounds, *(each for each in others if each is not None)))
+
+
+def _best(cell: Cell, effort: Effort) -> tuple[float, float] | None:
+    """The fewest rounds and their rate: up the grid as long as it helps, else down. Neither neighbour does better."""
+    start = effort.rates.index(effort.first)
+    best: tuple[float, float] | None = None
+    for rates in (effort.rates[start:], effort.rates[:start][::-1]):
+        before = best
+        for rate in rates:
+            # With more rounds than the best so far it is none.
+            most = effort.most if best is None else int(best[0]) + 1
+            rounds = rounds_to(cell, rate, effort.seeds[0], effort.target, most)
+            if rounds is not None and (best is None or rounds < best[0]):
+                best = rounds, rate
+            elif best is not None or rates[0] == effort.first:
+                break
+        if best is not None and before is None and best[1] > effort.first:
+            break  # it helped to go up
+    return best
 
 
 def rounds_to(cell: Cell, rate: float, seed: int, target: float, most: int) -> float | None:

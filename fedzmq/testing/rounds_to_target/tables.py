@@ -52,11 +52,14 @@ def participation(found: Mapping[Cell, Found]) -> str:
     return "\n".join(lines)
 
 
-def cells() -> list[Cell]:
-    """All that the two tables need, each once, the longest first."""
-    work = [Cell(split, *way) for split in SPLITS for way in WAYS]
-    share = [Cell(split, *way, fraction) for split in SPLITS for way in COMPARED for fraction in FRACTIONS]
-    return sorted(dict.fromkeys(work + share), key=lambda cell: (cell.split == "IID", -cell.updates * cell.fraction))
+def work_cells() -> list[Cell]:
+    """What `local_work` shows."""
+    return [Cell(split, *way) for split in SPLITS for way in WAYS]
+
+
+def participation_cells() -> list[Cell]:
+    """What `participation` shows."""
+    return [Cell(split, *way, fraction) for split in SPLITS for way in COMPARED for fraction in FRACTIONS]
 
 
 def _text(found: Found, first: Found) -> str:

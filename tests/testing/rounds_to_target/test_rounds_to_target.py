@@ -5,7 +5,7 @@ import pytest
 from fedzmq.testing.rounds_to_target.__main__ import main
 from fedzmq.testing.rounds_to_target.cell import Cell, Effort, Found, measure, rounds_to
 from fedzmq.testing.rounds_to_target.digits import split_digits
-from fedzmq.testing.rounds_to_target.tables import WAYS, cells, local_work, participation
+from fedzmq.testing.rounds_to_target.tables import WAYS, local_work, participation, participation_cells, work_cells
 
 
 def test_averaging_needs_a_tenth_of_the_rounds_of_fedsgd_where_data_are_alike() -> None:
@@ -27,7 +27,7 @@ def test_two_shards_are_few_digits_and_a_random_part_has_nearly_all() -> None:
 
 
 def test_the_rate_is_the_best_for_the_first_seed() -> None:
-    effort = Effort(target=0.5, seeds=(0, 1), rates=(0.003, 0.3), most=40)
+    effort = Effort(target=0.5, seeds=(0, 1), rates=(0.003, 0.3), first=0.003, most=40)
     found = measure(Cell("IID", 1, 10), effort)
 
     assert found.rate == 0.3
@@ -36,14 +36,15 @@ def test_the_rate_is_the_best_for_the_first_seed() -> None:
 
 @pytest.mark.parametrize("rate", [0.0, 1e30])
 def test_a_rate_that_does_not_learn_finds_nothing(rate: float) -> None:
-    effort = Effort(target=0.9, seeds=(0,), rates=(rate,), most=3)
+    effort = Effort(target=0.9, seeds=(0,), rates=(rate,), first=rate, most=3)
 
     assert measure(Cell("IID", 1, None), effort) == Found(Cell("IID", 1, None))
 
 
 def test_the_tables_compare_each_cell_with_fedsgd() -> None:
-    rounds = {cell: 100.0 if cell.is_fedsgd else 100 / (cell.epochs * 50 / (cell.batch_size or 50)) for cell in cells()}
-    found = {cell: Found(cell, 0.1, (each,)) for cell, each in rounds.items()}
+    cells = [*work_cells(), *participation_cells()]
+    rounds = [100.0 if cell.is_fedsgd else 100 / (cell.epochs * 50 / (cell.batch_size or 50)) for cell in cells]
+    found = {cell: Found(cell, 0.1, (each,)) for cell, each in zip(cells, rounds, strict=True)}
     found[Cell("two shards", 20, 10)] = Found(Cell("two shards", 20, 10))
     work, share = local_work(found).splitlines(), participation(found).splitlines()
 
