@@ -11,7 +11,8 @@ import torch
 from fedzmq.data.examples import Batch, Column, Examples, Indexed
 from fedzmq.data.forms import Form
 
-READ_BYTES = 4 * 1024 * 1024  # of examples that are read at once
+READ_BYTES = 4 * 1024 * 1024  # of examples that are read at once, one after the other
+SHUFFLED_BYTES = 4 * 1024 * 1024  # of examples that are read from all over a file: each time touches most of it
 
 
 class Rows(Protocol):
@@ -35,7 +36,7 @@ class Lazy(Indexed):
     where: str
     chosen: torch.Tensor | None = None
 
-    gathered_bytes: ClassVar[int] = READ_BYTES
+    gathered_bytes: ClassVar[int] = SHUFFLED_BYTES
 
     @property
     def columns(self) -> tuple[Column, ...]:

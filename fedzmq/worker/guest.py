@@ -85,7 +85,6 @@ class Guest:
         privacy: Privacy | None = None,
         functions: Functions | None = None,
     ) -> None:
-        self._data = data
         self._shares = Shares(data)
         self._infos = infos or tuple(told(each, False) for each in data.values())
         self._plans = plans

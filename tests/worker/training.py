@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from fedzmq.data.batches import batches
 from fedzmq.data.data import Data
+from fedzmq.data.examples import Examples
 from fedzmq.wire.messages import Train
 from fedzmq.worker.training import Outcome, train
 from tests.recording.recorded import Made, Recorded
@@ -37,7 +38,7 @@ def trained(made: Made, **task: Any) -> Outcome:
 
 def run(
     recorded: Recorded,
-    data: Data,
+    data: Examples,
     *,
     report: Callable[[int, int, int, float], None] = lambda *progress: None,
     is_cancelled: Callable[[], bool] = lambda: False,
@@ -53,7 +54,7 @@ def run(
 def plainly_trained(
     made: Made,
     optimizer: Callable[[Any], Optimizer],
-    data: Data,
+    data: Examples,
     *,
     schedule: Callable[[Optimizer], LRScheduler] | None = None,
     clip: Callable[[list[Tensor]], object] = lambda parameters: None,
