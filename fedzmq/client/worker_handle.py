@@ -12,6 +12,7 @@ from fedzmq.client.findings import found_by, listed
 from fedzmq.client.neighbours import Neighbour
 from fedzmq.client.pending import Pending
 from fedzmq.client.session_line import SessionLine
+from fedzmq.datasets.base_dataset import BaseDataset, datasets_among
 from fedzmq.errors import ProtocolError
 from fedzmq.plans.plan import name_of
 from fedzmq.pointers.callable_pointer import CallablePointer, functions_of
@@ -122,6 +123,10 @@ class WorkerHandle(Neighbour):
         are this client's tensors, and those of others that they share. One round trip.
         """
         return found_by(self.stream, terms)
+
+    def search_datasets(self, *terms: str | Iterable[str]) -> list[BaseDataset]:
+        """The data sets over there that fit, which were tagged as such: as `search` finds tensors."""
+        return datasets_among(self.search(*terms))
 
     def functions(self) -> tuple[str, ...]:
         """The names of the functions that the worker's owner lets clients call. One round trip."""

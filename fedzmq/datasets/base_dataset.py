@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 Transform = Callable[[Tensor], Tensor]
 Examples = tuple[Tensor, Tensor]
+DATA, TARGETS = "dataset-data:", "dataset-targets:"  # how tags say which columns belong together
+_MARK_BYTES = 8
 
 
 class BaseDataset(torch.utils.data.Dataset[Examples]):
@@ -48,6 +51,33 @@ class BaseDataset(torch.utils.data.Dataset[Examples]):
         """The worker that has it, None for here."""
         return self.data.location if isinstance(self.data, Pointer) else None
 
+    @property
+    def owner(self) -> Any:
+        """Whose it is: this process."""
+        return self.data.owner  # type: ignore[attr-defined]  # every tensor has it
+
+    def tag(self, *tags: str) -> BaseDataset:
+        """Tag it, here or on its worker, where `worker.search_datasets` finds it then; itself."""
+        mark = mark_of(self.data) or os.urandom(_MARK_BYTES).hex()
+        self.data.tag(*tags, f"{DATA}{mark}")  # type: ignore[attr-defined]  # every tensor has it
+        self.targets.tag(*tags, f"{TARGETS}{mark}")  # type: ignore[attr-defined]
+        return self
+
+    def describe(self, description: str) -> BaseDataset:
+        self.tag()
+        for column in (self.data, self.targets):
+            column.describe(description)  # type: ignore[attr-defined]
+        return self
+
+    @property
+    def tags(self) -> set[str]:
+        tags: set[str] = self.data.tags  # type: ignore[attr-defined]
+        return {tag for tag in tags if not tag.startswith((DATA, TARGETS))}
+
+    @property
+    def description(self) -> str:
+        return self.data.description  # type: ignore[attr-defined, no-any-return]
+
     def transform(self, transform: Transform) -> None:
         """Apply a function to all the data now. On a worker it runs there, on pointers."""
         self.data = transform(self.data)
@@ -74,6 +104,24 @@ class BaseDataset(torch.utils.data.Dataset[Examples]):
     def __repr__(self) -> str:
         where = "here" if self.location is None else f"on {self.location.name}"
         return f"BaseDataset({len(self)} examples of {tuple(self.data.shape[1:])} {where})"
+
+
+def datasets_among(pointers: Iterable[Tensor]) -> list[BaseDataset]:
+    """Those whose data and targets are both among what a search found."""
+    data: dict[str, Tensor] = {}
+    targets: dict[str, Tensor] = {}
+    for pointer in pointers:
+        for tag in pointer.tags:  # type: ignore[attr-defined]  # every tensor has them
+            for prefix, found in ((DATA, data), (TARGETS, targets)):
+                if tag.startswith(prefix):
+                    found[tag.removeprefix(prefix)] = pointer
+    return [BaseDataset(each, targets[mark]) for mark, each in data.items() if mark in targets]
+
+
+def mark_of(tensor: Tensor) -> str:
+    """What the two columns of a tagged data set have in common; empty for one that is not tagged."""
+    tags: set[str] = tensor.tags  # type: ignore[attr-defined]
+    return next((tag.removeprefix(DATA) for tag in tags if tag.startswith(DATA)), "")
 
 
 def _moved(tensor: Tensor, worker: Destination) -> Tensor:

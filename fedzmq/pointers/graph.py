@@ -39,6 +39,12 @@ class Node:
 
     register_prehook = register_hook
 
+    @property
+    def next_functions(self) -> NoReturn:
+        raise OperationRefused(
+            "grad_fn.next_functions", "the graph is the worker's, and only its leaves are known here"
+        )
+
 
 class Derived(Node):
     """What made a gradient that has a graph of its own: on which of its parents it depends is known to the worker."""

@@ -5,6 +5,7 @@ Momentum that stayed behind would stop the next step, or would have to pass thro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,8 +19,15 @@ _NUMBERS = frozenset({"eta", "mu", "mu_product", "step"})
 
 
 def follow_parameters() -> None:
-    """Have every optimizer of this process bring its state along, from now on."""
+    """Have every optimizer of this process bring its state along from now on: at a step, and where it is shown."""
     register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: bring_along(optimizer))
+    state_dict: Callable[..., dict[str, Any]] = Optimizer.state_dict
+
+    def brought_state_dict(optimizer: Optimizer) -> dict[str, Any]:
+        bring_along(optimizer)
+        return state_dict(optimizer)
+
+    Optimizer.state_dict = brought_state_dict  # type: ignore[method-assign, assignment]  # on purpose
 
 
 def bring_along(optimizer: Optimizer) -> None:

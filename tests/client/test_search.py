@@ -9,6 +9,7 @@ from fedzmq.client.client import Client
 from fedzmq.client.hook import TorchHook
 from fedzmq.client.virtual import VirtualWorker
 from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.datasets.base_dataset import BaseDataset
 from fedzmq.errors import UsageError
 
 
@@ -121,3 +122,16 @@ def test_numbers_of_one_client_mean_nothing_to_another(clients: tuple[Client, Cl
     theirs = torch.tensor([8.0]).send(other.worker("bob"))
     assert mine.id_at_location == theirs.id_at_location
     assert (mine.get().item(), theirs.get().item()) == (7.0, 8.0)
+
+
+def test_a_tagged_data_set_is_found_on_its_worker(bob: VirtualWorker) -> None:
+    dataset = BaseDataset(torch.arange(4.0).reshape(2, 2), torch.tensor([0, 1])).tag("#toy").describe("two rows")
+    other = BaseDataset(torch.ones(1, 2), torch.ones(1)).tag("#toy", "#other").send(bob)
+    assert (dataset.tags, dataset.description) == ({"#toy"}, "two rows")
+    dataset.send(bob)
+    assert len(bob.search_datasets("#toy")) == 2
+    (found,) = bob.search_datasets("#toy", "two rows")
+    assert (found.location, len(found), found.tags) == (bob, 2, {"#toy"})
+    assert found.owner is dataset.owner
+    assert found.get().targets.tolist() == [0, 1]
+    assert len(other) == 1

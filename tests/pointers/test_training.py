@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 
 import pytest
 import torch
@@ -77,6 +78,17 @@ def test_what_an_optimizer_remembers_follows_the_model(bob: Place, alice: Place,
     bob.line.store.tensors.clear()  # whatever was left there would be missed now
     train(remote.get(), optimizer, steps=2)
     assert_same(remote, local, 1e-4)
+
+
+def test_the_state_of_a_model_that_came_home_can_be_saved(bob: Place) -> None:
+    model = mlp().send(bob)
+    optimizer = optim.Adam(model.parameters(), 1e-2)
+    train(model, optimizer, *sent(bob, X, Y), steps=1)
+    model.get()
+    saved = io.BytesIO()
+    torch.save(optimizer.state_dict(), saved)
+    saved.seek(0)
+    assert type(torch.load(saved)["state"][0]["exp_avg"]) is torch.Tensor
 
 
 def test_averages_of_a_model_are_those_of_a_local_one(bob: Place) -> None:
