@@ -23,6 +23,7 @@ GREETING = 1.0  # seconds that those who were told to listen have to say that th
 LOOK = 0.1  # seconds between two looks at whether the medium is still there
 SILENT = 1.5  # seconds without a sign of the medium after which nobody is to blame for being slow
 ATTEMPTS = 3  # from the first byte on, where the medium was away in the middle
+LONGEST_REST = 64  # wholes
 
 
 class Publisher:
@@ -42,13 +43,16 @@ class Publisher:
         self._wait_until = wait_until
         self._clock = clock
         self._audience = Audience()
+        self._turn = 0  # wholes that were published
+        self._rests: dict[Peer, tuple[int, int]] = {}  # after which turn, and for how many
 
     def publish(self, name: bytes, buffers: Sequence[Buffer], peers: Iterable[Peer]) -> frozenset[Peer]:
         """Send what `name` is the SHA-256 of, and say who listened to the end. Nobody does where fewer than two would.
 
         The buffers' memory is the caller's again afterwards.
         """
-        audience, peers = self._audience, frozenset(peers)
+        self._turn += 1
+        audience, peers = self._audience, frozenset(peer for peer in peers if not self._is_resting(peer))
         for _ in range(ATTEMPTS):
             found = self._endpoint.connection.found()
             if len(peers) < 2 or len(self._gather(peers)) < 2:
@@ -62,9 +66,23 @@ class Publisher:
         """A worker says how far it has come; from any thread."""
         self._audience.heard(peer, message.topic, message.position, self._clock())
 
+    def missed(self, peer: Peer) -> None:
+        """A listener waited for what it did not hear whole. Others go to it alone for once, and for longer each time.
+
+        One that hears nothing at all would else be waited for in every round.
+        """
+        turn, count = self._rests.get(peer, (0, 0))
+        is_again = count > 0 and self._turn <= turn + 2 * count + 1
+        self._rests[peer] = self._turn, min(2 * count, LONGEST_REST) if is_again else 1
+
     def lose(self, peer: Peer) -> None:
         """A worker is gone."""
         self._audience.lose(peer)
+        self._rests.pop(peer, None)
+
+    def _is_resting(self, peer: Peer) -> bool:
+        turn, count = self._rests.get(peer, (0, 0))
+        return turn < self._turn <= turn + count
 
     def _gather(self, peers: frozenset[Peer]) -> set[Peer]:
         """Have these listen and no others, and give those who say that they do.

@@ -275,6 +275,10 @@ class WorkerHandle(Neighbour):
         """Send the plan again with the next training: the worker says that it does not have it."""
         self._plans.discard(name_of(plan))
 
+    def missed_model(self) -> None:
+        """Do not count on it to hear what is published next."""
+        self.client.publisher.missed(self.line.peer)
+
     def cancel(self, pending: Pending) -> None:
         """Have the worker stop what it does for this request."""
         if not pending.done and not self.is_lost:

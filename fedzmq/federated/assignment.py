@@ -64,6 +64,8 @@ class Assignment:
             self._missed.add(type(reply))
             if isinstance(reply, PlanMissing):
                 self.handle.forget_plan(self._form.plan)
+            else:
+                self.handle.missed_model()
             self._pending = self._send()
             return None
         if isinstance(reply, Failed):

@@ -265,3 +265,24 @@ def test_nobody_listens_to_a_publisher_that_left() -> None:
     speaker.endpoint.close()
     hall.settle(1.0)
     assert hall.medium.subscribers(topic_of("coordinator", speaker.endpoint.boot, 1)) == []
+
+
+def test_who_misses_a_whole_rests_for_longer_each_time() -> None:
+    hall = Hall(0, *NAMES)
+    speaker, heard = hall.speaker(), []
+    for turn in range(12):
+        names = speaker.publish(whole(MIB, turn), *NAMES)
+        heard.append("bob" in names)
+        if heard[-1]:
+            speaker.publisher.missed(speaker.peers["bob"])
+    assert [turn for turn, is_in in enumerate(heard) if is_in] == [0, 2, 5, 10]
+
+
+def test_a_miss_that_is_long_ago_does_not_count() -> None:
+    hall = Hall(0, *NAMES)
+    speaker, heard = hall.speaker(), []
+    for turn in range(12):
+        heard.append("bob" in speaker.publish(whole(MIB, turn), *NAMES))
+        if turn in (0, 6):
+            speaker.publisher.missed(speaker.peers["bob"])
+    assert [turn for turn, is_in in enumerate(heard) if not is_in] == [1, 7]

@@ -16,6 +16,7 @@ from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.session.chunk import topic_of
+from fedzmq.session.session import Peer
 from fedzmq.transports.connection import Delivery
 from fedzmq.transports.memory import MemoryConnection
 from fedzmq.wire.messages import ModelMissing, Train
@@ -253,3 +254,23 @@ def test_who_lacks_what_it_was_given_twice_is_left_out(meeting: Meeting) -> None
 
     assert [answer.worker for answer in report.answered] == ["bob", "carol"]
     assert "no model" in report.failed[0].reason
+
+
+def test_who_never_hears_anything_is_not_waited_for_in_every_round(meeting: Meeting) -> None:
+    model = made()
+    for name in NAMES[1:]:
+        meeting.worker(name, [data_of(model)])
+    hard_of_hearing(meeting, "alice", data_of(model), first_of_each_model)
+    run = Run(meeting, model, replace(JOB, rounds=6))
+    missed, misses = run.client.publisher.missed, []
+
+    def counted(peer: Peer) -> None:
+        misses.append(peer.name)
+        missed(peer)
+
+    run.client.publisher.missed = counted  # type: ignore[method-assign]
+    reports = run.all()
+
+    assert misses == ["alice"] * 3  # in rounds 1, 3 and 6
+    assert all(len(report.answered) == 3 for report in reports)
+    assert [round(report.bytes_sent / bytes_of(model)) for report in reports] == [2] * 6  # to the others, and to alice
