@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 from torch.func import functional_call
 
 from fedzmq.errors import PlanError
@@ -47,17 +48,20 @@ def batch_plan(
     counts. Raises PlanError, which names the user's line.
     """
     given = all_inputs(inputs)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise PlanError("a module that torch.jit compiled cannot be recorded: give the module that it was made from")
     parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
     state = {**parameters, **buffers}
     names: list[str] = []
 
+    whole = _Whole(module, outputs)
+
     def step(*tensors: Tensor) -> list[Tensor]:
-        held, columns = tensors[: len(state)], tensors[len(state) :]
-        own = dict(zip(state, held, strict=True))
+        held = {f"module.{name}": each for name, each in zip(state, tensors, strict=False)}
+        own = dict(held)
         with torch.enable_grad():  # whatever the caller is in: a plan is there to be trained
-            output = functional_call(module, own, columns[:-1])
-            _write_back(dict(zip(state, held, strict=True)), own)
-            found = outputs(output, columns[-1])
+            found = functional_call(whole, own, tensors[len(state) :])
+            _write_back(held, own)
             names[:] = found
             return list(found.values())
 
@@ -88,6 +92,19 @@ def batch_plan(
     return BatchPlan(plan, shapes)
 
 
+class _Whole(torch.nn.Module):
+    """A module and what is made of its output, in one: a loss, too, is to find the recording's parameters there."""
+
+    def __init__(self, module: torch.nn.Module, outputs: Callable[[Any, Tensor], Mapping[str, Tensor]]) -> None:
+        super().__init__()
+        self.module = module
+        self._outputs = outputs
+
+    def forward(self, *columns: Tensor) -> Mapping[str, Tensor]:
+        *inputs, targets = columns
+        return self._outputs(self.module(*inputs), targets)
+
+
 @torch.no_grad()
 def _write_back(held: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None:
     """What a module assigned to a buffer anew, as `self.count = self.count + 1` does, is the buffer's next value."""
@@ -96,8 +113,9 @@ def _write_back(held: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None
         if new is tensor:
             continue
         if new.shape != tensor.shape:
+            buffer = name.removeprefix("module.")
             raise PlanError(
-                f"the model assigns {tuple(new.shape)} to its buffer {name!r}, which has the shape "
+                f"the model assigns {tuple(new.shape)} to its buffer {buffer!r}, which has the shape "
                 f"{tuple(tensor.shape)}; what travels keeps its shape"
             )
         tensor.copy_(new)
@@ -107,13 +125,25 @@ def _write_back(held: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None
 def _kept(module: torch.nn.Module) -> Iterator[None]:
     """Afterwards the attributes of the module and of its parts are what they were."""
     before = [(each, dict(vars(each))) for each in module.modules()]
+    held = [(value, value.copy()) for _, attributes in before for value in attributes.values() if _holds(value)]
+    validates = Distribution._validate_args
     try:
         make_recordable(module)
+        Distribution.set_default_validate_args(False)  # which looks at values
         yield
     finally:
+        Distribution.set_default_validate_args(validates)
+        for value, content in held:
+            value.clear()
+            value.extend(content) if isinstance(value, list) else value.update(content)
         for each, attributes in before:
             vars(each).clear()
             vars(each).update(attributes)
+
+
+def _holds(value: object) -> bool:
+    """It may have been given something, a recorded tensor for one."""
+    return isinstance(value, dict | list | set)
 
 
 def all_inputs(inputs: Inputs) -> tuple[Tensor, ...]:

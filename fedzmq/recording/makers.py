@@ -19,6 +19,7 @@ from fedzmq.pointers.nesting import leaves
 from fedzmq.pointers.stream import Stream
 
 _DRAW = frozenset({torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal})
+_DRAW_FROM = frozenset({torch.normal, torch.bernoulli, torch.multinomial, torch.poisson})
 _MAKE = _DRAW | {
     torch.arange,
     torch.empty,
@@ -56,6 +57,10 @@ class Makers(TorchFunctionMode):
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         given = kwargs or {}
+        if func in _DRAW_FROM and self._tape is not None and args and type(args[0]) is torch.Tensor:
+            # What is drawn from a tensor of the program's own is drawn from the same one on the tape.
+            there = create(self._tape, torch.zeros, (tuple(args[0].shape),), {"dtype": args[0].dtype}) + args[0]
+            return func(there, *args[1:], **given)
         if func not in _MAKE or func not in CATALOG.numbers or self._tape is None or _is_taken_apart(args, given):
             return func(*args, **given)
         number = len(self.calls)

@@ -6,10 +6,12 @@ two recordings of one function on inputs of different sizes differ in nothing bu
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from traceback import walk_tb
+from types import FrameType
 from typing import Any, NoReturn
 
 import torch
@@ -31,6 +33,7 @@ from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import Command, Described
 
 DETACH = torch.Tensor.detach
+_APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]  # a class method's
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,13 @@ def record(
             returned = _flat(function(*pointers))
     except (OperationRefused, TensorsNotCollocatedException) as error:
         raise PlanError(f"{error}{at_line(error)}") from error
+    except RuntimeError as error:
+        if "meta tensor" not in str(error):
+            raise
+        raise PlanError(
+            f"something that needs a value{at_line(error)} cannot be part of a plan ({error}); say sizes that values "
+            "would tell, such as the number of classes of one_hot"
+        ) from error
     ids: list[int] = []
     outputs: list[Meta] = []
     for tensor in returned:
@@ -187,6 +197,11 @@ class Tape(Stream):
 
     def _without_history(self, record: Record, origin: Origin | None) -> Record:
         """An operation under no_grad: the same one on detached operands, because a record cannot say it otherwise."""
+        if _in_a_function_of_autograd():
+            raise PlanError(
+                f"a torch.autograd.Function at {shown(origin)} cannot be part of a plan, which has no backward of "
+                "yours: f(x).detach() + g(x) - g(x).detach() has the value of f and the gradient of g"
+            )
         operation, result, mask, arguments, *keywords = record
         arguments = [
             self._detached(argument, origin) if mask >> index & 1 else self._all_detached(argument, origin)
@@ -214,6 +229,16 @@ def at_line(error: Exception) -> str:
     """Where in the user's program an error came from, in words; empty where that is not known."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__) if not frame.f_code.co_filename.startswith(LIBRARY)]
     return f" at {frames[-1].f_code.co_filename}:{frames[-1].f_lineno}" if frames else ""
+
+
+def _in_a_function_of_autograd() -> bool:
+    """The forward of a `torch.autograd.Function` runs, whose backward no recording would hear of."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is _APPLY:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _refused(what: str, where: Origin | None = None) -> PlanError:

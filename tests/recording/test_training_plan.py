@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -70,6 +71,24 @@ def packs_a_sequence(x: Tensor) -> Tensor:
     return nn.utils.rnn.pack_padded_sequence(x, x.argmax(1), batch_first=True).data
 
 
+class Reversed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x) * 1.0
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return -gradients[0]
+
+
+def has_a_backward_of_its_own(x: Tensor) -> Tensor:
+    return Reversed.apply(x)
+
+
+def counts_classes_by_value(x: Tensor) -> Tensor:
+    return x + nn.functional.one_hot(x.argmax(1))
+
+
 def takes_a_root_of_the_rows(x: Tensor) -> Tensor:
     return x / len(x) ** 0.5
 
@@ -103,6 +122,8 @@ def plan_of(name: str) -> Plan:
         (divides_by_the_rows, "for 7 and 11 examples"),
         (adds_numpys_noise, "or on chance"),
         (packs_a_sequence, "how long a packed sequence is only values tell; run the padded one"),
+        (has_a_backward_of_its_own, "a torch.autograd.Function at"),
+        (counts_classes_by_value, "such as the number of classes of one_hot"),
         (takes_a_root_of_the_rows, "make the number of examples a tensor first: torch.full((), len(x))"),
         (counts_its_rows, "depends on the number of examples in a batch"),
         (takes_a_gradient, "cannot be part of a plan"),
@@ -113,7 +134,7 @@ def test_what_a_list_of_operations_cannot_say_is_refused_at_the_users_line(
     then: Callable[[Tensor], Tensor], reason: str
 ) -> None:
     first = then.__code__.co_firstlineno
-    lines = range(first, first + 5)
+    lines = range(first - 12, first + 5)
 
     with pytest.raises(PlanError) as caught:
         training_plan(Does(then), cross_entropy, X, Y)
@@ -271,3 +292,35 @@ def test_a_tensor_as_large_as_the_batch_is_made_anew_where_it_holds_one_value() 
 def test_what_the_module_raises_itself_comes_out() -> None:
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         training_plan(nn.Linear(5, 3), cross_entropy, X, Y)
+
+
+def test_a_module_of_torch_jit_is_refused() -> None:
+    with pytest.warns(DeprecationWarning, match="torch.jit.trace"):
+        compiled = torch.jit.trace(nn.Linear(6, 3), X)
+
+    with pytest.raises(PlanError, match=r"a module that torch\.jit compiled cannot be recorded"):
+        training_plan(compiled, cross_entropy, X, Y)
+
+
+def test_a_loss_sees_the_parameters_of_the_model() -> None:
+    model = nn.Linear(6, 3)
+    made = Made(model, X, Y, lambda x, y: cross_entropy(x, y) + model.weight.abs().sum())
+
+    assert float(Recorded(made).outputs()[0].detach()) == pytest.approx(float(made.loss(model(X), Y).detach()))
+
+
+def test_what_a_module_kept_in_a_map_is_gone_afterwards() -> None:
+    class Keeps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(6, 3)
+            self.kept: dict[str, Tensor] = {}
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.kept["h"] = self.linear(x)
+            return self.kept["h"]
+
+    model = Keeps()
+    training_plan(model, cross_entropy, X, Y)
+
+    assert model.kept == {}

@@ -214,6 +214,21 @@ class Noisy(nn.Module):
         return self.linear(x + 0.1 * torch.randn(x.shape)) + torch.rand(3)
 
 
+class Distributed(nn.Module):
+    """As `Variational`, in the words of torch.distributions, and with noise on the input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(6, 8), nn.Linear(4, 6)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        x = x + torch.distributions.Normal(0.0, 0.1).sample((len(x), 6))
+        mean, scale = self.encoder(x).chunk(2, 1)
+        posterior = torch.distributions.Normal(mean, F.softplus(scale) + 1e-3)
+        away = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum(1).mean()
+        return {"x": x, "y": self.decoder(posterior.rsample()), "away": away}
+
+
 class Graph(nn.Module):
     """Attention over the neighbours in a graph."""
 
@@ -236,6 +251,10 @@ def beside(outputs: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
 def variational(outputs: dict[str, Tensor], targets: Tensor) -> Tensor:
     mean, log = outputs["mean"], outputs["log"]
     return F.mse_loss(outputs["y"], outputs["x"]) - 0.5 * (1 + log - mean.square() - log.exp()).mean()
+
+
+def distributed(outputs: dict[str, Tensor], targets: Tensor) -> Tensor:
+    return F.mse_loss(outputs["y"], outputs["x"]) + outputs["away"]
 
 
 def contrastive(outputs: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
@@ -335,6 +354,7 @@ ZOO: dict[str, Callable[[], Made]] = {
         beside,
     ),
     "variational": _of(Variational, lambda: (_numbers(), _classes()), variational),
+    "distributed": _of(Distributed, lambda: (_numbers(), _classes()), distributed),
     "siamese": _of(Siamese, lambda: (_numbers(), _numbers(), _classes(2)), contrastive),
     "against the others": _of(Siamese, lambda: (_numbers(), _numbers(), _classes()), against_the_others),
     "by index": _of(ByIndex, lambda: (_numbers(), _classes())),

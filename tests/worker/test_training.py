@@ -19,6 +19,7 @@ from fedzmq.plans.plan import Constant
 from fedzmq.wire.messages import Course
 from fedzmq.worker.epochs import Cancelled
 from fedzmq.worker.optimizers.table import OPTIMIZERS as KNOWN
+from fedzmq.worker.optimizers.table import make_optimizer
 from tests.plans.listing import X, op, plan
 from tests.recording.recorded import MODULES, Recorded
 from tests.worker.training import data_of, plainly_trained, run, state_of, trained
@@ -230,6 +231,23 @@ def test_a_task_that_is_taken_back_in_the_middle_stops() -> None:
 
 def test_every_optimizer_is_measured_against_torchs_own() -> None:
     assert {name for name, _, _ in OPTIMIZERS.values()} == set(KNOWN)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_numbers_of_any_precision_are_stepped(name: str, dtype: torch.dtype) -> None:
+    optimizer, options, make = OPTIMIZERS[name]
+    generator = torch.Generator().manual_seed(1)
+    start, *gradients = (torch.randn(77, generator=generator).to(dtype) for _ in range(4))  # more than a register holds
+    own, torchs = start.clone(), start.clone().requires_grad_()
+    stepper, reference = make_optimizer(optimizer, [own], options), make([torchs])
+    for gradient in gradients:
+        stepper.step([gradient])
+        torchs.grad = gradient.clone()
+        reference.step()
+
+    torch.testing.assert_close(own, torchs.detach(), rtol=0.02, atol=0.02)
+    assert not torch.equal(own, start)
 
 
 def test_a_schedule_goes_on_from_step_to_step_through_all_epochs() -> None:
