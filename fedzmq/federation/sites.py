@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fedzmq.client.client import Client
     from fedzmq.data.examples import Examples
     from fedzmq.data.load import Given
+    from fedzmq.worker.kept_files import KeptFiles
     from fedzmq.worker.worker import Worker
 
 
@@ -100,6 +101,7 @@ class Inside(Site):
         self.example = next(iter(self._data.values()))
         self._address = f"memory://{uuid.uuid4().hex}"
         self._workers: list[Worker] = []
+        self._kept: list[KeptFiles] = []
 
     def start(self) -> None:
         from fedzmq.transports.memory import MemoryConnection
@@ -118,6 +120,19 @@ class Inside(Site):
 
         return Client(MemoryConnection(self._address, "client"), silence=math.inf, tended=False)
 
+    def keep_in(self, folder: Path) -> None:
+        from fedzmq.worker.kept_files import KeptFiles
+
+        self._let_go()
+        for name, worker in zip(self._data, self._workers, strict=True):
+            self._kept.append(KeptFiles(folder / name))
+            worker.keep_in(self._kept[-1])
+
     def close(self) -> None:
         while self._workers:
             self._workers.pop().close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        while self._kept:
+            self._kept.pop().close()

@@ -53,15 +53,15 @@ class Memory:
 
     def __init__(self, most: int = MOST_RUNS, files: Files | None = None) -> None:
         self._most = most
-        self._files = files
+        self.files = files  # may be others later
         self._runs: OrderedDict[RunName, dict[int, Kept]] = OrderedDict()
 
     def recall(self, name: RunName, basis: int) -> Kept:
         """What round `basis` kept; what other rounds did is forgotten. Nothing where this worker does not know it."""
         kept = self._runs.get(name, {}).get(basis)
-        if self._files is not None:
-            kept = kept or self._files.read(name, basis)
-            self._files.forget(name, but=basis)
+        if self.files is not None:
+            kept = kept or self.files.read(name, basis)
+            self.files.forget(name, but=basis)
         if name in self._runs or kept is not None:
             self._runs[name] = {} if kept is None else {basis: kept}
         return kept or Kept()
@@ -72,11 +72,11 @@ class Memory:
 
     def keep(self, name: RunName, round: int, kept: Kept) -> None:
         """For a later round. What is kept must not be changed any more."""
-        if self._files is not None:
-            self._files.write(name, round, kept)
+        if self.files is not None:
+            self.files.write(name, round, kept)
         self._runs.setdefault(name, {})[round] = kept
         self._runs.move_to_end(name)
         while len(self._runs) > self._most:
             forgotten, _ = self._runs.popitem(last=False)
-            if self._files is not None:
-                self._files.forget(forgotten)
+            if self.files is not None:
+                self.files.forget(forgotten)

@@ -95,6 +95,10 @@ class Worker:
             for number, tensor in guest.tensors.items()
         }
 
+    def keep_in(self, kept: Files) -> None:
+        """From the next round on, what rounds leave here outlives it there. Between two of its steps."""
+        self._memory.files = kept
+
     def run(self) -> None:
         """Serve until `stop`. Raises NameTaken when another worker of this name lives."""
         self._endpoint.start()

@@ -2,9 +2,9 @@
 
 What a round made is written first: its weights, then their place in the record. That one transaction is what makes it
 count, and only after it are older weights removed. So whatever stops the process, and whenever, the last round that was
-committed is there whole. The disk is waited for beside the next round, which is committed only then: where the machine
-itself stops, that may cost one committed round, whose files their names tell to be incomplete, and workers no longer
-have what they kept for the round before.
+committed is there whole. The disk is waited for beside the next rounds, three of which may be ahead of it: where the
+machine itself stops, these may be lost, as their names tell of incomplete files, and workers no longer have what they
+kept for rounds before.
 """
 
 from __future__ import annotations
@@ -121,6 +121,7 @@ class RunLedger(Ledger):
             return
         self._is_open = False
         try:
+            self._lasting.close()
             with _explained(self.path, "the last round cannot be brought to the disk"):
                 self._lasting.wait()
             self._record.get_up(self._ending, **({"finished": True} if self._ending == "finished" else {}))
@@ -171,7 +172,6 @@ class RunLedger(Ledger):
 
     def _commit(self, checkpoint: Checkpoint, report: RoundReport | None) -> None:
         with _explained(self.path, f"round {checkpoint.round} cannot be committed"):
-            self._lasting.wait()
             model = self._files.write(checkpoint.model)
             memory = self._files.write(checkpoint.memory) if checkpoint.memory else None
         kept = Kept(
@@ -184,9 +184,11 @@ class RunLedger(Ledger):
             self._randomness.snapshot(),
         )
         still_kept = self._record.commit(kept, report, self._keep, self._every)
+        self._files.need(still_kept)
         files = [self._files.path(name) for name in (model, memory) if name is not None]
         lasting = [*files, self.path / "models", self._record.log]
-        self._lasting.begin(lasting, then=lambda: self._files.keep(still_kept))
+        with _explained(self.path, "the rounds before cannot be brought to the disk"):
+            self._lasting.begin(lasting, then=lambda: self._files.keep(still_kept))
 
     def _is_whole(self, kept: Kept) -> bool:
         with _explained(self.path, "its models cannot be read"):

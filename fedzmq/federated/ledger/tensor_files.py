@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -16,16 +17,20 @@ _PIECE = 1 << 20  # bytes read at once
 
 
 class TensorFiles:
-    """Its methods raise OSError."""
+    """Its methods raise OSError. One thread writes; another one may remove."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._lock = threading.Lock()
+        self._needed: set[str] = set()
 
     def write(self, tensors: Mapping[str, torch.Tensor]) -> str:
         """Gives the name under which they are kept; that they are on the disk is for `path` to be waited for."""
         with WholeFile(self._folder) as whole:
             name = write_weights(tensors, whole.file)
-            whole.become(name + _SUFFIX, lasting=False)
+            with self._lock:
+                whole.become(name + _SUFFIX, lasting=False)
+                self._needed.add(name)
         return name
 
     def path(self, name: str) -> Path:
@@ -47,11 +52,17 @@ class TensorFiles:
         """What `write` was given."""
         return read_weights(self.path(name))
 
+    def need(self, names: Collection[str]) -> None:
+        """These are needed now, and those that are written from now on."""
+        with self._lock:
+            self._needed = set(names)
+
     def keep(self, names: Collection[str]) -> None:
-        """Remove all others."""
-        for path in self._folder.glob(f"*{_SUFFIX}"):
-            if path.stem not in names:
-                path.unlink(missing_ok=True)
+        """Remove all but these and those that are needed now."""
+        with self._lock:
+            for path in self._folder.glob(f"*{_SUFFIX}"):
+                if path.stem not in names and path.stem not in self._needed:
+                    path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove what nobody finished; nobody may be writing."""
