@@ -7,7 +7,9 @@ from typing import Any
 import click
 import pytest
 
-from fedzmq.cli.job_file import JobCommand, job_of, to_toml
+from fedzmq.cli.job_file import NAMED, JobCommand, job_of, to_toml
+from fedzmq.cli.train import ONCE
+from fedzmq.cli.train import command as train
 from fedzmq.cli.values import Count, Number, named_values, part_number
 from fedzmq.errors import JobFileError
 
@@ -183,3 +185,32 @@ def test_a_job_from_a_file_and_the_command_line_is_what_both_say(file: Path) -> 
     _, job = run("--config", str(file), "--rounds", "7")
 
     assert (job["rounds"], job["lr"], job["strategy-option"]) == (7, 1.0, {"mu": 0.1})
+
+
+OWN = {"--broker": "tcp://127.0.0.1:1", "--column": "house", "--groups": "house"}
+
+
+def test_every_option_of_train_comes_back_from_the_job_of_its_run(file: Path) -> None:
+    given: list[str] = []
+    for option in train.params:
+        if not isinstance(option, click.Option) or option.name in {"config", *ONCE} or option.hidden:
+            continue
+        name = option.opts[-1]
+        if option.is_flag:
+            given.append(name)
+        elif isinstance(option.type, click.Choice):
+            given += [name, str(option.type.choices[-1])]
+        elif isinstance(option.type, click.types.IntParamType):
+            given += [name, "3"]
+        elif isinstance(option.type, click.types.FloatParamType):
+            given += [name, "0.5" if name != "--silence" else "5"]
+        else:
+            given += [name, "mu=0.5" if option.metavar == NAMED else OWN.get(name, "word")]
+    first = train.make_context("train", list(given))
+    job = job_of(first, without=ONCE)
+    file.write_text(to_toml(job, "fedzmq train"))
+    again = train.make_context("train", ["--config", str(file)])
+
+    assert len(job) == len({each for each in given if each.startswith("--")})
+    assert again.params == first.params
+    assert job_of(again, without=ONCE) == job
