@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.federated.ledger.run_ledger import RunLedger
 from fedzmq.federated.run_folder import read_rounds
-from fedzmq.testing.cluster import LocalCluster
 from tests.cli.conftest import Call
 from tests.cli.test_train import NOBODY
 from tests.federated.ledger.kept import run_to
