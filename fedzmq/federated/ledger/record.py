@@ -16,36 +16,11 @@ from typing import Any, NamedTuple
 
 from fedzmq.errors import RunFolderError
 from fedzmq.federated.ledger.checkpoint import Opened
+from fedzmq.federated.ledger.schema import SCHEMA, VERSION
 from fedzmq.federated.report import RoundReport
 
-VERSION = 1
 NAME = "ledger.sqlite"
 _PATIENCE = 10.0  # seconds for a reader to be done
-
-_SCHEMA = (
-    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
-    """CREATE TABLE sittings (
-        sitting INTEGER PRIMARY KEY, began REAL NOT NULL, process INTEGER NOT NULL, host TEXT NOT NULL,
-        after INTEGER NOT NULL, ended REAL, ending TEXT) STRICT""",
-    """CREATE TABLE openings (
-        round INTEGER PRIMARY KEY, attempt INTEGER NOT NULL, opened REAL NOT NULL,
-        workers TEXT NOT NULL, present TEXT NOT NULL) STRICT""",
-    """CREATE TABLE rounds (
-        round INTEGER PRIMARY KEY, committed REAL NOT NULL, attempts INTEGER NOT NULL,
-        sitting INTEGER NOT NULL REFERENCES sittings, report TEXT NOT NULL) STRICT""",
-    """CREATE TABLE states (
-        round INTEGER PRIMARY KEY, model TEXT NOT NULL, memory TEXT, run TEXT NOT NULL,
-        counted TEXT NOT NULL, asked TEXT NOT NULL, randomness TEXT NOT NULL) STRICT""",
-    # For whoever looks with SQL: the reports are the truth.
-    """CREATE VIEW answers AS SELECT rounds.round AS round, value ->> '$.worker' AS worker,
-        value ->> '$.examples' AS examples, value ->> '$.loss' AS loss, value ->> '$.seconds' AS seconds,
-        value ->> '$.steps' AS steps, value -> '$.metrics' AS metrics
-        FROM rounds, json_each(rounds.report, '$.answered')""",
-    """CREATE VIEW failures AS SELECT rounds.round AS round, value ->> '$.worker' AS worker,
-        value ->> '$.reason' AS reason, value ->> '$.is_late' AS is_late
-        FROM rounds, json_each(rounds.report, '$.failed')""",
-    f"PRAGMA user_version = {VERSION}",
-)
 
 
 class Kept(NamedTuple):
@@ -107,7 +82,7 @@ class Record:
     def make(self, **facts: object) -> None:
         """The tables, with these facts, all or nothing."""
         with self._transaction("its record cannot be made"):
-            for statement in _SCHEMA:
+            for statement in SCHEMA:
                 self._database.execute(statement)
             self._note(facts)
 
