@@ -50,12 +50,18 @@ def meeting() -> Iterator[Meeting]:
 
 
 def trained(name: str) -> list[Tensor]:
-    """What a worker of this name makes of the model."""
+    """What a worker of this name makes of the model.
+
+    In the first tensor alice and carol cancel each other out, and what bob has there is lost where it comes between.
+    """
     generator = torch.Generator().manual_seed(ord(name[0]))
-    return [
+    first, *others = [
         torch.randn(each.shape, generator=generator) if each.is_floating_point() else torch.tensor(ord(name[0]))
         for each in state_of(MADE.module)
     ]
+    if name != "bob":
+        first.fill_(2.0**70 * (EXAMPLES["carol"] if name == "alice" else -EXAMPLES["alice"]))
+    return [first, *others]
 
 
 class Gathered(Run):
