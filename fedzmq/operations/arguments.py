@@ -2,7 +2,8 @@
 
 None, bools, 64-bit ints, floats and short strings are themselves and a list is a list of values. Everything else is a
 map of one key: p a stored tensor, x a tensor whose bytes are a buffer of the message, t a tuple, d a dtype, s a slice,
-e Ellipsis, m a memory format, v a device, l a layout, c a complex number, b (in plans) a multiple of the batch's rows.
+e Ellipsis, m a memory format, v a device, l a layout, c a complex number, b (in plans) a number that depends on the
+batch's rows, see `of_rows`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy
 import torch
@@ -20,6 +21,7 @@ from fedzmq.tensors.dtypes import dtype_of, name_of
 from fedzmq.wire.limits import MAX_ARGUMENT_DEPTH, MAX_ARGUMENT_TEXT, MAX_INT, MIN_INT
 from fedzmq.wire.messages import TensorSpec
 
+Rule: TypeAlias = int | tuple[int, int, int] | tuple[float, float, float] | tuple[float, float]
 Attach = Callable[[torch.Tensor], dict[str, Any]]
 """Gives the wire value of a tensor: `reference(id)` of a pointer, or `inline(spec)` of a local one."""
 
@@ -37,7 +39,7 @@ def _no_inline(spec: TensorSpec) -> torch.Tensor:
     raise ProtocolError("a tensor's bytes have no place here")
 
 
-def _no_batch(times: int) -> Any:
+def _no_batch(rule: Rule) -> Any:
     raise ProtocolError("the rows of a batch are known in plans only")
 
 
@@ -46,12 +48,12 @@ class Scope:
     """What the names in wire values stand for at their receiver.
 
     `lookup` gives a stored tensor by id and raises where there is none; `inline` gives a tensor from a buffer of the
-    message; `batch` gives that many times the number of rows of a batch; `devices` are those that may be named.
+    message; `batch` gives what a rule makes of the number of rows of a batch; `devices` are those that may be named.
     """
 
     lookup: Callable[[int], Any]
     inline: Callable[[TensorSpec], Any] = _no_inline
-    batch: Callable[[int], Any] = _no_batch
+    batch: Callable[[Rule], Any] = _no_batch
     devices: tuple[str, ...] = ("cpu",)
 
 
@@ -230,9 +232,27 @@ def _unpack_complex(content: Any, scope: Scope, depth: int) -> complex:
 
 
 def _unpack_batch(content: Any, scope: Scope, depth: int) -> Any:
-    if type(content) is not int or not 0 < content <= MAX_INT:
-        raise ProtocolError("a multiple of the batch's rows is an int of 1 or more")
-    return scope.batch(content)
+    if type(content) is int and 0 < content <= MAX_INT:
+        return scope.batch(content)
+    if type(content) in (list, tuple):
+        kinds = {type(each) for each in content}
+        bounded = all(MIN_INT <= each <= MAX_INT for each in content if type(each) is int)
+        if (len(content) == 3 and kinds in ({int}, {float}) and bounded) or (len(content) == 2 and kinds == {float}):
+            return scope.batch(tuple(content))
+    raise ProtocolError("a number that depends on the rows is a multiple from 1, a polynomial or a power")
+
+
+def of_rows(rule: Rule, rows: int) -> int | float:
+    """A number that depends on the rows of a batch: a multiple `k` of them; `(a, b, c)`, which is a + b * rows + c *
+    rows^2; or `(k, p)`, which is k * rows^p.
+    """
+    if isinstance(rule, int):
+        return rule * rows
+    if len(rule) == 2:
+        factor, power = rule
+        return float(factor * rows**power)
+    constant, linear, square = rule
+    return constant + linear * rows + square * rows * rows
 
 
 _UNPACKERS: dict[str, Callable[[Any, Scope, int], Any]] = {

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from fedzmq.errors import PlanError
-from fedzmq.operations.arguments import Scope, unpack, unpack_keywords
+from fedzmq.operations.arguments import Rule, Scope, of_rows, unpack, unpack_keywords
 from fedzmq.operations.catalog import CATALOG, Operation
 from fedzmq.operations.guards.guard import Guard, leaves
 from fedzmq.plans.plan import Plan
@@ -105,8 +105,8 @@ class _Resolved:
         self._last_use[register] = self._place
         return _Later(lambda held: held[register], register)
 
-    def _times_rows(self, times: int) -> _Later:
-        return _Later(lambda held: held[0] * times, None)
+    def _times_rows(self, rule: Rule) -> _Later:
+        return _Later(lambda held: of_rows(rule, held[0]), None)
 
 
 def _call(function: Operation, arguments: list[Any], keywords: dict[str, Any]) -> _Get:

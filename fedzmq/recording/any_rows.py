@@ -20,6 +20,7 @@ from fedzmq.recording.registers import Record, Registers
 from fedzmq.recording.tracing import Recording, record
 
 ROWS = (7, 11)  # two primes: a number that is a multiple of both by chance is not to be expected
+THIRD = 13  # where a number is no multiple of the rows, two sizes do not tell by what rule it grows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +75,10 @@ def _recorded(
     first, second = (
         record(function, inputs(rows), effects, makers) for rows, makers in zip(ROWS, watched, strict=True)
     )
-    merged = generalise(first, ROWS[0], second, ROWS[1])
+
+    def third() -> tuple[Recording, int]:
+        return record(function, inputs(THIRD), effects, watched[0].again()), THIRD
+
+    merged = generalise(first, ROWS[0], second, ROWS[1], third)
     registers = Registers(first, second)
     return AnyRows(first, second, registers, tuple(registers.records(merged, first.origins)))

@@ -46,6 +46,10 @@ class Makers(TorchFunctionMode):
         self._everything = everything
         self._tape: Stream | None = None
 
+    def again(self) -> Makers:
+        """The same for another recording."""
+        return Makers(self._chosen, self._everything)
+
     @contextmanager
     def onto(self, tape: Stream) -> Iterator[None]:
         """Watch what is called within, which is recorded on this tape."""

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from fedzmq.errors import PlanError
+from fedzmq.errors import PlanError, ProtocolError
+from fedzmq.operations.arguments import Scope, of_rows, unpack
 from fedzmq.recording.batch_rows import generalise
 from fedzmq.recording.tracing import Recording
 
@@ -73,3 +76,38 @@ def test_other_operations_for_another_batch_are_refused_with_their_line() -> Non
 def test_more_operations_for_a_larger_batch_are_refused() -> None:
     with pytest.raises(PlanError, match="the model does 7 and 11 operations for 7 and 11 examples"):
         generalise(recording(times=7), 7, recording(times=11), 11)
+
+
+RULES: dict[str, Callable[[int], Any]] = {
+    "one less": lambda n: n - 1,
+    "one more than twice": lambda n: 2 * n + 1,
+    "pairs": lambda n: n * (n - 1),
+    "square": lambda n: n * n,
+    "float": float,
+    "float less one": lambda n: float(n - 1),
+    "root": lambda n: n**0.5,
+    "share": lambda n: 1 / n,
+    "part of a root": lambda n: 0.3 / n**0.5,
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_other_simple_rules_are_found_with_a_third_recording(name: str) -> None:
+    rule = RULES[name]
+    found = generalise(recording(rule(7)), 7, recording(rule(11)), 11, lambda: (recording(rule(13)), 13))[0][3][1]
+    unpacked = unpack(found, Scope(lambda id: None, batch=lambda rule: lambda rows: of_rows(rule, rows)))
+
+    assert [unpacked(rows) for rows in (1, 2, 64)] == pytest.approx([rule(rows) for rows in (1, 2, 64)], rel=1e-12)
+    assert type(unpacked(5)) is type(rule(5))
+
+
+@pytest.mark.parametrize("rule", [lambda n: n // 2, math.log, lambda n: n**3 - 1, lambda n: 2**n, lambda n: n % 3])
+def test_what_follows_no_simple_rule_is_refused(rule: Callable[[int], Any]) -> None:
+    with pytest.raises(PlanError, match=r"depends on the number of examples .* for 7 and 11 examples"):
+        generalise(recording(rule(7)), 7, recording(rule(11)), 11, lambda: (recording(rule(13)), 13))
+
+
+@pytest.mark.parametrize("content", [0, [1, 2], [1.0], [1, 2.0, 3], [1, 2, 1 << 64], ["n", 1, 1], {"p": 1}, 1.0])
+def test_a_rule_that_is_none_is_refused(content: Any) -> None:
+    with pytest.raises(ProtocolError):
+        unpack({"b": content}, Scope(lambda id: None, batch=lambda rule: rule))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,6 @@ def halves_the_rows(x: Tensor) -> Tensor:
     return torch.cat([x[: len(x) // 2], x[len(x) // 2 :]])
 
 
-def divides_by_the_rows(x: Tensor) -> Tensor:
-    return x * (1 / len(x))
-
-
 def adds_numpys_noise(x: Tensor) -> Tensor:
     return x + torch.from_numpy(numpy.random.rand(3).astype("float32"))
 
@@ -89,8 +86,8 @@ def counts_classes_by_value(x: Tensor) -> Tensor:
     return x + nn.functional.one_hot(x.argmax(1))
 
 
-def takes_a_root_of_the_rows(x: Tensor) -> Tensor:
-    return x / len(x) ** 0.5
+def takes_a_logarithm_of_the_rows(x: Tensor) -> Tensor:
+    return x / math.log(len(x))
 
 
 def counts_its_rows(x: Tensor) -> Tensor:
@@ -119,12 +116,11 @@ def plan_of(name: str) -> Plan:
         (branches_on_the_rows, "Tensor.tanh and Tensor.relu"),
         (does_more_for_more_rows, "for 7 and 11 examples"),
         (halves_the_rows, "3 and 5 for 7 and 11 examples"),
-        (divides_by_the_rows, "for 7 and 11 examples"),
         (adds_numpys_noise, "or on chance"),
         (packs_a_sequence, "how long a packed sequence is only values tell; run the padded one"),
         (has_a_backward_of_its_own, "a torch.autograd.Function at"),
         (counts_classes_by_value, "such as the number of classes of one_hot"),
-        (takes_a_root_of_the_rows, "make the number of examples a tensor first: torch.full((), len(x))"),
+        (takes_a_logarithm_of_the_rows, "make the number of examples a tensor first: torch.full((), len(x))"),
         (counts_its_rows, "depends on the number of examples in a batch"),
         (takes_a_gradient, "cannot be part of a plan"),
         (chooses_by_values, "whose result has a shape that depends on values"),

@@ -268,6 +268,14 @@ def against_the_others(outputs: tuple[Tensor, Tensor], targets: Tensor) -> Tenso
     return F.cross_entropy(one @ other.T / 0.1, torch.arange(len(one)))
 
 
+def decorrelated(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Divides by one example less than there are, by their root, and by the number of pairs."""
+    away = outputs - outputs.mean(0)
+    covariance = away.T @ away / (len(away) - 1) - torch.eye(3)
+    pairs = torch.cdist(outputs, outputs).sum() / (len(outputs) * (len(outputs) - 1))
+    return F.cross_entropy(outputs, targets) + covariance.square().sum() / len(outputs) ** 0.5 - 0.1 * pairs
+
+
 def focal(outputs: Tensor, targets: Tensor) -> Tensor:
     log = F.log_softmax(outputs, 1)[torch.arange(len(targets)), targets]
     return -((1 - log.exp()).square() * log).mean()
@@ -376,6 +384,7 @@ ZOO: dict[str, Callable[[], Made]] = {
         lambda: (_numbers(), torch.randn(N, 3).softmax(1)),
         lambda x, y: F.kl_div(x.log_softmax(1), y, reduction="batchmean"),
     ),
+    "decorrelated": _of(_linear, lambda: (_numbers(), _classes()), decorrelated),
     "focal": _of(_linear, lambda: (_numbers(), _classes()), focal),
     "gaussian": _of(lambda: nn.Linear(6, 6), lambda: (_numbers(), torch.randn(N, 3)), gaussian),
     "ctc": _of(
