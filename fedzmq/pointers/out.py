@@ -35,7 +35,12 @@ def into_out(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
             target.copy_(source)
         else:
             set_data(target, source.to(target.dtype))
-    return out if single else type(result)(targets)
+    return out if single else _kind(type(result))(targets)
+
+
+def _kind(kind: type) -> Any:
+    """torch has names of its own for the tuples that were written to."""
+    return getattr(torch.return_types, f"{kind.__name__}_out", kind)
 
 
 def _check_target(func: Callable[..., Any], target: torch.Tensor, source: torch.Tensor) -> None:

@@ -85,4 +85,6 @@ def _ones(meta: Meta) -> torch.Tensor:
     made = meta.blank(HERE)
     with torch.no_grad():
         made.fill_(1 if made.is_floating_point() or made.is_complex() else 0)
+        if made.is_floating_point() and made.dim() > 1 and made.shape[-1] == made.shape[-2] and made.is_contiguous():
+            made.diagonal(0, -2, -1).add_(1)  # a matrix that has an inverse
     return made

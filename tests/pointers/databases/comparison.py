@@ -1,18 +1,9 @@
-"""torch's own samples of its operations, each run here and through pointers: whatever can be told of the two is equal.
-
-`python -m tests.pointers.opinfo`, or bin/opinfo, runs all of them, in several dtypes and forms. A test runs some.
-"""
+"""Two runs of the same calls, one here and one through pointers: whatever can be told of the two is equal."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
-import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
-from itertools import islice
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -28,22 +19,10 @@ from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.verbs import install
 from fedzmq.wire.messages import Seed
+from tests.pointers.databases.outcome import Different
 from tests.pointers.loopback import Place
-from tests.pointers.outside_opinfo import OUTSIDE, REGROUPED, UNWRITTEN
 
-FORMS = {
-    "function": "op",
-    "method": "method_variant",
-    "operator": "operator_variant",
-    "in place": "inplace_variant",
-    "operator in place": "inplace_operator_variant",
-}
-OPERANDS = ("all", "first", "strided")  # which are sent: all, or the first alone, or all and then turned
 SEED = 42  # the wrappers of torch's own list seed with this number too, and only here
-
-
-class Different(AssertionError):
-    """The two runs differ, or the client's idea of a result and the worker's do."""
 
 
 class Created(TorchFunctionMode):
@@ -70,20 +49,43 @@ class Comparison:
 
     def check(self, form: Callable[..., Any], sample: Any, values: bool, gradients: bool, operands: str) -> None:
         """Raises Different, or the error of the package where it refuses the operation."""
+        with self.settled():
+            self._check(form, sample, values, gradients, operands)
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Nothing that fails in here is told of afterwards."""
+        try:
+            yield
+            self.place.stream.sync()
+        except Exception:
+            with suppress(RemoteError):
+                self.place.stream.sync()
+            raise
+
+    def seed(self) -> None:
+        """The same random numbers here and there, from now on."""
+        torch.manual_seed(SEED)
+        self.place.stream.command(Seed(SEED), None)
+
+    def send(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.send(self.place)  # type: ignore[attr-defined, no-any-return]  # installed
+
+    def _check(self, form: Callable[..., Any], sample: Any, values: bool, gradients: bool, operands: str) -> None:
         given = (sample.input, sample.args, sample.kwargs)
         here: dict[int, torch.Tensor] = {}
         there: dict[int, torch.Tensor] = {}
         # A local operand that requires a gradient may not meet a pointer, which is no matter of this comparison.
         wants_grad = operands != "first"
-        local = _replaced(given, here, lambda tensor: self._turned(_copied(tensor, wants_grad), operands))
-        remote = _replaced(given, there, lambda tensor: self._sent(_copied(tensor, wants_grad), operands, not there))
+        local = replaced(given, here, lambda tensor: self._turned(copied(tensor, wants_grad), operands))
+        remote = replaced(given, there, lambda tensor: self._sent(copied(tensor, wants_grad), operands, not there))
         torch.manual_seed(SEED)
-        wanted = _outcome(form, local)
+        wanted = outcome_of(form, local)
         self.place.stream.command(Seed(SEED), None)
         with nullcontext() if there else Created(self.place):
-            found = _outcome(form, remote)
+            found = outcome_of(form, remote)
         if isinstance(wanted, Exception):
-            self._also_fails(wanted, found)
+            self.also_fails(wanted, found)
             return
         if isinstance(found, TensorsNotCollocatedException) and operands == "first":
             return  # a local operand that would be written to
@@ -91,18 +93,17 @@ class Comparison:
             if isinstance(found, (OperationRefused, NeedsValueError)):
                 raise found
             raise Different(f"through a pointer it raises {type(found).__name__}: {found}")
-        self._compare(wanted, found, values)
+        self.compare(wanted, found, values)
         for key, tensor in here.items():
-            self._compare(tensor, there[key], True)
+            self.compare(tensor, there[key], True)
         if gradients:
             leaves = [(tensor, there[key]) for key, tensor in here.items()]
             self._compare_gradients(sample, wanted, found, leaves)
-        self.place.stream.sync()
 
     def _sent(self, tensor: torch.Tensor, operands: str, is_first: bool) -> torch.Tensor:
         if operands == "first" and not is_first:
             return tensor
-        return self._turned(tensor.send(self.place), operands)  # type: ignore[attr-defined]  # installed
+        return self._turned(self.send(tensor), operands)
 
     def _turned(self, tensor: torch.Tensor, operands: str) -> torch.Tensor:
         if operands != "strided" or tensor.dim() < 2:
@@ -111,7 +112,7 @@ class Comparison:
             turned = tensor.detach().transpose(0, -1).contiguous().transpose(0, -1)
         return turned.requires_grad_(tensor.requires_grad)
 
-    def _also_fails(self, wanted: Exception, found: Any) -> None:
+    def also_fails(self, wanted: Exception, found: Any) -> None:
         if isinstance(found, Exception):
             return
         try:
@@ -120,7 +121,8 @@ class Comparison:
             return
         raise Different(f"here it raises {type(wanted).__name__}: {wanted}")
 
-    def _compare(self, wanted: Any, found: Any, values: bool) -> None:
+    def compare(self, wanted: Any, found: Any, values: bool = True, leaf: bool = True) -> None:
+        """Raises Different. `leaf` says whether it matters that a tensor is one."""
         (tensors, shape), (pointers, other) = tree_flatten(wanted), tree_flatten(found)
         if shape != other:
             raise Different(f"it gives {other} and not {shape}")
@@ -131,37 +133,37 @@ class Comparison:
             elif not isinstance(pointer, Pointer):
                 assert_close(pointer, tensor)  # an operand that was left here
             else:
-                self._compare_tensor(tensor, pointer, values)
+                self._compare_tensor(tensor, pointer, values, leaf)
 
-    def _compare_tensor(self, tensor: torch.Tensor, pointer: Pointer, values: bool) -> None:
-        if _known(tensor) != _known(pointer):
+    def _compare_tensor(self, tensor: torch.Tensor, pointer: Pointer, values: bool, leaf: bool = True) -> None:
+        known = 4 if leaf else 3
+        if _known(tensor)[:known] != _known(pointer)[:known]:
             raise Different(f"the pointer tells {_known(pointer)} and not {_known(tensor)}")
         try:
             (value,) = self.place.stream.fetch([pointer._ref.id])
         except FedzmqError as error:
             raise Different(f"on the worker it raises {error}") from error
         stored = self.place.line.store.tensors[pointer._ref.id]
-        if _known(stored) != _known(pointer):
+        if _known(stored)[:known] != _known(pointer)[:known]:
             raise Different(f"the pointer tells {_known(pointer)}, and on the worker is {_known(stored)}")
         self.strides += bool(stored.numel()) and stored.stride() != pointer.stride()
         if values:
             assert_close(value, _plain(tensor), equal_nan=True)
 
     def _compare_gradients(self, sample: Any, wanted: Any, found: Any, leaves: list[tuple[Any, Any]]) -> None:
-        roots = _differentiable(sample.output_process_fn_grad(wanted))
-        pointers = _differentiable(sample.output_process_fn_grad(found))
+        roots = differentiable(sample.output_process_fn_grad(wanted))
+        pointers = differentiable(sample.output_process_fn_grad(found))
         if len(roots) != len(pointers):
             raise Different(f"{len(pointers)} results require a gradient and not {len(roots)}")
         leaves = [(tensor, pointer) for tensor, pointer in leaves if tensor.requires_grad]
         if not roots or not leaves:
             return
-        generator = torch.Generator().manual_seed(SEED)
-        directions = [torch.randn(root.shape, generator=generator).to(root.dtype) for root in roots]
+        directions = directions_of(roots)
         sent = [each.send(self.place) for each in directions]  # type: ignore[attr-defined]
-        local = _outcome(_backward, ((roots, directions, [tensor for tensor, _ in leaves]), (), {}))
-        remote = _outcome(_backward, ((pointers, sent, [pointer for _, pointer in leaves]), (), {}))
+        local = outcome_of(_backward, ((roots, directions, [tensor for tensor, _ in leaves]), (), {}))
+        remote = outcome_of(_backward, ((pointers, sent, [pointer for _, pointer in leaves]), (), {}))
         if isinstance(local, Exception):
-            self._also_fails(local, remote)
+            self.also_fails(local, remote)
             return
         if isinstance(remote, Exception):
             raise Different(f"backward through a pointer raises {remote}")
@@ -172,47 +174,6 @@ class Comparison:
                 self._compare_tensor(gradient.detach(), pointer, True)
 
 
-def samples(op: Any, dtype: torch.dtype, form: str, most: int | None) -> list[Any]:
-    """All samples of the operation, or at most so many, not all of them the first and simplest."""
-    in_place = "in place" in form
-    differentiable = op.supports_autograd and (dtype.is_floating_point or dtype.is_complex)
-    made = iter(op.sample_inputs("cpu", dtype, requires_grad=differentiable and not in_place))
-    found = list(made if most is None else islice(made, 4 * most))
-    if in_place:
-        found = [each for each in found if not each.broadcasts_input and isinstance(each.input, torch.Tensor)]
-    return found if most is None or len(found) <= most else found[:: -(-len(found) // most)]
-
-
-def name_of(op: Any) -> str:
-    return ".".join(filter(None, (op.name, op.variant_test_name)))
-
-
-def run(
-    ops: Sequence[Any], dtype: torch.dtype, form: str, operands: str, gradients: bool, most: int | None
-) -> Iterator[tuple[str, str]]:
-    """Each operation that has this dtype and form: its name, and what is wrong with it or nothing."""
-    comparison = Comparison()
-    for op in ops:
-        function = getattr(op, FORMS[form])
-        name = name_of(op)
-        if function is None or dtype not in op.supported_dtypes("cpu") or name in OUTSIDE:
-            continue
-        if name in REGROUPED and dtype.itemsize < 4:
-            continue
-        yield name, _check(comparison, function, name, samples(op, dtype, form, most), gradients, operands)
-
-
-def _check(
-    comparison: Comparison, function: Any, name: str, inputs: Sequence[Any], gradients: bool, operands: str
-) -> str:
-    for sample in inputs:
-        try:
-            comparison.check(function, sample, name not in UNWRITTEN, gradients, operands)
-        except (AssertionError, FedzmqError) as error:
-            return f"{sample.summary()}: {error}"
-    return ""
-
-
 def _backward(roots: Any, directions: Any, leaves: Any) -> list[Any]:
     if len(roots) == 1:
         torch.autograd.backward(roots, directions)
@@ -220,7 +181,7 @@ def _backward(roots: Any, directions: Any, leaves: Any) -> list[Any]:
     return list(torch.autograd.grad(roots, leaves, directions, allow_unused=True))
 
 
-def _outcome(function: Callable[..., Any], arguments: Any) -> Any:
+def outcome_of(function: Callable[..., Any], arguments: Any) -> Any:
     first, args, kwargs = arguments
     try:
         if isinstance(first, tuple) and function is _backward:
@@ -230,7 +191,7 @@ def _outcome(function: Callable[..., Any], arguments: Any) -> Any:
         return error
 
 
-def _replaced(given: Any, made: dict[int, torch.Tensor], make: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+def replaced(given: Any, made: dict[int, torch.Tensor], make: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     def one(value: Any) -> Any:
         if not isinstance(value, torch.Tensor):
             return value
@@ -241,7 +202,7 @@ def _replaced(given: Any, made: dict[int, torch.Tensor], make: Callable[[torch.T
     return tree_map(one, given)
 
 
-def _copied(tensor: torch.Tensor, wants_grad: bool) -> torch.Tensor:
+def copied(tensor: torch.Tensor, wants_grad: bool) -> torch.Tensor:
     copy = _plain(tensor).clone(memory_format=torch.contiguous_format)
     return copy.requires_grad_(tensor.requires_grad and wants_grad)
 
@@ -254,43 +215,10 @@ def _known(tensor: torch.Tensor) -> tuple[Any, ...]:
     return tuple(tensor.shape), tensor.dtype, tensor.requires_grad, tensor.is_leaf
 
 
-def _differentiable(output: Any) -> list[torch.Tensor]:
+def directions_of(roots: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(SEED)
+    return [torch.randn(root.shape, generator=generator).to(root.dtype) for root in roots]
+
+
+def differentiable(output: Any) -> list[torch.Tensor]:
     return [each for each in tree_flatten(output)[0] if isinstance(each, torch.Tensor) and each.requires_grad]
-
-
-DTYPES = ("float32", "float64", "bfloat16", "int64", "bool", "complex64")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="opinfo", description=__doc__)
-    parser.add_argument("--dtype", action="append", choices=DTYPES, help="of the samples; all of them by default")
-    parser.add_argument("--form", action="append", choices=list(FORMS), help="of the call; all of them by default")
-    parser.add_argument("--operands", action="append", choices=OPERANDS, help="which are sent; all by default")
-    parser.add_argument("--samples", type=int, metavar="N", help="at most so many of each operation")
-    parser.add_argument("--name", default="", metavar="PART", help="only operations with this in their name")
-    chosen = parser.parse_args(arguments)
-    warnings.simplefilter("ignore")
-    from torch.testing._internal.common_methods_invocations import op_db
-
-    ops = [op for op in op_db if chosen.name in name_of(op)]
-    started = time.monotonic()
-    wrong = 0
-    for dtype in chosen.dtype or DTYPES:
-        for form in chosen.form or FORMS:
-            for operands in chosen.operands or OPERANDS:
-                counts: Counter[str] = Counter()
-                for name, text in run(ops, getattr(torch, dtype), form, operands, True, chosen.samples):
-                    counts["wrong" if text else "equal"] += 1
-                    if text:
-                        print(f"  {name}: {text}", flush=True)
-                wrong += counts["wrong"]
-                print(
-                    f"{dtype}, {form}, operands {operands}: {counts['equal']} equal, {counts['wrong']} not", flush=True
-                )
-    outside = len({name_of(op) for op in ops} & OUTSIDE.keys())
-    print(f"{outside} outside, for the reasons in tests/pointers/outside_opinfo.py; {time.monotonic() - started:.0f} s")
-    return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -27,4 +27,17 @@ OUTSIDE: dict[str, str] = {name: reason for reason, names in _REASONS.items() fo
 UNWRITTEN = frozenset({"empty", "empty_like", "new_empty"})
 
 # A worker computes them in pieces of its own choice, and in a dtype of 16 bits the sums are rounded elsewhere.
-REGROUPED = frozenset({"nn.functional.linear_cross_entropy.chunked", "nn.functional.linear_cross_entropy.chunked_none"})
+REGROUPED: dict[str, str] = dict.fromkeys(
+    ("nn.functional.linear_cross_entropy.chunked", "nn.functional.linear_cross_entropy.chunked_none"),
+    "the worker chooses in what pieces it is computed, and 16 bits show it",
+)
+
+_OUT_REASONS = {
+    "here out= gives other values than the function does": "fft.ihfft2 fft.ihfftn",
+    "here out= of a wider dtype draws other random numbers": "normal normal.number_mean normal.in_place",
+    "here it returns None": "split_with_sizes_copy unbind_copy",
+    "here it rounds to ints, which is refused": "cumsum cumprod bernoulli lu",
+    "its kernel refuses a wider dtype, which a copy does not": "lu_unpack lu_solve linalg.ldl_solve linalg.lu_solve",
+}
+
+OUTSIDE_OUT: dict[str, str] = {name: reason for reason, names in _OUT_REASONS.items() for name in names.split()}

@@ -1,0 +1,79 @@
+"""`python -m tests.pointers.databases`, or bin/opinfo: all databases in full, or what is chosen of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from tests.pointers.databases import derivatives, mistakes, modules, operations, optimizers, outs
+from tests.pointers.databases.outcome import Run, table
+
+FLOATS = ("float32", "float64", "float16", "bfloat16", "complex64", "complex128")
+DTYPES = (*FLOATS, "int8", "int16", "int32", "int64", "uint8", "bool")
+DATABASES = ("operations", "derivatives", "mistakes", "out", "modules", "optimizers")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="opinfo", description=__doc__)
+    parser.add_argument("--of", action="append", choices=DATABASES, help="a database; all by default")
+    parser.add_argument("--dtype", action="append", choices=DTYPES, help="of the samples; all by default")
+    parser.add_argument("--form", action="append", choices=list(operations.FORMS), help="of the call; all by default")
+    parser.add_argument("--operands", action="append", choices=operations.OPERANDS, help="which are sent; all if not")
+    parser.add_argument("--samples", type=int, metavar="N", help="at most so many of each entry")
+    parser.add_argument("--name", default="", metavar="PART", help="only entries with this in their name")
+    parser.add_argument("--share", default="0/1", metavar="I/N", help="every N-th entry, from the I-th")
+    chosen = parser.parse_args(arguments)
+    warnings.simplefilter("ignore")
+    wrong = table(_runs(chosen), lambda line: print(line, flush=True))
+    print("What is outside is there for the reasons in tests/pointers/databases/outside.py.")
+    return 1 if wrong else 0
+
+
+def _runs(chosen: Any) -> Iterator[Run]:
+    from torch.testing._internal.common_methods_invocations import op_db
+    from torch.testing._internal.common_modules import module_db
+    from torch.testing._internal.common_optimizers import optim_db
+
+    first, step = map(int, chosen.share.split("/"))
+    ops = [op for op in op_db if chosen.name in operations.name_of(op)][first::step]
+    dtypes = [getattr(torch, name) for name in chosen.dtype or DTYPES]
+    floats = [each for each in dtypes if each in (torch.float32, torch.float64)]
+    wanted, most = chosen.of or DATABASES, chosen.samples
+    if "operations" in wanted:
+        for dtype in dtypes:
+            for form in chosen.form or operations.FORMS:
+                for operands in chosen.operands or operations.OPERANDS:
+                    label = f"{_name(dtype)}, {form}, operands {operands}"
+                    yield Run(label, operations.outcomes(ops, dtype, form, operands, True, most))
+    if "derivatives" in wanted:
+        for name in [each for each in chosen.dtype or ["float64"] if each in FLOATS]:
+            for order in derivatives.ORDERS:
+                yield Run(f"{name}, {order}", derivatives.outcomes(ops, getattr(torch, name), order, most))
+    if "mistakes" in wanted:
+        yield Run("mistakes", mistakes.outcomes(ops))
+    if "out" in wanted:
+        for dtype in floats[:1]:
+            yield Run(f"{_name(dtype)}, out=", outs.outcomes(ops, dtype, most))
+    if "modules" in wanted:
+        infos = [each for each in module_db if chosen.name in each.name][first::step]
+        for dtype in floats:
+            for training in (True, False):
+                label = f"modules, {_name(dtype)}, {'training' if training else 'evaluation'}"
+                yield Run(label, modules.outcomes(infos, dtype, training, most))
+    if "optimizers" in wanted:
+        chosen_ones = [each for each in optim_db if chosen.name in each.optim_cls.__name__][first::step]
+        for sent in optimizers.SENT:
+            yield Run(f"optimizers, sent {sent}", optimizers.outcomes(chosen_ones, sent, most))
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""torch's own databases, a few samples of each entry. bin/opinfo runs them in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+import torch
+
+from tests.pointers.databases import derivatives, mistakes, modules, operations, optimizers, outs
+from tests.pointers.databases.outcome import Outcome
+from tests.pointers.databases.outside import OUTSIDE
+
+SHARES = 12  # of the list, so that processes can divide it among them; the list takes seconds to import
+SAMPLES = 2  # of each operation
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, of forms of its own that it will give up
+
+
+def entries(share: int = 0, shares: int = 1) -> list[Any]:
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    return list(op_db[share::shares])
+
+
+def assert_equal(outcomes: Iterable[Outcome]) -> None:
+    assert [each for each in outcomes if each.verdict in ("refused", "wrong")] == []
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_an_operation_gives_through_a_pointer_what_it_gives_here(share: int) -> None:
+    ops = entries(share, SHARES)
+    assert_equal(operations.outcomes(ops, torch.float32, "function", "all", True, SAMPLES))
+
+
+@pytest.mark.parametrize("form", ["method", "operator", "in place", "operator in place"])
+def test_a_form_of_an_operation_gives_through_a_pointer_what_it_gives_here(form: str) -> None:
+    assert_equal(operations.outcomes(entries(), torch.float32, form, "all", False, 1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.complex64, torch.int64, torch.bool])
+def test_an_operation_in_another_dtype_gives_what_it_gives_here(dtype: torch.dtype) -> None:
+    assert_equal(operations.outcomes(entries(1, 24), dtype, "function", "all", True, 1))
+
+
+@pytest.mark.parametrize("order", derivatives.ORDERS)
+def test_a_further_derivative_is_what_it_is_here(order: str) -> None:
+    assert_equal(derivatives.outcomes(entries(2, 48), torch.float64, order, 1))
+
+
+def test_a_wrong_call_raises_what_it_raises_here() -> None:
+    assert_equal(mistakes.outcomes(entries(3, 24)))
+
+
+def test_out_is_written_as_it_is_here() -> None:
+    assert_equal(outs.outcomes(entries(4, 48), torch.float32, 1))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_module_gives_what_it_gives_here(training: bool) -> None:
+    from torch.testing._internal.common_modules import module_db
+
+    assert_equal(modules.outcomes(module_db, torch.float32, training, 1))
+
+
+@pytest.mark.parametrize("sent", optimizers.SENT)
+def test_an_optimizer_steps_as_it_does_here(sent: str) -> None:
+    from torch.testing._internal.common_optimizers import optim_db
+
+    assert_equal(optimizers.outcomes(optim_db, sent, 1))
+
+
+def test_what_is_left_out_is_an_entry_of_the_list() -> None:
+    assert OUTSIDE.keys() <= {operations.name_of(op) for op in entries()}
