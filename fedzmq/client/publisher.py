@@ -46,10 +46,16 @@ class Publisher:
         self._turn = 0  # wholes that were published
         self._rests: dict[Peer, tuple[int, int]] = {}  # after which turn, and for how many
 
-    def publish(self, name: bytes, buffers: Sequence[Buffer], peers: Iterable[Peer]) -> frozenset[Peer]:
-        """Send what `name` is the SHA-256 of, and say who listened to the end. Nobody does where fewer than two would.
+    def publish(
+        self,
+        name: bytes,
+        buffers: Sequence[Buffer],
+        peers: Iterable[Peer],
+        say: Callable[[str], None] = lambda line: None,
+    ) -> frozenset[Peer]:
+        """Send what `name` is the SHA-256 of, and give who listened to the end. Nobody does where fewer than two would.
 
-        The buffers' memory is the caller's again afterwards.
+        The buffers' memory is the caller's again afterwards. `say` is given a line where the medium is waited for.
         """
         self._turn += 1
         audience, peers = self._audience, frozenset(peer for peer in peers if not self._is_resting(peer))
@@ -57,7 +63,7 @@ class Publisher:
             found = self._endpoint.connection.found()
             if len(peers) < 2 or len(self._gather(peers)) < 2:
                 break
-            if self._send(name, buffers, peers, found):
+            if self._send(name, buffers, peers, found, say):
                 return frozenset(audience.listening(peers))
             audience.renew()
         return frozenset()
@@ -99,13 +105,20 @@ class Publisher:
             self._wait_until(lambda: self._audience.is_gathered(told), GREETING)
         return self._audience.listening(peers)
 
-    def _send(self, name: bytes, buffers: Sequence[Buffer], peers: frozenset[Peer], found: int) -> bool:
+    def _send(
+        self,
+        name: bytes,
+        buffers: Sequence[Buffer],
+        peers: frozenset[Peer],
+        found: int,
+        say: Callable[[str], None],
+    ) -> bool:
         """False where it has to begin anew."""
         audience, endpoint = self._audience, self._endpoint
         total, offset = sum(map(len, buffers)), 0
         for body in cut(buffers):
             size = len(body)
-            if not self._pace(size, peers, found):
+            if not self._pace(size, peers, found, say):
                 return False
             chunk = Chunk(name, total, offset, audience.published, body)
             audience.published += size
@@ -113,15 +126,18 @@ class Publisher:
             endpoint.publish(topic_of(endpoint.connection.name, endpoint.boot, audience.topic), chunk.frames())
         return True
 
-    def _pace(self, size: int, peers: frozenset[Peer], found: int) -> bool:
+    def _pace(self, size: int, peers: frozenset[Peer], found: int, say: Callable[[str], None]) -> bool:
         """Wait until so many bytes may go; False where the medium lost some, or nobody is left to hear them."""
         audience, connection = self._audience, self._endpoint.connection
-        since = self._clock()
+        since, is_away = self._clock(), False
         while connection.found() == found and not audience.may_publish(size):
             self._wait_until(lambda: audience.may_publish(size), LOOK)
             now = self._clock()
             if connection.silent_for() > SILENT:
                 since = now
+                if not is_away:
+                    is_away = True
+                    say(f"{connection.address} does not answer; waiting for it to come back")
             if audience.stalled(size, since, now):
                 audience.leave_behind(size, since, now)
                 self._gather(peers)

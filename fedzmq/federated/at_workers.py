@@ -59,7 +59,7 @@ class AtWorkers:
         it, the workers are told to stop.
         """
         there = {name: handle for name, handle in sorted(handles.items()) if not handle.is_lost}
-        edition = publish(self._client, self._shared.state, list(there.values()), NAMELESS)
+        edition = publish(self._client, self._shared.state, list(there.values()), NAMELESS, self._say)
         asked: dict[str, Question] = {}
         try:
             for name, handle in there.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 
 import torch
@@ -42,11 +42,16 @@ class Edition:
 
 
 def publish(
-    client: Client, state: Sequence[torch.Tensor], handles: Collection[WorkerHandle], name: str = ""
+    client: Client,
+    state: Sequence[torch.Tensor],
+    handles: Collection[WorkerHandle],
+    name: str = "",
+    say: Callable[[str], None] = lambda line: None,
 ) -> Edition:
     """Send the model to all of these at once, where that is less work than to send it to each.
 
     name: what the run calls this state and no other, in place of its digest, where nobody has to make sure of it.
+    `say` is given a line where the medium is waited for.
     """
     size = sum(tensor.nbytes for tensor in state)
     if size <= LEAST_BYTES or size * (len(handles) - 1) < LEAST_SAVED:
@@ -54,4 +59,4 @@ def publish(
     name = digest_of(state)
     _, buffers = export_all(state)
     peers = [handle.line.peer for handle in handles]
-    return Edition(state, name, client.publisher.publish(bytes.fromhex(name), buffers, peers))
+    return Edition(state, name, client.publisher.publish(bytes.fromhex(name), buffers, peers, say))

@@ -145,7 +145,7 @@ class Trainer:
         wanted = self._job.wanted(population, self._needed)
         asked = self._job.asked(population, self._needed)
         self._strategy.begin(self._shared.opening(number, names, population))
-        edition = publish(self._client, self._shared.state, [present[name] for name in names], model)
+        edition = publish(self._client, self._shared.state, [present[name] for name in names], model, self._say)
         ahead = along(self._shared.shared, len(names))
         # Those who have it already come first: to send it to one of the others may take long.
         handles = {name: present[name] for name in sorted(names, key=lambda name: edition.lacks(present[name]))}

@@ -28,12 +28,12 @@ class Speaker:
         self.endpoint.departed = lambda peer, reason: self.publisher.lose(peer)
         self.peers: dict[str, Peer] = {}
 
-    def publish(self, whole: bytes, *names: str) -> list[str]:
+    def publish(self, whole: bytes, *names: str, say: Callable[[str], None] = lambda line: None) -> list[str]:
         """Publish to the named, and give those who listened to the end."""
         for name in names:
             if name not in self.peers:
                 self.peers[name] = self.endpoint.open(name, self._hall.listeners[name].endpoint.boot)
-        heard = self.publisher.publish(digest([whole]), [whole], [self.peers[name] for name in names])
+        heard = self.publisher.publish(digest([whole]), [whole], [self.peers[name] for name in names], say)
         return sorted(peer.name for peer in heard)
 
     def _urgent(self, arrival: Arrival) -> None:

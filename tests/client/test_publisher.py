@@ -286,3 +286,26 @@ def test_a_miss_that_is_long_ago_does_not_count() -> None:
         if turn in (0, 6):
             speaker.publisher.missed(speaker.peers["bob"])
     assert [turn for turn, is_in in enumerate(heard) if not is_in] == [1, 7]
+
+
+def test_a_medium_that_is_away_is_waited_for_and_said_to_be() -> None:
+    hall, said = Hall(0, *NAMES), []
+    speaker, model = hall.speaker(), whole(AHEAD_BYTES + 8 * MIB)
+    speaker.publish(whole(MIB, 1), *NAMES)
+    hall.settle()
+    step, cut_at = hall.step, 0.0
+
+    def away() -> None:
+        nonlocal cut_at
+        if not cut_at and hall.medium.in_flight_bytes("bob") > 8 * MIB:
+            cut_at = hall.medium.clock()
+            hall.medium.cut("coordinator", *NAMES)
+        elif cut_at and hall.medium.clock() > cut_at + 5.0:
+            hall.medium.mend()
+        step()
+
+    hall.step = away  # type: ignore[method-assign]
+    assert speaker.publish(model, *NAMES, say=said.append) == list(NAMES)
+    assert said == ["faulty:// does not answer; waiting for it to come back"]
+    hall.settle(1.0)
+    assert [listener.take(model, speaker) for listener in hall.listeners.values()] == [model] * 3
