@@ -64,11 +64,13 @@ if TYPE_CHECKING:
     from fedzmq.datasets.federate import federate
     from fedzmq.datasets.federated_dataset import FederatedDataset
     from fedzmq.datasets.federated_loader import FederatedDataLoader
+    from fedzmq.federated.metrics import Metric
     from fedzmq.federated.model_arithmetic import federated_avg
     from fedzmq.federated.optims import Optims
     from fedzmq.federation.federation import Federation
     from fedzmq.pointers.multi_pointer import MultiPointer, combine_pointers
     from fedzmq.recording.decorators import func2plan, plan
+    from fedzmq.recording.evaluation_plan import Sum
     from fedzmq.recording.plan import Plan
     from fedzmq.recording.plan_pointer import fetch_plan
     from fedzmq.recording.protocol import Protocol, func2protocol
@@ -96,6 +98,7 @@ __all__ = [
     "JobFileError",
     "LimitExceeded",
     "LocalCluster",
+    "Metric",
     "MissingExtraError",
     "ModelError",
     "MultiPointer",
@@ -121,6 +124,7 @@ __all__ = [
     "RunLocked",
     "RunNotFound",
     "SendNotPermittedError",
+    "Sum",
     "TensorsNotCollocatedException",
     "TorchHook",
     "TransportClosed",
@@ -150,7 +154,9 @@ _LAZY = {
     "LocalCluster": "fedzmq.cluster.local_cluster",
     "PrivateGridNetwork": "fedzmq.client.grid",
     "create_sandbox": "fedzmq.client.sandbox",
+    "Metric": "fedzmq.federated.metrics",
     "Optims": "fedzmq.federated.optims",
+    "Sum": "fedzmq.recording.evaluation_plan",
     "TorchHook": "fedzmq.client.hook",
     "VirtualWorker": "fedzmq.client.virtual",
     "Plan": "fedzmq.recording.plan",
