@@ -4,7 +4,6 @@ from __future__ import annotations
 
 _REASONS = {
     "it gives a value, and only get() brings values": "item allclose equal",
-    "its arguments are sizes alone: it is no operation on tensors": "broadcast_shapes",
     "memory that was not written may hold another's values": "empty_strided empty_permuted new_empty_strided",
     "its result would reach memory beyond the tensor's elements": """
         as_strided as_strided.partial_views as_strided_copy as_strided_scatter
