@@ -67,8 +67,12 @@ def backward_all(
 
 def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -> None:
     nodes = reachable([root._ref.node])
-    passed = Passed().through([root], [gradient], nodes, create)
-    leaves = [node for node in nodes if isinstance(node, Leaf)] + retained(list(nodes))
+    leaves = [node for node in nodes if isinstance(node, Leaf)]
+    is_watched = any(node.watched is not None for node in nodes)
+    passed = Passed()
+    if is_watched:
+        passed.through([root], [gradient], nodes, create)
+        leaves += retained(list(nodes))
     fresh = []
     for leaf in leaves:
         if leaf.grad is None or create:

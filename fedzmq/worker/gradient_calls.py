@@ -32,13 +32,12 @@ class GradientCalls:
         if len(command.leaves) != len(command.grads):
             raise ProtocolError(f"backward names {len(command.leaves)} leaves and {len(command.grads)} gradients")
         inner = [id for id in command.leaves if id in self._store.tensors and not self._store.tensors[id].is_leaf]
-        with self._hooked(command.replaced), self._retained(inner) as retained:
-            torch.autograd.backward(
-                self._store.tensor(command.root),
-                self._optional(command.gradient),
-                retain_graph=command.retain_graph,
-                create_graph=command.create_graph,
-            )
+        retained: dict[int, Tensor] = {}
+        if inner or command.replaced:
+            with self._hooked(command.replaced), self._retained(inner) as retained:
+                self._run(command)
+        else:
+            self._run(command)
         for leaf, grad in zip(command.leaves, command.grads):  # noqa: B905 - just compared
             try:
                 if leaf not in inner:
@@ -50,6 +49,14 @@ class GradientCalls:
                     self._bind_gradient(grad, None)
             except Inherited as error:
                 self._store.poison(grad, error.failure)
+
+    def _run(self, command: Backward) -> None:
+        torch.autograd.backward(
+            self._store.tensor(command.root),
+            self._optional(command.gradient),
+            retain_graph=command.retain_graph,
+            create_graph=command.create_graph,
+        )
 
     def gradients(self, command: Gradients) -> None:
         if len(command.results) != len(command.inputs) or len(command.grad_outputs) not in (0, len(command.outputs)):
