@@ -314,7 +314,7 @@ def test_ctrl_c_in_mid_training_leaves_the_model_so_far_and_no_process(tmp_path:
         assert run.wait() == 130
         assert "Traceback" not in run.said
         assert json.loads(run.out[-1])["folder"] == "run"
-        assert run.err[-1] == "go on with: fedzmq train --resume run\n"
+        assert "go on with: fedzmq train --resume run\n" in run.err
         assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
         assert run.family() == []
         assert list(run.temporary.glob("fedzmq-*")) == []
