@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 
 from fedzmq.errors import UsageError
-from fedzmq.federated.precision import wide
+from fedzmq.federated.precision import wide_room
 from fedzmq.federated.report import Answer
 
 Weigh = Callable[[Answer], float]
@@ -43,7 +43,7 @@ class Aggregator:
 
     def open(self, state: Sequence[torch.Tensor]) -> None:
         self._shapes = [each.shape for each in state]
-        self._sums = [torch.empty(each.numel(), dtype=wide(each.dtype)) for each in state]
+        self._sums = [wide_room(each) for each in state]
 
     def fold(self, worker: str, place: int, start: int, values: torch.Tensor) -> None:
         part, weight = self._sums[place][start : start + len(values)], self._weights[worker]

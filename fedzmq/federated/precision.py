@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import torch
 
+from fedzmq.tensors.buffers import room
+
 
 def wide(dtype: torch.dtype) -> torch.dtype:
     """Wide enough that a sum of updates neither overflows nor loses what the model's own precision could tell."""
     return torch.complex128 if dtype.is_complex else torch.float64
+
+
+def wide_room(like: torch.Tensor) -> torch.Tensor:
+    """As many wide elements of any content, in a row, where kernels like it best: a sum is new in every round."""
+    dtype = wide(like.dtype)
+    if not like.numel():
+        return torch.empty(0, dtype=dtype)
+    return torch.frombuffer(room(like.numel() * dtype.itemsize), dtype=dtype)
 
 
 def narrow_into(tensor: torch.Tensor, values: torch.Tensor) -> None:
