@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 IN_FLIGHT = 8 * 1024 * 1024  # bytes that are asked for, or here and not folded, over all workers
 LEAST_PIECE, MOST_PIECE = 64 * 1024, 512 * 1024  # bytes; up to here a piece is one packet, which is not copied
 PATIENCE = 30.0  # seconds in which not a byte comes of a piece that is waited for
+TELL_AFTER = 5.0  # seconds of waiting for one piece after which that is said
 LOOK = 0.25  # seconds between two looks at whether anything comes
 
 
@@ -64,11 +65,19 @@ def along(shared: Mapping[str, torch.Tensor], workers: int) -> int:
 class Collection:
     """Of trainings that were answered, for a model that shares these tensors, by name.
 
-    It can be done again and again, for as long as the workers keep what they have trained.
+    It can be done again and again, for as long as the workers keep what they have trained. `say` is given a line where
+    one is waited for long.
     """
 
-    def __init__(self, client: Client, shared: Mapping[str, torch.Tensor], sources: Mapping[str, Assignment]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        shared: Mapping[str, torch.Tensor],
+        sources: Mapping[str, Assignment],
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self._client = client
+        self._say = say
         self._names = list(shared)
         self._state = list(shared.values())
         self._sources = [sources[name] for name in sorted(sources)]
@@ -135,8 +144,12 @@ class Collection:
         """Raises RequestTimeout where the worker lives and nothing of the piece comes."""
         pending, line = flight.pending, flight.source.handle.line
         received, heard = line.received, time.monotonic()
+        tell = heard + TELL_AFTER
         while not self._client.wait_until(lambda: pending.done, LOOK):
             now = time.monotonic()
+            if now >= tell:
+                tell = float("inf")
+                self._say(f"waiting for what {line.worker} has trained: it is on its way for {TELL_AFTER:g} s and more")
             if line.received != received or self._client.endpoint.presence.away:
                 received, heard = line.received, now
             elif now - heard > PATIENCE:

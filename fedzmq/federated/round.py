@@ -90,7 +90,7 @@ class Round:
         while len(self.answered) >= self._ending.quorum:
             collector = make([self.answered[name] for name in sorted(self.answered)])
             try:
-                Collection(client, shared, self._done).into(collector)
+                Collection(client, shared, self._done, self._say).into(collector)
             except Unusable as unusable:
                 collector.close()
                 del self._done[unusable.worker], self.answered[unusable.worker]

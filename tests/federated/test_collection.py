@@ -197,11 +197,13 @@ def test_one_after_the_other_may_break_off(meeting: Meeting) -> None:
 def test_one_of_whom_nothing_comes_is_given_up(meeting: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collection, "PATIENCE", 1.0)
     monkeypatch.setattr(collection, "LOOK", 0.05)
+    monkeypatch.setattr(collection, "TELL_AFTER", 0.5)
     run = Gathered(meeting, pulls={"bob": late(3, says_nothing)})
     (report,) = run.all()
 
     assert all(map(torch.equal, state_of(run.model), means(("alice", "carol"))))
     assert "a piece of what 'bob' has trained: no answer within" in report.failed[0].reason
+    assert "waiting for what bob has trained: it is on its way for 0.5 s and more" in run.said
 
 
 def test_where_none_is_of_use_the_reason_is_raised_and_the_model_is_as_it_was(meeting: Meeting) -> None:
