@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seeds, rates = ", ".join(map(str, effort.seeds)), ", ".join(f"{rate:g}" for rate in effort.rates)
     print(*(table(found) for _, table in chosen), sep="\n\n")
     print(
-        f"\nRounds to {effort.target:.0%} of 360 held-out digits: the mean of the seeds {seeds}, at the best of the "
+        f"\nRounds to {effort.target:.0%} of 359 held-out digits: the mean of the seeds {seeds}, at the best of the "
         f"learning rates {rates} for seed 0; —: not within {effort.most} rounds. {time.strftime('%d %B %Y')}, "
         f"{(time.monotonic() - began) / 60:.0f} minutes."
     )
