@@ -13,22 +13,10 @@ import zmq
 from fedzmq.errors import AddressError, AddressInUse, UsageError
 from fedzmq.transports import address as addresses
 from fedzmq.transports.address import Address
-from fedzmq.transports.route import MOST_FRAME_BYTES
+from fedzmq.transports.dealer import LINK_OPTIONS
 
-_OPTIONS = {
-    zmq.LINGER: 0,
+_OPTIONS = LINK_OPTIONS | {
     zmq.ROUTER_MANDATORY: 1,  # tell who is gone instead of dropping in silence
-    zmq.SNDHWM: 100_000,  # for each party, a backstop: credit above bounds what is on its way
-    zmq.RCVHWM: 100_000,
-    zmq.MAXMSGSIZE: MOST_FRAME_BYTES,
-    zmq.HANDSHAKE_IVL: 5_000,
-    zmq.HEARTBEAT_IVL: 5_000,
-    zmq.HEARTBEAT_TIMEOUT: 20_000,
-    zmq.HEARTBEAT_TTL: 20_000,
-    zmq.TCP_KEEPALIVE: 1,
-    zmq.TCP_KEEPALIVE_IDLE: 60,
-    zmq.TCP_KEEPALIVE_INTVL: 20,
-    zmq.TCP_KEEPALIVE_CNT: 3,
     zmq.BACKLOG: 1024,
 }
 

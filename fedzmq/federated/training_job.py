@@ -65,17 +65,7 @@ class TrainingJob:
     evaluate_every: int = 1
 
     def __post_init__(self) -> None:
-        for name in (
-            "rounds",
-            "epochs",
-            "batch_size",
-            "workers",
-            "least",
-            "cohort",
-            "quorum",
-            "max_steps",
-            "evaluate_every",
-        ):
+        for name in _COUNTS:
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise UsageError(f"{name} is {number}, and at least 1 is needed")

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from fedzmq.errors import OperationRefused, PointerError, UsageError
+from fedzmq.errors import PointerError, UsageError
 from fedzmq.pointers.meeting import apart
 from fedzmq.pointers.nesting import leaves, mapped
 from fedzmq.pointers.remote import META, Composite, Remote
@@ -65,12 +65,6 @@ class MultiPointer(Composite):
             return func(*mapped(args, at), **mapped(kwargs, at))
 
         return _gathered([on(place) for place in places], several)
-
-    @classmethod
-    def __torch_dispatch__(  # type: ignore[override]  # torch declares it without the function
-        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> NoReturn:
-        raise OperationRefused(str(func), "it reached torch's own kernels with a pointer, which has no value here")
 
     @property
     def location(self) -> list[object]:

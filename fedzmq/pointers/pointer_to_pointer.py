@@ -7,11 +7,11 @@ is computed through a chain is computed where its tensor is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
-from fedzmq.errors import InvalidTensorForRemoteGet, OperationRefused
+from fedzmq.errors import InvalidTensorForRemoteGet
 from fedzmq.pointers.destination import Destination, Home, worker_of
 from fedzmq.pointers.nesting import leaves, mapped
 from fedzmq.pointers.remote import META, Composite, Remote
@@ -50,12 +50,6 @@ class PointerToPointer(Composite):
             return same[0] if same else PointerToPointer.held(value, chains[0].places)
 
         return mapped(func(*mapped(args, end), **mapped(kwargs, end)), back)
-
-    @classmethod
-    def __torch_dispatch__(  # type: ignore[override]  # torch declares it without the function
-        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> NoReturn:
-        raise OperationRefused(str(func), "it reached torch's own kernels with a pointer, which has no value here")
 
     @property
     def location(self) -> object:

@@ -24,6 +24,12 @@ Self = TypeVar("Self", bound="Remote")
 class Composite(torch.Tensor):
     """Made of pointers: it takes operations on itself and on pointers apart, wherever it stands among the operands."""
 
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]  # torch declares it without the function
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> NoReturn:
+        raise OperationRefused(str(func), "it reached torch's own kernels with a pointer, which has no value here")
+
 
 class Remote(torch.Tensor):
     """In C++ a tensor of device meta: what goes past every hook (DLPack does) finds no memory to misread.

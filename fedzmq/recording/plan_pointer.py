@@ -60,7 +60,6 @@ class PlanPointer:
         self.plan = plan
         self.id_at_location = plan.id
         self._stream = destination.stream
-        self._destination = destination
         self._state = [self._brought(each) for each in plan.parameters()]
         self._placed: dict[FunctionPlan, PlacedPlan] = {}
         self._known: dict[tuple[Meta | None, ...], Call] = {}  # what calls of these forms come to

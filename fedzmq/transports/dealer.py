@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
 import zmq
 
@@ -13,23 +13,26 @@ from fedzmq.transports.address import Address
 from fedzmq.transports.connection import Buffer
 from fedzmq.transports.route import MOST_FRAME_BYTES
 
-_OPTIONS = {
+# What either end of a link sets, times in milliseconds.
+LINK_OPTIONS: Final = {
     zmq.LINGER: 0,
-    zmq.IMMEDIATE: 1,  # nothing queues for a broker that is away: what is sent then is dropped, as promised
-    zmq.SNDHWM: 100_000,  # a backstop: credit above bounds what is on its way
+    zmq.SNDHWM: 100_000,  # of each link, a backstop: credit above bounds what is on its way
     zmq.RCVHWM: 100_000,
     zmq.MAXMSGSIZE: MOST_FRAME_BYTES,
     zmq.HANDSHAKE_IVL: 5_000,
     zmq.HEARTBEAT_IVL: 5_000,
     zmq.HEARTBEAT_TIMEOUT: 20_000,
     zmq.HEARTBEAT_TTL: 20_000,
-    zmq.RECONNECT_IVL: 250,
-    zmq.RECONNECT_IVL_MAX: 2_000,
-    zmq.CONNECT_TIMEOUT: 10_000,
     zmq.TCP_KEEPALIVE: 1,
     zmq.TCP_KEEPALIVE_IDLE: 60,
     zmq.TCP_KEEPALIVE_INTVL: 20,
     zmq.TCP_KEEPALIVE_CNT: 3,
+}
+_OPTIONS: Final = LINK_OPTIONS | {
+    zmq.IMMEDIATE: 1,  # nothing queues for a broker that is away: what is sent then is dropped, as promised
+    zmq.RECONNECT_IVL: 250,
+    zmq.RECONNECT_IVL_MAX: 2_000,
+    zmq.CONNECT_TIMEOUT: 10_000,
 }
 # Plain ints, because an enum costs as much as the call it is given to.
 _NOW = int(zmq.DONTWAIT)

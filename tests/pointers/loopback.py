@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.stream import Stream
+from fedzmq.pointers.verbs import install
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.codec import decode, encode
 from fedzmq.wire.messages import Reply
@@ -42,9 +43,10 @@ class Loopback:
 
 
 class Place:
-    """A worker to send to."""
+    """A worker to send to. As with a client, to have one is enough for `tensor.send`."""
 
     def __init__(self, name: str, effects: Effects | None = None, *, strict: bool = False) -> None:
+        install()
         self.name = name
         self.line = Loopback(name)
         self.stream = Stream(self.line, effects=effects, strict=strict, location=self)
