@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from fedzmq.datasets.federate import federate
     from fedzmq.datasets.federated_dataset import FederatedDataset
     from fedzmq.datasets.federated_loader import FederatedDataLoader
-    from fedzmq.federated.metrics import Metric
+    from fedzmq.federated.evaluation.metrics import Metric
     from fedzmq.federated.model_arithmetic import federated_avg
     from fedzmq.federated.optims import Optims
     from fedzmq.federation.federation import Federation
@@ -154,7 +154,7 @@ _LAZY = {
     "LocalCluster": "fedzmq.cluster.local_cluster",
     "PrivateGridNetwork": "fedzmq.client.grid",
     "create_sandbox": "fedzmq.client.sandbox",
-    "Metric": "fedzmq.federated.metrics",
+    "Metric": "fedzmq.federated.evaluation.metrics",
     "Optims": "fedzmq.federated.optims",
     "Sum": "fedzmq.recording.evaluation_plan",
     "TorchHook": "fedzmq.client.hook",

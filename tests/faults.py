@@ -29,8 +29,8 @@ import fedzmq.cli.run_training  # noqa: F401  (what takes long to import, for al
 from fedzmq.cli.main import run
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.data.load import load
-from fedzmq.federated import plot
 from fedzmq.federated.ledger.run_history import read_history
+from fedzmq.federated.pictures import plot
 from fedzmq.federated.run_folder import read_rounds
 from fedzmq.recording.training_plan import training_plan
 

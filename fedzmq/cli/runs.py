@@ -114,7 +114,7 @@ def plot(folder: Path, runs: tuple[str, ...], out: Path, by: str) -> None:
     """Draw several runs in one picture, with what differs in how they were configured."""
     histories = [read_history(find_run(run, folder)) for run in runs]
     labels = labels_of(histories)
-    from fedzmq.federated.comparison import Curve, draw_comparison
+    from fedzmq.federated.pictures.comparison import Curve, draw_comparison
 
     picture = draw_comparison(
         [Curve(label, read_reports(each.path)) for label, each in zip(labels, histories, strict=True)], by

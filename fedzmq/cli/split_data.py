@@ -19,7 +19,7 @@ from fedzmq.data.partitioners.partitioner import Marks
 from fedzmq.data.split import Split
 from fedzmq.data.writing import write
 from fedzmq.errors import DataError, UsageError
-from fedzmq.federated.holdings import draw_holdings
+from fedzmq.federated.pictures.holdings import draw_holdings
 
 MANIFEST, PICTURE = "manifest.json", "holdings.png"
 

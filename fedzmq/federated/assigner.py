@@ -42,7 +42,7 @@ class Assigner:
     def assign(self, handle: WorkerHandle, number: int, edition: Edition, ahead: int = 0) -> Assignment:
         """Have a worker train the model in this round, of which its random numbers follow. Raises a FedzmqError.
 
-        ahead: how much of its result is to come along with the answer, see `fedzmq.federated.collection`.
+        ahead: how much of its result is to come along with the answer, see `fedzmq.federated.updates.collection`.
         """
         job, asked = self._job, self._strategy.ask(handle.name)
         local = self.local(handle.name, number, asked)

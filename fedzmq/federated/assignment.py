@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fedzmq.client.pending import Pending
 from fedzmq.client.worker_handle import TrainingTask, WorkerHandle
 from fedzmq.errors import ProtocolError, RemoteError
-from fedzmq.federated.acceptance import check_answer
 from fedzmq.federated.edition import Edition
 from fedzmq.federated.report import Answer
+from fedzmq.federated.updates.acceptance import check_answer
 from fedzmq.wire.messages import Failed, ModelMissing, PlanMissing, Progress, Pulled, Trained
 
 

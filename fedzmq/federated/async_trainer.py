@@ -14,7 +14,7 @@ from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.buffer import Buffer
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.edition import Edition
-from fedzmq.federated.evaluation import Score
+from fedzmq.federated.evaluation.score import Score
 from fedzmq.federated.ledger.ledger import Ledger
 from fedzmq.federated.meter import Meter
 from fedzmq.federated.report import Absence, Answer, RoundReport

@@ -8,10 +8,10 @@ import torch
 
 from fedzmq.client.client import Client
 from fedzmq.federated.assignment import Assignment
-from fedzmq.federated.collection import Collection, Unusable
-from fedzmq.federated.precision import wide
-from fedzmq.federated.spool import Spool
 from fedzmq.federated.strategies.asynchronous import Asynchronous
+from fedzmq.federated.updates.collection import Collection, Unusable
+from fedzmq.federated.updates.precision import wide
+from fedzmq.federated.updates.spool import Spool
 
 PIECE = 1 << 17  # elements that are moved at once
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
-from fedzmq.federated.evaluation import Score
+from fedzmq.federated.evaluation.score import Score
 from fedzmq.federated.report import Absence, Answer, Evaluation, RoundReport
 from fedzmq.session.endpoint import Endpoint
 

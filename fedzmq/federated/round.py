@@ -13,11 +13,11 @@ from fedzmq.client.client import Client
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import FedzmqError
 from fedzmq.federated.assignment import Assignment
-from fedzmq.federated.collection import Collection, Unusable
 from fedzmq.federated.report import Absence, Answer
+from fedzmq.federated.updates.collection import Collection, Unusable
 
 if TYPE_CHECKING:
-    from fedzmq.federated.strategies.strategy import Collector
+    from fedzmq.federated.updates.collector import Collector
 
 LOOK = 0.25  # seconds between two looks at whether the broker still answers
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from fedzmq.errors import RunFolderError
 from fedzmq.federated.ledger.record import NAME as LEDGER
-from fedzmq.federated.plot import draw
+from fedzmq.federated.pictures.plot import draw
 from fedzmq.federated.report import RoundReport
 from fedzmq.files.weights import write_weights
 from fedzmq.files.whole_file import WholeFile

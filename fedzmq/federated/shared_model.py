@@ -8,8 +8,9 @@ import torch
 
 from fedzmq.errors import ModelError, UsageError
 from fedzmq.federated.assignment import Form
-from fedzmq.federated.precision import narrow_into
-from fedzmq.federated.strategies.strategy import Gives, Opening, Strategy
+from fedzmq.federated.strategies.strategy import Opening, Strategy
+from fedzmq.federated.updates.collector import Gives
+from fedzmq.federated.updates.precision import narrow_into
 
 
 class SharedModel:

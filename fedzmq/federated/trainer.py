@@ -12,16 +12,15 @@ from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import NotEnoughWorkers, UsageError
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
-from fedzmq.federated.at_workers import AtWorkers
 from fedzmq.federated.cohort import Cohort
-from fedzmq.federated.collection import along
 from fedzmq.federated.edition import publish
-from fedzmq.federated.evaluation import Score
+from fedzmq.federated.evaluation.at_workers import AtWorkers
+from fedzmq.federated.evaluation.score import Score
+from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.ledger.ledger import Ledger
 from fedzmq.federated.meter import Meter
 from fedzmq.federated.report import Absence, Evaluation, RoundReport
 from fedzmq.federated.round import Ending, Round
-from fedzmq.federated.scoring import Scoring
 from fedzmq.federated.seeds import derive
 from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies.asynchronous import Asynchronous
@@ -29,6 +28,7 @@ from fedzmq.federated.strategies.fedavg import FedAvg
 from fedzmq.federated.strategies.strategy import Strategy
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federated.training_state import TrainingState
+from fedzmq.federated.updates.collection import along
 from fedzmq.wire.messages import Progress
 
 GRACE = 0.5  # seconds that those who were late in the last round have to stop, before the next one begins without them

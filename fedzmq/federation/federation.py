@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fedzmq.client.client import Client
     from fedzmq.data.examples import Examples
     from fedzmq.data.load import Given
-    from fedzmq.federated.metrics import Metric
+    from fedzmq.federated.evaluation.metrics import Metric
     from fedzmq.federated.models import Loss
     from fedzmq.federated.strategies.strategy import Strategy
     from fedzmq.federation.display import Display
@@ -150,7 +150,7 @@ class Federation:
         your own, or by a function from the model to a `Score`. With `evaluate_at` "workers" or "both", each worker says
         it of its own examples, of those that `holdout=0.2` keeps from training where that is given. `metrics` are
         measured beside the loss: names, as "accuracy", "f1" or "r2", or functions of the model's answers and the
-        targets that give numbers by name; see `fedzmq.federated.metrics`.
+        targets that give numbers by name; see `fedzmq.federated.evaluation.metrics`.
         `out`: a new folder for what the run leaves behind (True: one in runs/). `record` is kept in it as the job.
         `resume`: such a folder, or its name in runs/, of a run that goes on from its last round; by `force`, although
         what decides its outcome is something else now.

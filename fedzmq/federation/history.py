@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import overload
 
-from fedzmq.federated.plot import draw
+from fedzmq.federated.pictures.plot import draw
 from fedzmq.federated.report import RoundReport, amount
 
 _HEADINGS = ("round", "loss", "accuracy", "training loss", "seconds", "traffic", "workers", "without")

@@ -12,9 +12,9 @@ from fedzmq.data.data import Data, first_of
 from fedzmq.data.examples import Examples
 from fedzmq.errors import DataError, ModelError
 from fedzmq.federated.cohort import Cohort
-from fedzmq.federated.metrics import Metric, metric_for
+from fedzmq.federated.evaluation.metrics import Metric, metric_for
+from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.models import Loss, check_model, load_model, loss_for
-from fedzmq.federated.scoring import Scoring
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.wire.limits import check_shape, check_size

@@ -16,13 +16,13 @@ from fedzmq.data.load import Given, examples_of
 from fedzmq.data.streamed import Streamed
 from fedzmq.errors import UsageError
 from fedzmq.federated.async_trainer import AsyncTrainer
-from fedzmq.federated.evaluation import Score, evaluate
+from fedzmq.federated.evaluation.metrics import Metric, metric_for
+from fedzmq.federated.evaluation.score import Score, evaluate
+from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.ledger.ledger import Ledger, Term
 from fedzmq.federated.ledger.run_history import find_run
-from fedzmq.federated.metrics import Metric, metric_for
 from fedzmq.federated.models import Loss
 from fedzmq.federated.run_folder import check_free
-from fedzmq.federated.scoring import Scoring
 from fedzmq.federated.strategies import Strategy, by_name
 from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.trainer import Evaluate, Trainer

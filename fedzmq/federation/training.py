@@ -12,7 +12,7 @@ from typing import Protocol, cast
 import torch
 
 from fedzmq.errors import RunChanged, RunFolderError
-from fedzmq.federated import plot
+from fedzmq.federated.pictures import plot
 from fedzmq.federated.report import RoundReport
 from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from fedzmq.errors import UsageError
-from fedzmq.federated.aggregator import Aggregator
 from fedzmq.federated.report import Answer
 from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies import Strategy
 from fedzmq.federated.strategies.fedbn import FedBN
+from fedzmq.federated.updates.aggregator import Aggregator
 from tests.federated.strategies.federation import fold
 
 

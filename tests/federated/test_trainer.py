@@ -13,7 +13,7 @@ from torch import Tensor, nn, optim
 
 from fedzmq.data.data import Data
 from fedzmq.errors import NotEnoughWorkers, RemoteError, UpdateRefused
-from fedzmq.federated.evaluation import Score, evaluate
+from fedzmq.federated.evaluation.score import Score, evaluate
 from fedzmq.federated.report import RoundReport
 from fedzmq.federated.seeds import derive
 from fedzmq.federated.trainer import Trainer

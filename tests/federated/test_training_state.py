@@ -14,7 +14,7 @@ from torch import nn
 
 from fedzmq.errors import RunChanged
 from fedzmq.federated.async_trainer import AsyncTrainer
-from fedzmq.federated.evaluation import Score
+from fedzmq.federated.evaluation.score import Score
 from fedzmq.federated.ledger.checkpoint import Opened
 from fedzmq.federated.ledger.run_ledger import RunLedger
 from fedzmq.federated.report import RoundReport

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.data.data import Data
 from fedzmq.errors import DataError, ModelError, UsageError, WorkerNotFoundError
-from fedzmq.federated.evaluation import Score
+from fedzmq.federated.evaluation.score import Score
 from fedzmq.federated.run_folder import read_rounds
 from fedzmq.federated.strategies import Strategy
 from fedzmq.federation.federation import Federation

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from fedzmq.errors import UsageError
-from fedzmq.federated.acceptance import needs_steps
 from fedzmq.federated.report import Answer
-from fedzmq.federated.strategies.strategy import Collector, Opening, Strategy
+from fedzmq.federated.strategies.strategy import Opening, Strategy
+from fedzmq.federated.updates.acceptance import needs_steps
+from fedzmq.federated.updates.collector import Collector
 
 if TYPE_CHECKING:
     from fedzmq.federated.training_job import TrainingJob

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from fedzmq.errors import UpdateRefused, UsageError
-from fedzmq.federated.aggregator import Aggregator, Weigh
-from fedzmq.federated.precision import wide
 from fedzmq.federated.report import Answer
 from fedzmq.federated.strategies.numbers import at_least
-from fedzmq.federated.strategies.strategy import Collector, Instructions, Opening, Strategy
+from fedzmq.federated.strategies.strategy import Instructions, Opening, Strategy
+from fedzmq.federated.updates.aggregator import Aggregator, Weigh
+from fedzmq.federated.updates.collector import Collector
+from fedzmq.federated.updates.precision import wide
 from fedzmq.worker.training import LOSS_BEFORE
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from fedzmq.errors import UsageError
-from fedzmq.federated.acceptance import needs_steps
-from fedzmq.federated.aggregator import Aggregator
 from fedzmq.federated.report import Answer
 from fedzmq.federated.strategies.numbers import above
-from fedzmq.federated.strategies.strategy import Collector, Instructions, Opening, Strategy
+from fedzmq.federated.strategies.strategy import Instructions, Opening, Strategy
+from fedzmq.federated.updates.acceptance import needs_steps
+from fedzmq.federated.updates.aggregator import Aggregator
+from fedzmq.federated.updates.collector import Collector
 
 if TYPE_CHECKING:
     from fedzmq.federated.training_job import TrainingJob

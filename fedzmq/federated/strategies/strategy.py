@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 
-from fedzmq.federated.aggregator import Aggregator
 from fedzmq.federated.report import Answer
 from fedzmq.federated.seeds import derive
+from fedzmq.federated.updates.aggregator import Aggregator
+from fedzmq.federated.updates.collector import Collector
 
 if TYPE_CHECKING:
     from fedzmq.federated.training_job import TrainingJob
@@ -42,35 +43,6 @@ class Opening:
     population: int
     state: Mapping[str, torch.Tensor]
     trained: tuple[str, ...]
-
-
-class Takes(Protocol):
-    """Takes updates piece by piece.
-
-    - `open` begins: the updates have the form of this state, whose values may be read until the round's step.
-    - `fold` takes a piece of a worker's update: from an element on, of the tensor at that place, flattened. The same
-      piece comes of every worker, in the order of their names. The values are all finite, and their memory goes to
-      others afterwards.
-    """
-
-    def open(self, state: Sequence[torch.Tensor]) -> None: ...
-
-    def fold(self, worker: str, place: int, start: int, values: torch.Tensor) -> None: ...
-
-
-class Gives(Protocol):
-    """Gives the tensor at a place of the state, of what updates make together, in float64 (complex128).
-
-    It is asked for once, when all was folded, and the caller may write to it then.
-    """
-
-    def combined(self, place: int) -> torch.Tensor: ...
-
-
-class Collector(Takes, Gives, Protocol):
-    """Where the updates of a round come together. `close` lets go of everything; twice is fine."""
-
-    def close(self) -> None: ...
 
 
 class Strategy:

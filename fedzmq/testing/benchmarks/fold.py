@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import torch
 
-from fedzmq.federated.aggregator import Aggregator
-from fedzmq.federated.collection import MOST_PIECE
 from fedzmq.federated.report import Answer
+from fedzmq.federated.updates.aggregator import Aggregator
+from fedzmq.federated.updates.collection import MOST_PIECE
 from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside
 from fedzmq.testing.benchmarks.site import Site
 

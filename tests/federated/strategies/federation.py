@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from fedzmq.data.data import Data
 from fedzmq.federated.report import Answer, RoundReport
 from fedzmq.federated.strategies import Opening, Strategy
-from fedzmq.federated.strategies.strategy import Collector
 from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
+from fedzmq.federated.updates.collector import Collector
 from fedzmq.recording.batch_plan import Loss
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.wire.messages import Train

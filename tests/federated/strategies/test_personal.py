@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from fedzmq.data.data import Data
 from fedzmq.errors import UsageError
-from fedzmq.federated.evaluation import evaluate
+from fedzmq.federated.evaluation.score import evaluate
 from fedzmq.federated.strategies import Strategy
 from fedzmq.federated.strategies.ditto import Ditto
 from fedzmq.federated.strategies.fedavg import FedAvg

@@ -11,10 +11,11 @@ from typing import ClassVar
 
 import torch
 
-from fedzmq.federated.gathering import Gathering, Merging
 from fedzmq.federated.report import Answer
 from fedzmq.federated.strategies.numbers import at_least
-from fedzmq.federated.strategies.strategy import Collector, Strategy
+from fedzmq.federated.strategies.strategy import Strategy
+from fedzmq.federated.updates.collector import Collector
+from fedzmq.federated.updates.gathering import Gathering, Merging
 
 
 class Robust(Strategy):

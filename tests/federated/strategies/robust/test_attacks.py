@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from fedzmq.data.data import Data
 from fedzmq.errors import NotEnoughWorkers
-from fedzmq.federated.evaluation import evaluate
+from fedzmq.federated.evaluation.score import evaluate
 from fedzmq.federated.strategies import Strategy
 from fedzmq.federated.strategies.fedavg import FedAvg
 from fedzmq.federated.strategies.robust.bulyan import Bulyan

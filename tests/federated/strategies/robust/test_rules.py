@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from fedzmq.errors import UsageError
-from fedzmq.federated import gathering
 from fedzmq.federated.strategies import Strategy
 from fedzmq.federated.strategies.robust.bulyan import Bulyan
 from fedzmq.federated.strategies.robust.geometric_median import GeometricMedian
 from fedzmq.federated.strategies.robust.krum import Krum, MultiKrum
 from fedzmq.federated.strategies.robust.median import Median
 from fedzmq.federated.strategies.robust.trimmed_mean import TrimmedMean
+from fedzmq.federated.updates import gathering
 from tests.federated.strategies.federation import Update, after, randoms
 
 SHAPES = ((3, 2), (5,))

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 
 from fedzmq.errors import UsageError
-from fedzmq.federated.precision import wide_room
 from fedzmq.federated.report import Answer
+from fedzmq.federated.updates.precision import wide_room
 
 Weigh = Callable[[Answer], float]
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from fedzmq.data.data import Data
-from fedzmq.federated.evaluation import BATCH, evaluate
+from fedzmq.federated.evaluation.score import BATCH, evaluate
 from tests.recording.recorded import MODULES
 
 ROWS = BATCH + 7

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from fedzmq.errors import UpdateRefused
-from fedzmq.federated.acceptance import check_answer, check_values, needs_steps
 from fedzmq.federated.report import Answer
+from fedzmq.federated.updates.acceptance import check_answer, check_values, needs_steps
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.float8_e5m2, torch.complex64]
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from fedzmq.errors import UpdateRefused
-from fedzmq.federated import collection
 from fedzmq.federated.strategies import Strategy
 from fedzmq.federated.strategies.robust.geometric_median import GeometricMedian
 from fedzmq.federated.strategies.robust.median import Median
+from fedzmq.federated.updates import collection
 from fedzmq.tensors.buffers import export_all
 from fedzmq.wire.messages import Failed, Failure, Pull, Synced, Train, Trained
 from tests.federated.fake_worker import FakeWorker, answer_pull

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from fedzmq.errors import MissingExtraError
-from fedzmq.federated.plot import draw
+from fedzmq.federated.pictures.plot import draw
 from fedzmq.federated.report import Absence, Answer, RoundReport
 
 LOST = (Absence("alice", "gone"), Absence("carol", "gone"))
@@ -71,7 +71,7 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 def test_a_plot_touches_no_global_state_of_matplotlib() -> None:
     program = (
-        "import sys\nfrom fedzmq.federated.plot import draw\n"
+        "import sys\nfrom fedzmq.federated.pictures.plot import draw\n"
         "loaded = 'matplotlib' in sys.modules\ndraw([], 'a run')\nprint(loaded, 'matplotlib.pyplot' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
-from fedzmq.federated.precision import wide
 from fedzmq.federated.report import Answer
-from fedzmq.federated.spool import Spool
+from fedzmq.federated.updates.precision import wide
+from fedzmq.federated.updates.spool import Spool
 
 PIECE = 1 << 20  # elements of all updates together that are in memory at once
 FARTHEST = 1e150  # a squared distance; sums of such are still numbers

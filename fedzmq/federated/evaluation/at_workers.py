@@ -12,11 +12,11 @@ from fedzmq.client.worker_handle import EvaluationTask, WorkerHandle
 from fedzmq.errors import FedzmqError
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.edition import Edition, publish
-from fedzmq.federated.evaluation import Score
-from fedzmq.federated.metrics import Figure
-from fedzmq.federated.question import Found, Question
+from fedzmq.federated.evaluation.metrics import Figure
+from fedzmq.federated.evaluation.question import Found, Question
+from fedzmq.federated.evaluation.score import Score
+from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.report import Evaluation
-from fedzmq.federated.scoring import Scoring
 from fedzmq.federated.seeds import derive
 from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies.strategy import Strategy

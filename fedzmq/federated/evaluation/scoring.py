@@ -9,8 +9,8 @@ from torch import Tensor
 
 from fedzmq.data.examples import Examples
 from fedzmq.errors import UpdateRefused
-from fedzmq.federated.evaluation import BATCH, Score
-from fedzmq.federated.metrics import Figure, Metric
+from fedzmq.federated.evaluation.metrics import Figure, Metric
+from fedzmq.federated.evaluation.score import BATCH, Score
 from fedzmq.plans.compiled import compile_plan
 from fedzmq.plans.plan import from_bytes
 from fedzmq.recording.batch_plan import Inputs, Loss

@@ -10,9 +10,9 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from fedzmq.data.data import Data
 from fedzmq.errors import UsageError
-from fedzmq.federated.evaluation import Score
-from fedzmq.federated.metrics import METRICS, Metric, metric_for
-from fedzmq.federated.scoring import Scoring
+from fedzmq.federated.evaluation.metrics import METRICS, Metric, metric_for
+from fedzmq.federated.evaluation.score import Score
+from fedzmq.federated.evaluation.scoring import Scoring
 
 GENERATOR = torch.Generator().manual_seed(5)
 CLASSES = Data("data", torch.randn(50, 7, generator=GENERATOR), torch.randint(0, 5, (50,), generator=GENERATOR), 6)

@@ -11,7 +11,7 @@ from fedzmq.client.pending import Pending
 from fedzmq.client.worker_handle import EvaluationTask, WorkerHandle
 from fedzmq.errors import ProtocolError, RemoteError
 from fedzmq.federated.edition import Edition
-from fedzmq.federated.scoring import Scoring
+from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.tensors.buffers import restore_all
 from fedzmq.wire.messages import Evaluated, Failed, ModelMissing, PlanMissing
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fedzmq.errors import UsageError
-from fedzmq.federated.aggregator import Aggregator
-from fedzmq.federated.precision import narrow_into
 from fedzmq.federated.report import Answer
+from fedzmq.federated.updates.aggregator import Aggregator
+from fedzmq.federated.updates.precision import narrow_into
 from tests.federated.strategies.federation import fold
 from tests.recording.recorded import MODULES
 

@@ -15,10 +15,10 @@ from torch.nn.functional import cross_entropy
 from fedzmq.data.data import Data
 from fedzmq.data.partition import hold_out
 from fedzmq.errors import DataError
-from fedzmq.federated.evaluation import evaluate
-from fedzmq.federated.metrics import metric_for
+from fedzmq.federated.evaluation.metrics import metric_for
+from fedzmq.federated.evaluation.score import evaluate
+from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.report import RoundReport
-from fedzmq.federated.scoring import Scoring
 from fedzmq.federated.strategies.ditto import Ditto
 from fedzmq.federated.strategies.fedbn import FedBN
 from fedzmq.federated.strategies.fedper import FedPer

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fedzmq.federated.spool import Spool
+from fedzmq.federated.updates.spool import Spool
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64, torch.int64, torch.bool, torch.complex64]
 

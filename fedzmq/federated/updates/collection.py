@@ -10,22 +10,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
 from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
 from fedzmq.errors import FedzmqError, ProtocolError, RemoteError, RequestTimeout, UpdateRefused
-from fedzmq.federated.acceptance import check_values
 from fedzmq.federated.assignment import Assignment
+from fedzmq.federated.updates.acceptance import check_values
+from fedzmq.federated.updates.collector import Takes
 from fedzmq.tensors.buffers import restore
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.tensors.row import Row, Span
 from fedzmq.wire.messages import Failed, Pulled
-
-if TYPE_CHECKING:
-    from fedzmq.federated.strategies.strategy import Takes
 
 IN_FLIGHT = 8 * 1024 * 1024  # bytes that are asked for, or here and not folded, over all workers
 LEAST_PIECE, MOST_PIECE = 64 * 1024, 512 * 1024  # bytes; up to here a piece is one packet, which is not copied

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fedzmq.errors import MissingExtraError
-from fedzmq.federated.holdings import draw_holdings
+from fedzmq.federated.pictures.holdings import draw_holdings
 
 pytest.importorskip("matplotlib")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from fedzmq.data.examples import Examples
-from fedzmq.federated.metrics import Figure
+from fedzmq.federated.evaluation.metrics import Figure
 from fedzmq.federated.models import Loss
 
 BATCH = 1024

@@ -1,0 +1,1 @@
+"""How good the model is: measured here or at the workers, by the same metrics."""
