@@ -77,8 +77,9 @@ ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of i
     default="digits",
     show_default=True,
     metavar="SOURCE",
-    help="What to train on: a built-in name (digits), a .csv, .npz or .parquet file, or module:function. A tenth is "
-    "held out for evaluation; the workers started here split the rest. With --broker, only the held-out tenth is used.",
+    help="What to train on: a built-in name (digits), a .csv, .npz, .parquet or .safetensors file, or module:function. "
+    "A tenth is held out for evaluation; the workers started here split the rest. With --broker, only the held-out "
+    "tenth is used.",
 )
 @click.option(
     "--dataset",
