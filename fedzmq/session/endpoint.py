@@ -23,8 +23,8 @@ from fedzmq.session.roster import Departure, Roster
 from fedzmq.session.session import MOST_MESSAGE_BYTES, WINDOW_BYTES, Peer, Session
 from fedzmq.transports.connection import Buffer, Connection, Delivery
 
-TICK = 0.02  # seconds between two looks whether anything is due, and of the tender
-NAP = 0.1  # the same while nothing is under way
+TICK = 0.02  # seconds between two looks of the tender, and of whoever has not heard all that is here
+NAP = 0.1  # seconds between two looks whether anything is due, where nothing is sooner
 BULK_BYTES = 32 * 1024  # packets from this size on travel beside the others
 BURST = 256  # messages that are taken in before anything else has its turn
 REMEMBERED = 4096  # sessions that ended, kept so that their late packets are recognised
@@ -291,8 +291,9 @@ class Endpoint:
                 due = session.due()
                 if due is not None and due <= now:
                     self._flow(session, now)
-            is_calm = everything_heard and all(session.due() is None for session in sessions)
-        self._next_tick = now + (NAP if is_calm else TICK)
+            dues = [due for session in sessions if (due := session.due()) is not None]
+        nearest = min([now + NAP, *dues]) if everything_heard else now
+        self._next_tick = max(now + TICK, nearest)
 
     def _deliver(self, delivery: Delivery) -> None:
         now = self._clock()
@@ -391,5 +392,3 @@ class Endpoint:
             self.bytes_sent += size
             # Parts are bytes, or memory that stays as it is until it was acknowledged: the session may send them again.
             self.connection.send(session.peer.name, frames, bulk=size >= BULK_BYTES, donate=True)
-        if self._next_tick > now + TICK:
-            self._next_tick = now + TICK
