@@ -10,6 +10,7 @@ from fedzmq.errors import ModelError, UsageError
 from fedzmq.federated.assignment import Form
 from fedzmq.federated.strategies.strategy import Opening, Strategy
 from fedzmq.federated.updates.collector import Gives
+from fedzmq.federated.updates.one_thread import one_thread
 from fedzmq.federated.updates.precision import narrow_into
 
 
@@ -62,5 +63,6 @@ class SharedModel:
             value = self._strategy.step(name, old, combined)
             # In the memory of what was combined: there is no room for a second model of that precision.
             new.append(combined if value is combined else combined.copy_(value))
-        for old, value in zip(self.shared.values(), new, strict=True):
-            narrow_into(old, value)
+        with one_thread():
+            for old, value in zip(self.shared.values(), new, strict=True):
+                narrow_into(old, value)

@@ -13,6 +13,7 @@ import torch
 
 from fedzmq.errors import UsageError
 from fedzmq.federated.report import Answer
+from fedzmq.federated.updates.one_thread import one_thread
 from fedzmq.federated.updates.precision import wide_room
 
 Weigh = Callable[[Answer], float]
@@ -53,7 +54,8 @@ class Aggregator:
             part.add_(values if values.is_floating_point() else values.to(part.dtype), alpha=weight)
 
     def combined(self, place: int) -> torch.Tensor:
-        return self._sums[place].div_(self.weight).view(self._shapes[place])
+        with one_thread():
+            return self._sums[place].div_(self.weight).view(self._shapes[place])
 
     def close(self) -> None:
         self._sums = []

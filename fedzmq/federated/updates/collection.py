@@ -19,6 +19,7 @@ from fedzmq.errors import FedzmqError, ProtocolError, RemoteError, RequestTimeou
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.updates.acceptance import check_values
 from fedzmq.federated.updates.collector import Takes
+from fedzmq.federated.updates.one_thread import one_thread
 from fedzmq.tensors.buffers import restore
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.tensors.row import Row, Span
@@ -82,6 +83,10 @@ class Collection:
 
     def into(self, collector: Takes) -> None:
         """Raises Unusable for the first worker whose update is not to be had: what was collected so far is no use."""
+        with one_thread():
+            self._into(collector)
+
+    def _into(self, collector: Takes) -> None:
         collector.open(self._state)
         wanted = self._wanted()
         flights: deque[_Flight] = deque()
