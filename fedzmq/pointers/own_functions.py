@@ -1,6 +1,7 @@
 """Autograd functions of a program's own: their backward is code, and a worker's graph has no place for it.
 
-Torch would run their forward on pointers and leave their part of the gradient out, without a word.
+Torch would run their forward on pointers and leave their part of the gradient out, without a word. A recording refuses
+them by itself, because a plan has another way out.
 """
 
 from __future__ import annotations
@@ -33,4 +34,4 @@ def refuse_own_functions() -> None:
 
 
 def _any_wanted(arguments: list[Any]) -> bool:
-    return any(isinstance(arg, Remote) and arg.requires_grad for arg in arguments)
+    return any(isinstance(arg, Remote) and arg.requires_grad and not arg._ref.stream.is_recording for arg in arguments)

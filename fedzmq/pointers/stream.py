@@ -59,6 +59,8 @@ class Stream:
     gives (the worker's handle). Effects are shared by the streams of one client.
     """
 
+    is_recording = False  # there is a worker at its end
+
     def __init__(
         self,
         line: Line,

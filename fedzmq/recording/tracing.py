@@ -120,6 +120,8 @@ class Nowhere:
 class Tape(Stream):
     """A stream that keeps its records."""
 
+    is_recording = True
+
     def __init__(self, effects: Effects | None = None) -> None:
         line: Line = Nowhere()
         super().__init__(line, effects=effects)

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.plans.plan import Plan, from_bytes
+from fedzmq.pointers.verbs import install
 from fedzmq.recording.training_plan import training_plan
 from tests.recording.recorded import MODULES, Made, Recorded
 
@@ -138,6 +139,13 @@ def test_what_a_list_of_operations_cannot_say_is_refused_at_the_users_line(
     assert reason in str(caught.value)
     if then is not does_more_for_more_rows:
         assert any(f"{Path(__file__).name}:{line}" in str(caught.value) for line in lines)
+
+
+def test_an_autograd_function_is_refused_alike_beside_pointers() -> None:
+    install()
+
+    with pytest.raises(PlanError, match=r"a torch\.autograd\.Function at"):
+        training_plan(Does(has_a_backward_of_its_own), cross_entropy, X, Y)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,6 @@ from tests.recording.recorded import Recorded
 from tests.recording.zoo import ZOO
 from tests.worker.training import data_of, plainly_trained, run, state_of, trained
 
-NOISY = {"noisy", "variational", "distributed"}  # in evaluation, too, and by the order of the examples
-
 
 @pytest.mark.parametrize("name", ZOO)
 def test_a_model_trains_as_a_plain_loop_trains_it(name: str) -> None:
