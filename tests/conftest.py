@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fedzmq.cluster.local_cluster import LocalCluster
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, and for the processes that tests start
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as it is in the background of a shell, and would be inherited
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+# How long an example takes is the machine's affair.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -43,14 +43,14 @@ VALUES = st.recursive(PLAIN, lambda v: st.lists(v, max_size=3) | st.lists(v, max
 
 
 @given(VALUES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_values_come_back_as_they_were(value: Any) -> None:
     packed = msgpack.unpackb(msgpack.packb(pack(value, attach)))
     assert repr(unpack(packed, scope())) == repr(value)
 
 
 @given(ARGUMENTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_wire_value_gives_a_value_or_an_error_of_the_package(value: Any) -> None:
     with suppress(FedzmqError):
         unpack(value, Scope(lambda id: STORED))

@@ -34,7 +34,7 @@ PLANS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PLANS)
 def test_a_plan_is_bytes_and_back(original: Plan) -> None:
     assert from_bytes(original.to_bytes()).to_bytes() == original.to_bytes()
@@ -52,14 +52,14 @@ def test_a_plan_is_named_by_the_hash_of_its_bytes() -> None:
     assert name_of(body) == hashlib.sha256(body).hexdigest()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_plan_or_a_protocol_error(body: bytes) -> None:
     with suppress(ProtocolError):
         assert isinstance(from_bytes(body), Plan)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_plan_with_changed_bytes_is_a_plan_or_a_protocol_error(data: st.DataObject) -> None:
     body = bytearray(plan(PRODUCT, constants=(Constant("float32", (1,), b"abcd"),)).to_bytes())
@@ -70,7 +70,7 @@ def test_a_plan_with_changed_bytes_is_a_plan_or_a_protocol_error(data: st.DataOb
         assert isinstance(from_bytes(bytes(body)), Plan)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(CALLS, min_size=1, max_size=4))
 def test_whatever_its_arguments_are_a_plan_compiles_or_is_refused(calls: list[tuple[int, Any, dict[str, Any]]]) -> None:
     records = [[number, 3 + n, 0b1, [1, given], named] for n, (number, given, named) in enumerate(calls)]

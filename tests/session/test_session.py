@@ -68,7 +68,7 @@ messages = st.lists(st.lists(st.binary(max_size=40), min_size=1, max_size=4), mi
 
 
 @given(messages, st.integers(0, 2**16), st.sampled_from([0.0, 0.1, 0.4]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_message_arrives_once_and_in_order_however_the_packets_fare(
     sent: list[list[bytes]], seed: int, loss: float
 ) -> None:
@@ -79,7 +79,7 @@ def test_every_message_arrives_once_and_in_order_however_the_packets_fare(
 
 
 @given(st.integers(0, 2**16))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_message_larger_than_the_window_arrives_whole(seed: int) -> None:
     pair = Pair(window=100_000, seed=seed, loss=0.2)
     large = random.Random(seed).randbytes(1_000_000)
@@ -163,7 +163,7 @@ def test_a_lent_message_is_copied_only_where_it_may_be_under_way_when_it_has_lef
 
 
 @given(st.integers(0, 2**16))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_was_lent_may_change_once_it_left_however_the_packets_fare(seed: int) -> None:
     pair = Pair(window=50_000, seed=seed, loss=0.3)
     lent = bytearray(random.Random(seed).randbytes(300_000))

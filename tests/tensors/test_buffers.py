@@ -50,7 +50,7 @@ def bits(tensor: torch.Tensor) -> list[int]:
     st.integers(0, 1000),
     st.sampled_from([bytes, bytearray, memoryview]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 def test_every_dtype_and_kind_of_tensor_comes_back(
     name: str, shape: tuple[int, ...], kind: str, seed: int, form: type

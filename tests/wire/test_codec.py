@@ -41,25 +41,25 @@ def decodes(body: bytes) -> bool:
 
 
 @given(st.lists(PLAIN_MESSAGES | operations(), max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_records_come_back_as_they_were(records: list[Any]) -> None:
     assert repr(decode(encode(records))) == repr(records)  # repr, because NaN differs from itself
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_give_records_or_a_protocol_error(body: bytes) -> None:
     decodes(body)
 
 
 @given(st.lists(ARGUMENTS | st.lists(st.integers(-40, 40) | ARGUMENTS, max_size=8), max_size=4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_msgpack_gives_records_or_a_protocol_error(rows: list[Any]) -> None:
     decodes(msgpack.packb(rows))
 
 
 @given(st.lists(PLAIN_MESSAGES | operations(), min_size=1, max_size=3), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_damaged_messages_give_records_or_a_protocol_error(records: list[Any], data: st.DataObject) -> None:
     body = bytearray(encode(records))
     for _ in range(data.draw(st.integers(1, 4))):

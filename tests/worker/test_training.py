@@ -394,7 +394,7 @@ def test_a_plan_of_other_columns_is_refused() -> None:
         run(recorded, data_of(recorded.made), state=[torch.ones(2)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 200), st.integers(1, 50), st.integers(0, 5), st.integers(-(1 << 63), (1 << 63) - 1))
 def test_the_batches_of_an_epoch_hold_every_row_once(rows: int, size: int, epoch: int, seed: int) -> None:
     order = torch.cat(list(batches(rows, size, epoch, seed)))

@@ -48,7 +48,7 @@ def states(count: int) -> list[list[Tensor]]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(1, 10_000), min_size=1, max_size=5), st.integers(1, 200))
 def test_the_mean_is_the_weighted_sum_computed_in_one_process(examples: list[int], size: int) -> None:
     updates = list(zip(examples, states(len(examples)), strict=True))
