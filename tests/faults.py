@@ -30,7 +30,7 @@ from fedzmq.cli.main import run
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.data.load import load
 from fedzmq.federated.ledger.run_history import read_history
-from fedzmq.federated.pictures import plot
+from fedzmq.federated.pictures import canvas
 from fedzmq.federated.run_folder import read_rounds
 from fedzmq.recording.training_plan import training_plan
 
@@ -212,7 +212,7 @@ def warm_up() -> None:
     """Import what the first plan and the first picture need."""
     data = load("digits")
     training_plan(nn.Linear(64, 10), nn.functional.cross_entropy, data.take(torch.arange(2))[0], torch.zeros(2).long())
-    plot.prepare()
+    canvas.prepare()
     torch.set_num_threads(1)
 
 

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 import torch
 
 from fedzmq.errors import RunChanged, RunFolderError
-from fedzmq.federated.pictures import plot
+from fedzmq.federated.pictures import canvas
 from fedzmq.federated.report import RoundReport
 from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display
@@ -106,7 +106,7 @@ def _run(
                     books.enter(report)
                     display.show(report)
                     if keeping is not None and len(history) == 1:
-                        threading.Thread(target=plot.prepare, name="fedzmq-plot", daemon=True).start()
+                        threading.Thread(target=canvas.prepare, name="fedzmq-plot", daemon=True).start()
                     yield report
         except BaseException as error:
             failure = error

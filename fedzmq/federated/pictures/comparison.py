@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from fedzmq.errors import MissingExtraError
+from fedzmq.federated.pictures.canvas import blank, png, set_ticks
 from fedzmq.federated.report import RoundReport
 
 if TYPE_CHECKING:
@@ -37,17 +36,10 @@ class Curve:
 
 def draw_comparison(curves: Sequence[Curve], by: str = "rounds") -> bytes:
     """A PNG, 1440 pixels wide. `by` is "rounds", "seconds" or "bytes". Raises MissingExtraError without matplotlib."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot", "drawing runs") from error
     has_accuracy = any(report.accuracy is not None for curve in curves for report in curve.reports)
     rows = 2 if has_accuracy else 1
     legend = 0.24 * len(curves) + 0.2  # inches: below the panels, where a long label covers no curve
-    figure = Figure(figsize=(9, 3.0 * rows + 0.5 + legend), dpi=160, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(9, 3.0 * rows + 0.5 + legend, "drawing runs")
     panels = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
     axis, cost = _COSTS[by]
     if has_accuracy:
@@ -56,12 +48,10 @@ def draw_comparison(curves: Sequence[Curve], by: str = "rounds") -> bytes:
     _panel(panels[-1], curves, cost, "loss", _loss)
     panels[-1].set_ylim(bottom=0)
     panels[-1].set_xlabel(axis, color=_GREY)
-    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=by == "rounds", min_n_ticks=1))
+    set_ticks(panels[-1].xaxis, are_whole=by == "rounds")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=9)
     figure.align_ylabels()
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
+    return png(figure)
 
 
 def _loss(report: RoundReport) -> float:

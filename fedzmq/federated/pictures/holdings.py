@@ -6,13 +6,12 @@ row of histograms over the same axis.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fedzmq.errors import MissingExtraError
+from fedzmq.federated.pictures.canvas import blank, png, set_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,16 +52,10 @@ def draw_holdings(
 
     Raises MissingExtraError without matplotlib.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot", "drawing who holds what") from error
     rows = len(names)
     are_bars = classes is not None and classes <= len(_COLORS) and rows <= _MOST_BARS
     high = 0.34 * rows if are_bars else 0.26 * rows if classes is not None else 0.5 * rows
-    figure = Figure(figsize=(8, min(1.5 + high, 40)), dpi=160, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(8, min(1.5 + high, 40), "drawing who holds what")
     figure.suptitle(title, fontsize=12, x=0.01, ha="left")
     panel = figure.subplots()
     if classes is None:
@@ -82,9 +75,7 @@ def draw_holdings(
     panel.tick_params(colors=_GREY, labelsize=9)
     panel.tick_params(axis="y", length=0)
     panel.set_axisbelow(True)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
+    return png(figure)
 
 
 def _bars(figure: Figure, panel: Axes, counts: Counts) -> None:
@@ -103,15 +94,13 @@ def _bars(figure: Figure, panel: Axes, counts: Counts) -> None:
 
 
 def _circles(panel: Axes, counts: Counts) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     workers, labels = np.nonzero(counts)
     numbers = counts[workers, labels]
     panel.scatter(labels, workers, s=150 * numbers / numbers.max(), color=_BLUE, linewidths=0)
     panel.grid(color="#eeeeee", linewidth=0.6)
     panel.set_xlim(-0.7, counts.shape[1] - 0.3)
     panel.set_ylim(-0.7, len(counts) - 0.3)
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    set_ticks(panel.xaxis, least=2)
     if counts.shape[1] <= _MOST_NAMED:
         panel.set_xticks(range(counts.shape[1]))
     panel.set_xlabel(f"class (the largest circle is {numbers.max():,} examples)", color=_GREY)

@@ -1,17 +1,12 @@
-"""A picture of a run: loss and accuracy by round, and where workers failed.
-
-matplotlib is imported when a picture is asked for, without pyplot, which keeps a state for the whole process.
-"""
+"""A picture of a run: loss and accuracy by round, and where workers failed."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fedzmq.errors import MissingExtraError
+from fedzmq.federated.pictures.canvas import blank, png, set_ticks
 from fedzmq.federated.report import RoundReport
 
 if TYPE_CHECKING:
@@ -20,24 +15,10 @@ if TYPE_CHECKING:
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#2563a8", "#d97a1f", "#2e7d4f", "#c0392b", "#555555"
 
 
-def prepare() -> None:
-    """Import matplotlib, which takes about a second: a thread may do it before there is anything to draw."""
-    with contextlib.suppress(ImportError):
-        import matplotlib.backends.backend_agg
-        import matplotlib.figure  # noqa: F401
-
-
 def draw(reports: Sequence[RoundReport], title: str) -> bytes:
     """A PNG of 1280 by 960 pixels; half as high without accuracy. Raises MissingExtraError without matplotlib."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot", "drawing a run") from error
     has_accuracy = any(report.accuracy is not None for report in reports)
-    figure = Figure(figsize=(8, 6 if has_accuracy else 3.6), dpi=160, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(8, 6 if has_accuracy else 3.6, "drawing a run")
     figure.suptitle(title, fontsize=12, x=0.01, ha="left")
     panels = figure.subplots(2 if has_accuracy else 1, 1, sharex=True, squeeze=False)[:, 0]
     if has_accuracy:
@@ -50,14 +31,12 @@ def draw(reports: Sequence[RoundReport], title: str) -> bytes:
         panel.spines[["top", "right"]].set_visible(False)
         panel.spines[["left", "bottom"]].set_color("#999999")
         panel.tick_params(colors=_GREY, labelsize=9)
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        set_ticks(panel.xaxis)
     if reports:
         panels[-1].set_xlim(reports[0].round - 0.5, reports[-1].round + 0.5)
     panels[-1].set_xlabel("round", color=_GREY)
     figure.align_ylabels()
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
+    return png(figure)
 
 
 def _accuracy(panel: Axes, reports: Sequence[RoundReport]) -> None:
