@@ -27,7 +27,7 @@ class Spoken:
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=folder,
-            env={**os.environ, "TMPDIR": str(self.temporary)},
+            env={**os.environ, "TMPDIR": str(self.temporary), "PYTHONFAULTHANDLER": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -73,8 +73,14 @@ class Spoken:
         self._process.send_signal(number)
 
     def wait(self) -> int:
-        """Its exit code, with all that it said heard."""
-        code = self._process.wait(DEADLINE)
+        """Its exit code, with all that it said heard. One that does not end says where it is, and fails the test."""
+        try:
+            code = self._process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)
+            self._process.wait(DEADLINE)
+            self._hear_out()
+            raise AssertionError(f"it did not end within {DEADLINE:g} s: {self.said}") from None
         self._hear_out()
         return code
 
