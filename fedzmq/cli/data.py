@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from fedzmq.cli.shared_options import data_memory_option, split_options
-from fedzmq.cli.values import Count
-from fedzmq.data.split import Split
+from fedzmq.cli.values import Count, Number
+from fedzmq.data.split import HELD_OUT, Split
 
 _SOURCE = click.argument("source", metavar="SOURCE")
 
@@ -37,6 +37,14 @@ def show(source: str, data_memory: int) -> None:
 @click.option("--workers", type=Count(10_000), required=True, metavar="N", help="How many parts to make.")
 @split_options("How the set is split", seed="--seed")
 @click.option(
+    "--holdout",
+    type=Number(min=0, max=1, max_open=True),
+    default=HELD_OUT,
+    show_default=True,
+    help="The share that no worker gets, and that is a file of its own. The tenth is what `train` evaluates on, with "
+    "the same --data and --split-seed; 0 gives all to the workers.",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="Where the parts go: a new folder."
 )
 @click.option(
@@ -58,13 +66,17 @@ def split(
     exponent: float,
     column: str | None,
     seed: int,
+    holdout: float,
     out: Path,
     ending: str,
     plot: bool,
     data_memory: int,
 ) -> None:
-    """Write a file for each worker, which it takes as its --data, and manifest.json, which says who got what."""
+    """Write a file for each worker, which it takes as its --data, and manifest.json, which says who got what.
+
+    What no worker gets, to evaluate on, is a file beside them.
+    """
     from fedzmq.cli.split_data import split_data  # brings torch
 
     chosen = Split(how, alpha, per_worker, exponent, column, seed)
-    split_data(source, workers, chosen, out, ending, plot, data_memory << 20)
+    split_data(source, workers, chosen, holdout, out, ending, plot, data_memory << 20)

@@ -7,15 +7,15 @@ import torch
 from fedzmq.data.data import targets_of
 from fedzmq.data.examples import Examples
 from fedzmq.data.partitioners.partitioner import Marks, Partitioner, stream
+from fedzmq.data.split import HELD_OUT
 from fedzmq.errors import DataError
 
 _HOLD_OUT = 1  # the purpose of the draw: what is held out must not depend on how the rest is split
-HELD_OUT = 0.1
 
 
 def hold_out(data: Examples, fraction: float = HELD_OUT, seed: int = 0) -> tuple[Examples, Examples]:
     """What remains for training, and a random share for evaluation: at least one example each, in the set's order."""
-    kept, held = _held_out(data, fraction, seed)
+    kept, held = held_out_rows(data, fraction, seed)
     return data.rows(kept), data.rows(held)
 
 
@@ -34,13 +34,16 @@ def part(
     """
     if not 1 <= number <= of:
         raise DataError(data.name, f"part {number} of {of} is not there; parts count from 1 to {of}")
-    kept, _ = _held_out(data, fraction, seed)
+    kept, _ = held_out_rows(data, fraction, seed)
     marks = Marks(data.name, targets_of(data), groups).rows(kept)
     return data.rows(kept[partitioner.split(marks, of, seed)[number - 1]])
 
 
-def _held_out(data: Examples, fraction: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rows that are kept, and those that are not."""
+def held_out_rows(data: Examples, fraction: float = HELD_OUT, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows that are kept, and those that are not: of the same seed, a larger share holds all of a smaller one.
+
+    Raises DataError.
+    """
     rows = len(data)
     if not 0 < fraction < 1:
         raise DataError(data.name, f"the share to hold out is {fraction:g}, and it must lie between 0 and 1")

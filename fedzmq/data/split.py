@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fedzmq.data.partitioners.partitioner import Partitioner
 
+HELD_OUT = 0.1
+"""The share of a set that nobody trains on, where nothing else is said."""
+
 WAYS = ("iid", "dirichlet", "shards", "classes", "quantity", "powerlaw", "column")
 """The names, for those who do without torch; the partitioners behind them are in `fedzmq.data.partitioners`."""
 

@@ -8,13 +8,33 @@ import torch
 
 from fedzmq.data.data import targets_of
 from fedzmq.data.load import load
+from fedzmq.data.partition import part
+from fedzmq.data.split import Split
+from fedzmq.federation.federation import Federation
 from tests.cli.conftest import Call
 
 SITES = "age,site,label\n" + "\n".join(f"{age}.5,{'north' if age % 3 else 'south'},{age % 2}" for age in range(30))
 
 
-def test_split_writes_a_file_for_each_worker_which_are_the_whole_together(call: Call, tmp_path: Path) -> None:
-    ended = call("data", "split", "digits", "--workers", "3", "--alpha", "0.3", "--out", "parts")
+def test_split_holds_out_what_train_evaluates_on_and_gives_workers_the_rest(call: Call, tmp_path: Path) -> None:
+    ended = call("data", "split", "digits", "--workers", "2", "--seed", "3", "--out", "parts")
+    folder = tmp_path / "parts"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    held = load(str(folder / manifest["held_out"]["file"]))
+    federation = Federation("tcp://nobody:1", data="digits", split_seed=3)
+
+    assert federation.held_out is not None
+    assert torch.equal(held.tensors[0], federation.held_out.tensors[0])
+    assert sum(part["examples"] for part in manifest["parts"]) == 1797 - len(held) == 1617
+    for number, name in enumerate(("bob", "alice"), 1):
+        same = part(load("digits"), number, 2, Split().partitioner(), 3)
+        assert torch.equal(load(str(folder / f"{name}.npz")).tensors[0], same.tensors[0])
+    assert "held-out        180 examples" in ended.out
+    assert "  held-out.npz   what no worker got, to evaluate on\n" in ended.out
+
+
+def test_split_with_nothing_held_out_gives_workers_the_whole(call: Call, tmp_path: Path) -> None:
+    ended = call("data", "split", "digits", "--workers", "3", "--alpha", "0.3", "--holdout", "0", "--out", "parts")
     parts = [load(str(tmp_path / "parts" / f"{name}.npz")) for name in ("bob", "alice", "carol")]
 
     assert (ended.code, ended.err) == (0, "")
@@ -22,6 +42,9 @@ def test_split_writes_a_file_for_each_worker_which_are_the_whole_together(call: 
     together = torch.cat([targets_of(part) for part in parts])
     assert together.bincount().tolist() == targets_of(load("digits")).bincount().tolist()
     assert {part.classes for part in parts} == {10}
+    assert "held-out" not in ended.out
+    assert json.loads((tmp_path / "parts" / "manifest.json").read_text())["held_out"] is None
+    assert not (tmp_path / "parts" / "held-out.npz").exists()
 
 
 def test_the_manifest_says_who_got_what(call: Call, tmp_path: Path) -> None:
@@ -30,7 +53,7 @@ def test_the_manifest_says_who_got_what(call: Call, tmp_path: Path) -> None:
 
     assert (manifest["source"], manifest["classes"], manifest["split"]["how"]) == ("digits", 10, "classes")
     assert [part["file"] for part in manifest["parts"]] == ["bob.npz", "alice.npz"]
-    assert sum(part["examples"] for part in manifest["parts"]) == manifest["examples"] == 1797
+    assert sum(part["examples"] for part in (*manifest["parts"], manifest["held_out"])) == manifest["examples"] == 1797
     assert [sum(count > 0 for count in part["labels"]) for part in manifest["parts"]] == [5, 5]
 
 
@@ -54,9 +77,8 @@ def test_a_picture_is_drawn_where_it_was_asked_for(call: Call, tmp_path: Path) -
 
 def test_rows_that_agree_in_a_column_of_text_stay_together(call: Call, tmp_path: Path) -> None:
     (tmp_path / "sites.csv").write_text(SITES)
-    ended = call(
-        "data", "split", "sites.csv", "--workers", "2", "--how", "column", "--column", "site", "--out", "parts"
-    )
+    by_site = ("--how", "column", "--column", "site", "--holdout", "0")
+    ended = call("data", "split", "sites.csv", "--workers", "2", *by_site, "--out", "parts")
 
     assert ended.code == 0
     assert [len(load(str(tmp_path / "parts" / f"{name}.npz"))) for name in ("bob", "alice")] == [20, 10]
@@ -75,7 +97,7 @@ def test_a_folder_with_files_is_left_alone(call: Call, tmp_path: Path) -> None:
     ("options", "sentence"),
     [
         (["nowhere.npz"], "there is no such file"),
-        (["iris", "--workers", "151"], "150 examples cannot give 151 workers one each"),
+        (["iris", "--workers", "151"], "135 examples cannot give 151 workers one each"),
         (["iris", "--how", "classes", "--per-worker", "1"], "leave some of the 3 classes to nobody"),
         (["iris", "--how", "column"], "say by which column"),
         (["iris", "--how", "column", "--column", "site"], "it has no column 'site'"),
