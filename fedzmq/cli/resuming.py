@@ -12,8 +12,9 @@ from fedzmq.errors import RunLocked, UsageError
 from fedzmq.federated.ledger.run_history import RUNNING, RunHistory, find_run, read_history
 from fedzmq.files.folder_lock import owner_of
 
-# What may be another one than when the run began: none of it is a part of what is computed.
-FREE = frozenset({"resume", "force", "broker", "rounds", "as_json", "silence", "wait", "patience"})
+# What may be another one than when the run began: none of it is a part of what is computed. How many workers, only at
+# a broker: those that are started here split the data between them.
+FREE = frozenset({"resume", "force", "broker", "workers", "rounds", "as_json", "silence", "wait", "patience"})
 
 
 def resumed_run(ctx: click.Context, param: click.Parameter, value: str | None) -> RunHistory | None:
@@ -37,16 +38,22 @@ def check_resumed(ctx: click.Context, history: RunHistory) -> None:
     """Raises UsageError for an option that would make it another run."""
     for param in ctx.command.params:
         name = str(param.name)
-        if name in FREE or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+        is_free = name in FREE and (name != "workers" or ctx.params["broker"] is not None)
+        if is_free or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
             continue
         raise UsageError(
             f"--{name.replace('_', '-')} cannot be changed in a run that is resumed: it goes on as it began (see "
-            f"{history.path / 'job.toml'}); free are --broker, --rounds, --json, --silence, --wait and --patience"
+            f"{history.path / 'job.toml'}); free are --broker, --workers with it, --rounds, --json, --silence, --wait "
+            "and --patience"
         )
 
 
 def nothing_left(history: RunHistory, rounds: int) -> str | None:
-    """What to say of a run that has all its rounds and files; None where something is left to do."""
+    """What to say of a run that has all its rounds and files; None where something is left to do.
+
+    Raises UsageError for fewer rounds than are done.
+    """
+    history.check_rounds(rounds)
     if history.done < rounds or not history.is_complete:
         return None
     accuracy = history.last.accuracy if history.last is not None else None

@@ -20,7 +20,7 @@ from fedzmq.federated.evaluation.metrics import Metric, metric_for
 from fedzmq.federated.evaluation.score import Score, evaluate
 from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.ledger.ledger import Ledger, Term
-from fedzmq.federated.ledger.run_history import find_run
+from fedzmq.federated.ledger.run_history import find_run, read_history
 from fedzmq.federated.models import Loss
 from fedzmq.federated.run_folder import check_free
 from fedzmq.federated.strategies import Strategy, by_name
@@ -92,6 +92,8 @@ def start_training(
             raise UsageError("a run that is resumed stays in its folder: leave 'out' out")
         path = find_run(resume)
     asked = _job(federation, lr, options, job)
+    if resume is not None and path is not None:
+        read_history(path).check_rounds(asked.rounds)
     wanted = [metric_for(each) for each in metrics]
     if evaluate_at not in PLACES:
         raise UsageError(f"evaluate_at is {evaluate_at!r}, and {', '.join(PLACES[:-1])} or {PLACES[-1]} is expected")

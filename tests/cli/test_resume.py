@@ -82,6 +82,28 @@ def test_a_finished_run_says_so(call: Call, tmp_path: Path) -> None:
     assert ended.out == "the run 'run' is finished: 10 rounds, accuracy 0.9000; --rounds 20 would make it longer\n"
 
 
+def test_a_run_goes_on_without_a_worker_that_is_lost_for_good(call: Call, site: LocalCluster, tmp_path: Path) -> None:
+    job = f'broker = "{site.address}"\nworkers = 5\nrounds = 2\nepochs = 1\n'
+    (tmp_path / "job.toml").write_text(job)
+    call("train", "--config", "job.toml", "--workers", "3", "--rounds", "1", "--out", "run")
+    too_few = call("train", "--resume", "run", "--rounds", "2", "--workers", "5", "--patience", "0.2")
+    ended = call("train", "--resume", "run", "--rounds", "2", "--workers", "2")
+
+    assert (too_few.code, ended.code) == (3, 0), too_few.err + ended.err
+    assert "5 workers are needed" in too_few.err
+    assert len(read_rounds(tmp_path / "run")) == 2
+
+
+def test_fewer_rounds_than_are_done_are_refused_and_the_run_stays_as_it_is(call: Call, tmp_path: Path) -> None:
+    made(tmp_path / "run", 4)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    ended = call("train", "--resume", "run", "--rounds", "3")
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "fedzmq: 4 rounds of 'run' are done already; --rounds needs more\n"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()} == before
+
+
 def test_a_run_is_found_by_its_name(call: Call, tmp_path: Path) -> None:
     made(tmp_path / "runs" / "mine", 10, finished=True)
 
@@ -104,6 +126,7 @@ def test_a_run_of_a_living_process_is_refused(call: Call, tmp_path: Path) -> Non
         (("--resume", "empty"), "no run 'empty': empty holds no ledger.sqlite"),
         (("--resume", "own"), "was not begun by `fedzmq train`"),
         (("--resume", "run", "--lr", "0.5"), "--lr cannot be changed in a run that is resumed"),
+        (("--resume", "run", "--workers", "4"), "--workers cannot be changed in a run that is resumed"),
         (("--resume", "run", "--config", "run/job.toml"), "--config cannot be changed in a run that is resumed"),
         (("--force",), "--force is for a run that is taken up again: it needs --resume RUN"),
         (("--out", "run", "--broker", NOBODY), "a run is in it already: fedzmq train --resume run goes on with it"),

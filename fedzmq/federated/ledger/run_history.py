@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from fedzmq.errors import RunNotFound
+from fedzmq.errors import RunNotFound, UsageError
 from fedzmq.federated.ledger.checkpoint import Opened
 from fedzmq.federated.ledger.record import NAME, Record, Sitting
 from fedzmq.federated.report import RoundReport
@@ -44,6 +44,11 @@ class RunHistory:
     @property
     def name(self) -> str:
         return self.path.resolve().name
+
+    def check_rounds(self, rounds: int) -> None:
+        """Raises UsageError for fewer rounds than are done: none can be taken back."""
+        if rounds < self.done:
+            raise UsageError(f"{self.done} rounds of {str(self.path)!r} are done already; --rounds needs more")
 
 
 def find_run(run: str | os.PathLike[str], among: Path = RUNS) -> Path:
