@@ -13,7 +13,7 @@ from fedzmq.client.neighbours import Neighbour
 from fedzmq.client.pending import Pending
 from fedzmq.client.session_line import SessionLine
 from fedzmq.datasets.base_dataset import BaseDataset, datasets_among
-from fedzmq.errors import ProtocolError
+from fedzmq.errors import ProtocolError, UsageError
 from fedzmq.plans.plan import name_of
 from fedzmq.pointers.callable_pointer import CallablePointer, functions_of
 from fedzmq.pointers.creation import Frameworks
@@ -133,7 +133,15 @@ class WorkerHandle(Neighbour):
         return functions_of(self.stream)
 
     def function(self, name: str) -> CallablePointer:
-        """One of them, to be called with pointers, tensors and numbers. Nothing is asked until then."""
+        """One of them, to be called with pointers, tensors and numbers. Nothing is asked until then.
+
+        Raises UsageError for anything but a name.
+        """
+        if not isinstance(name, str):
+            raise UsageError(
+                f"{name!r:.60} is no name of a function that the owner of {self.name!r} offers, and no code is sent: "
+                "record it as a plan: fedzmq.func2plan"
+            )
         return CallablePointer(self.stream, name)
 
     def list_objects(self) -> tuple[ObjectInfo, ...]:

@@ -61,7 +61,9 @@ def check_model(source: str, model: nn.Module, data: Examples) -> None:
             answer = model(*inputs)
     except Exception as error:
         what = "examples of shape " + ", ".join(f"{tuple(each.shape[1:])} and {each.dtype}" for each in inputs)
-        raise ModelError(source, f"it does not take {what} of {data.name!r}: {one_line(error)}") from error
+        raise ModelError(
+            source, _precision(model, inputs) or f"it does not take {what} of {data.name!r}: {one_line(error)}"
+        ) from error
     finally:
         for module, mode in modes:
             module.training = mode
@@ -74,6 +76,16 @@ def check_model(source: str, model: nn.Module, data: Examples) -> None:
     if tuple(answer.shape) != wanted:
         found, few = tuple(answer.shape), len(targets)
         raise ModelError(source, f"for {few} examples it answers with shape {found}, and {wanted} is due: {each}")
+
+
+def _precision(model: nn.Module, inputs: Sequence[torch.Tensor]) -> str:
+    """Why the model fails, where its parameters have another precision than all that it is given; else nothing."""
+    own = {each.dtype for each in model.parameters() if each.is_floating_point()}
+    given = {each.dtype for each in inputs if each.is_floating_point()}
+    if not own or not given or own & given:
+        return ""
+    ours, theirs = (" and ".join(sorted(str(dtype) for dtype in each)) for each in (own, given))
+    return f"its parameters are {ours} and the features {theirs}: bring one to the other, as by model.to({theirs})"
 
 
 def _own_model(source: str, features: int | tuple[int, ...], width: int) -> nn.Module:

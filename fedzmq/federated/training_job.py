@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 
 from fedzmq.errors import UsageError
 from fedzmq.federated.seeds import derive
@@ -13,6 +14,10 @@ from fedzmq.worker.optimizers.table import check_optimizer
 from fedzmq.worker.schedules import check_schedule, make_schedule
 
 _COUNTS = ("rounds", "epochs", "batch_size", "workers", "least", "cohort", "quorum", "max_steps", "evaluate_every")
+_NUMBERS = (
+    *("patience", "fraction", "over_selection", "deadline", "seed"),
+    *("clip_norm", "clip_value", "max_seconds", "holdout"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,14 @@ class TrainingJob:
     def __post_init__(self) -> None:
         for name in _COUNTS:
             number = getattr(self, name)
+            if number is not None and not isinstance(number, Integral):
+                raise UsageError(f"{name} is {number!r}, and a whole number from 1 is expected")
             if number is not None and number < 1:
                 raise UsageError(f"{name} is {number}, and at least 1 is needed")
+        for name in _NUMBERS:
+            number = getattr(self, name)
+            if number is not None and not isinstance(number, Real):
+                raise UsageError(f"{name} is {number!r}, and a number is expected")
         if self.patience < 0:
             raise UsageError(f"patience is {self.patience:g} s, and it cannot be negative")
         if self.cohort is not None and self.fraction is not None:

@@ -5,9 +5,10 @@ Importing this imports no torch, so that the workers' processes can be on their 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakSet
 
 from fedzmq.cluster.local_cluster import LocalCluster
@@ -16,6 +17,7 @@ from fedzmq.data.split import Split
 from fedzmq.errors import UsageError
 from fedzmq.federation.sites import Inside, Remote, Site, Started
 from fedzmq.session.roster import SILENCE
+from fedzmq.worker.named import nearest
 
 if TYPE_CHECKING:
     import os
@@ -64,7 +66,11 @@ class Federation:
         wait: float = 10.0,
         patience: float = 60.0,
         threads: int = 1,
+        **unknown: NoReturn,
     ) -> None:
+        for name in unknown:
+            known = [each for each in inspect.signature(Federation).parameters if each != "unknown"]
+            raise UsageError(f"a federation has no option {name!r} (known: {', '.join(known)}){nearest(name, known)}")
         self.data = data
         self.split = split or Split(alpha=alpha, seed=split_seed)
         self.patience = patience

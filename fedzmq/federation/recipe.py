@@ -59,8 +59,8 @@ def recipe_for(model: torch.nn.Module | str, loss: Loss | None, examples: Exampl
     guesses = sample.classes is not None
     try:
         check_model(type(made).__name__, made, sample)
-    except ModelError:
-        if loss is None:
+    except ModelError as error:
+        if loss is None or error.__cause__ is not None:  # it answers with what its loss may know, or not at all
             raise
         guesses = False
     loss = loss or loss_for(sample)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
@@ -31,6 +30,7 @@ from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display
 from fedzmq.federation.history import History
 from fedzmq.federation.keeping import Keeping, Resumed
+from fedzmq.federation.kinds import check_loss_kind, check_model_kind, checked_strategy
 from fedzmq.federation.live_display import display_for
 from fedzmq.federation.loggers import RoundLogger, logger_by_name
 from fedzmq.federation.recipe import Recipe, recipe_for, sample_of
@@ -38,6 +38,7 @@ from fedzmq.federation.training import Training
 from fedzmq.files.weights import digest_of
 from fedzmq.recording.evaluation_plan import Measure
 from fedzmq.wire.messages import Progress
+from fedzmq.worker.named import nearest
 
 if TYPE_CHECKING:
     from fedzmq.data.examples import Examples
@@ -81,7 +82,9 @@ def start_training(
     job: Mapping[str, Any],
 ) -> Training:
     """See `Federation.train`."""
-    rule = by_name(strategy, **strategy_options) if isinstance(strategy, str) else strategy
+    check_model_kind(model)
+    check_loss_kind(loss)
+    rule = by_name(strategy, **strategy_options) if isinstance(strategy, str) else checked_strategy(strategy)
     several = [log] if isinstance(log, str | RoundLogger) else log
     loggers = [logger_by_name(each) if isinstance(each, str) else each for each in several]
     if out is None and resume is None and any(isinstance(each, str) for each in several):
@@ -150,8 +153,8 @@ def _job(
     known = [field.name for field in fields(TrainingJob)]
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            raise UsageError(f"a training has no option {name!r}; did you mean {near[0]!r}?")
+            listed = f" (known: {', '.join(known)})"
+            raise UsageError(f"a training has no option {name!r}{nearest(name, known) or listed}")
     if lr is None and given.get("optimizer", "sgd") == "sgd" and "lr" not in options:
         lr = SGD_LR
     rate = {} if lr is None else {"lr": lr}

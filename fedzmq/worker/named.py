@@ -7,18 +7,25 @@ from difflib import get_close_matches
 
 from fedzmq.errors import UsageError
 
+_CLOSE = 0.7  # below, 'train' is near to 'fraction'
+_SHORT = 3  # letters
+
 
 def check_named(what: str, name: str, known: Mapping[str, Iterable[str]], options: Iterable[str]) -> None:
     """`known` has the options of each name. Raises UsageError, which names what is known and what is near."""
     if name not in known:
-        raise UsageError(f"no {what} {name!r} (known: {', '.join(sorted(known))}){_nearest(name, known)}")
+        raise UsageError(f"no {what} {name!r} (known: {', '.join(sorted(known))}){nearest(name, known)}")
     own = sorted(known[name])
     for option in options:
         if option not in own:
             takes = f"known: {', '.join(own)}" if own else "it has none"
-            raise UsageError(f"the {what} {name!r} has no option {option!r} ({takes}){_nearest(option, own)}")
+            raise UsageError(f"the {what} {name!r} has no option {option!r} ({takes}){nearest(option, own)}")
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, list(known), n=1)
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of such a sentence, which suggests what is near, and nothing where nothing is."""
+    names = list(known)
+    near = get_close_matches(word, names, n=1, cutoff=_CLOSE)
+    if not near and len(word) <= _SHORT:  # one letter is much of it
+        near = get_close_matches(word, [name for name in names if name[:1] == word[:1]], n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""

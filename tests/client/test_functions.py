@@ -77,3 +77,8 @@ def test_what_a_function_makes_of_a_private_tensor_is_private(james: VirtualWork
 def test_a_function_of_the_clients_cannot_be_sent(james: VirtualWorker) -> None:
     with pytest.raises(OperationRefused):
         james.function("add two")(lambda x: x)
+
+
+def test_a_function_of_the_clients_own_is_refused_where_it_is_named(james: VirtualWorker) -> None:
+    with pytest.raises(UsageError, match=r"no code is sent: record it as a plan: fedzmq\.func2plan"):
+        james.function(lambda x: x)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 
 from torch import Tensor
 
@@ -48,6 +49,10 @@ def learning_rate(name: str, options: Options) -> float:
 def _known(name: str, options: Options) -> type[Optimizer]:
     check_named("optimizer", name, {each: kind.DEFAULTS for each, kind in OPTIMIZERS.items()}, options)
     for option, value in options.items():
+        if not isinstance(value, Real):
+            raise UsageError(
+                f"the option {option!r} of an optimizer is {value!r}, and a number is expected, as in lr=0.1"
+            )
         if value < 0:
             raise UsageError(f"the option {option!r} of an optimizer is {value:g}, and it cannot be negative")
         if option in _BELOW_ONE and value >= 1:
