@@ -48,7 +48,12 @@ from __future__ import annotations
 
 
 class FedzmqError(Exception):
-    """The root of everything that fedzmq raises on purpose."""
+    """The root of everything that fedzmq raises on purpose.
+
+    way_on: what goes on with the work that it ended, where something does; said after the message.
+    """
+
+    way_on: str = ""
 
 
 class UsageError(FedzmqError):

@@ -39,6 +39,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return run_command(arguments)
     except FedzmqError as error:
         click.echo(f"fedzmq: {printable(str(error))}", err=True)
+        if error.way_on:
+            click.echo(printable(error.way_on), err=True)
         return MEND if isinstance(error, UsageError) else RETRY if isinstance(error, UnavailableError) else FAILED
     except (KeyboardInterrupt, click.Abort):
         return STOPPED

@@ -70,6 +70,10 @@ class TrainingOptions:
             raise UsageError("--evaluate-at both needs data here, and --no-evaluation says that there is none")
         if self.quorum is not None and self.deadline is None:
             raise UsageError("--quorum needs a --deadline in seconds; with 0, a round is over with its quorum")
+        if self.broker is None and self.quorum is not None and self.quorum > self.workers:
+            raise UsageError(
+                f"--quorum {self.quorum} is more than --workers {self.workers}: no round would have so many answers"
+            )
 
     def beginning(self) -> str:
         """What is waited for until the first round, in words."""

@@ -92,6 +92,11 @@ class Keeping(Ledger):
             self._ledger.__exit__(None if failure is None else type(failure), failure, None)
 
     @property
+    def is_told(self) -> bool:
+        """A command keeps the run, and says what its errors say."""
+        return self._job is not None
+
+    @property
     def way_on(self) -> str:
         """How the run is taken up again."""
         if self._job is not None:

@@ -11,13 +11,15 @@ from typing import Protocol, cast
 
 import torch
 
-from fedzmq.errors import RunChanged, RunFolderError
+from fedzmq.errors import FedzmqError, ProtocolError, RemoteError, RunFolderError, UpdateRefused, UsageError
 from fedzmq.federated.pictures import canvas
 from fedzmq.federated.report import RoundReport
 from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display
 from fedzmq.federation.history import History
 from fedzmq.federation.keeping import Keeping
+
+LASTING = (UsageError, RemoteError, UpdateRefused, ProtocolError)  # what a run that is taken up meets again
 
 
 class Rounds(Protocol):
@@ -140,8 +142,22 @@ def _finish(
     if history and (keeping is None or keeping.written):
         folder = None if keeping is None else str(keeping.path)
         display.finish(history[-1], folder, [] if keeping is None else keeping.written)
-    if keeping is not None and keeping.can_go_on and not isinstance(failure, NoneType | GeneratorExit | RunChanged):
-        display.say(f"go on with: {keeping.way_on}")
+    if keeping is not None and keeping.can_go_on and _can_be_mended(failure, history):
+        line = f"go on with: {keeping.way_on}"
+        if keeping.is_told and isinstance(failure, FedzmqError):
+            failure.way_on = line
+        else:
+            display.say(line)
+
+
+def _can_be_mended(failure: BaseException | None, history: History) -> bool:
+    """Whether the same run may get further than it did."""
+    if isinstance(failure, FedzmqError):
+        # The reason behind it counts too: too few workers may be left because all gave what cannot be used.
+        reasons = (failure, failure.__cause__)
+        is_lasting = any(isinstance(each, LASTING) and not isinstance(each, RunFolderError) for each in reasons)
+        return bool(history) and not is_lasting
+    return not isinstance(failure, NoneType | GeneratorExit)
 
 
 @contextmanager

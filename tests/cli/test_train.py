@@ -341,6 +341,7 @@ def test_a_cluster_whose_broker_dies_ends_the_run_with_the_model_so_far(tmp_path
 
         assert run.wait() == 3
         assert "fedzmq: broker was killed by SIGKILL" in run.said
+        assert run.err[-1] == "go on with: fedzmq train --resume run\n"
         assert "Traceback" not in run.said
         assert model_in(tmp_path / "run")
 
@@ -367,6 +368,14 @@ def test_workers_without_the_data_are_named_with_what_they_have(call: Call, site
     assert (ended.code, ended.out) == (3, "")
     assert "bob does not take part: it has no data 'iris' (it has: digits)" in ended.err
     assert "without the data 'iris': alice, bob, carol" in ended.err
+    assert "go on with" not in ended.err
+
+
+def test_a_run_whose_updates_diverge_is_not_said_to_go_on(call: Call, site: LocalCluster) -> None:
+    ended = call("train", "--broker", site.address, "--lr", "1e30", "--patience", "0.3", "--json")
+
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1].startswith("fedzmq: ")
 
 
 @pytest.mark.parametrize(
@@ -382,6 +391,7 @@ def test_workers_without_the_data_are_named_with_what_they_have(call: Call, site
         (["--broker", NOBODY, "--out", "taken"], "cannot use the run folder 'taken': it is not empty"),
         (["--broker", NOBODY, "--out", "bad.npz"], "cannot use the run folder 'bad.npz': it cannot be made"),
         (["--dataset", "mine"], "--dataset and --no-evaluation are for workers at a --broker"),
+        (["--quorum", "3", "--deadline", "5"], "--quorum 3 is more than --workers 2"),
         (["--broker", NOBODY, "--no-evaluation"], "--no-evaluation needs --dataset NAME"),
     ],
 )
