@@ -93,9 +93,9 @@ class RoundReport:
         return sum(answer.examples for answer in self.answered)
 
     def score(self) -> str:
-        """How good the model is, in words."""
-        loss = self.loss if math.isfinite(self.loss) else self.train_loss
-        return f"loss {loss:.4f}" + ("" if self.accuracy is None else f"  accuracy {self.accuracy:.4f}")
+        """How good the model is, in words; where nobody evaluated it, what it was in training."""
+        loss = f"loss {self.loss:.4f}" if math.isfinite(self.loss) else f"train loss {self.train_loss:.4f}"
+        return loss + ("" if self.accuracy is None else f"  accuracy {self.accuracy:.4f}")
 
     def more(self) -> str:
         """The other metrics, in words."""

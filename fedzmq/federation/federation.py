@@ -135,7 +135,7 @@ class Federation:
         lr: float | None = None,
         options: Mapping[str, float | int | bool] | None = None,
         evaluate: Judge | Given | bool = True,
-        evaluate_at: str = "coordinator",
+        evaluate_at: str | None = None,
         metrics: Sequence[Metric | Measure | str] = (),
         out: str | os.PathLike[str] | bool | None = None,
         resume: str | os.PathLike[str] | None = None,
@@ -154,7 +154,8 @@ class Federation:
 
         `evaluate` says how good the model is after each round: on the held-out data (True), not at all, on data of
         your own, or by a function from the model to a `Score`. With `evaluate_at` "workers" or "both", each worker says
-        it of its own examples, of those that `holdout=0.2` keeps from training where that is given. `metrics` are
+        it of its own examples, of those that `holdout=0.2` keeps from training where that is given. Without it the
+        coordinator does, and the workers where there is nothing held out here. `metrics` are
         measured beside the loss: names, as "accuracy", "f1" or "r2", or functions of the model's answers and the
         targets that give numbers by name; see `fedzmq.federated.evaluation.metrics`.
         `out`: a new folder for what the run leaves behind (True: one in runs/). `record` is kept in it as the job.

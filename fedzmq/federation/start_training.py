@@ -15,7 +15,7 @@ from fedzmq.data.load import Given, examples_of
 from fedzmq.data.streamed import Streamed
 from fedzmq.errors import UsageError
 from fedzmq.federated.async_trainer import AsyncTrainer
-from fedzmq.federated.evaluation.metrics import Metric, metric_for
+from fedzmq.federated.evaluation.metrics import Metric, check_kind, metric_for
 from fedzmq.federated.evaluation.score import Score, evaluate
 from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.ledger.ledger import Ledger, Term
@@ -70,7 +70,7 @@ def start_training(
     lr: float | None,
     options: Mapping[str, float | int | bool],
     evaluate: Judge | Given | bool,
-    evaluate_at: str,
+    evaluate_at: str | None,
     metrics: Sequence[Metric | Measure | str],
     out: str | os.PathLike[str] | bool | None,
     resume: str | os.PathLike[str] | None,
@@ -98,7 +98,7 @@ def start_training(
     if resume is not None and path is not None:
         read_history(path).check_rounds(asked.rounds)
     wanted = [metric_for(each) for each in metrics]
-    if evaluate_at not in PLACES:
+    if evaluate_at is not None and evaluate_at not in PLACES:
         raise UsageError(f"evaluate_at is {evaluate_at!r}, and {', '.join(PLACES[:-1])} or {PLACES[-1]} is expected")
     display = progress if isinstance(progress, Display) else display_for(asked.rounds, progress)
     site = federation.site
@@ -108,12 +108,17 @@ def start_training(
         site.check()
 
     judged = _judged(federation, evaluate)
+    if evaluate_at is None:
+        evaluate_at = (
+            WORKERS if evaluate is True and judged is None and not isinstance(rule, Asynchronous) else COORDINATOR
+        )
     example: Examples | None = judged or site.example
     recipe = None if example is None else recipe_for(model, loss, example, asked.seed)  # while workers are on their way
     client = federation.client
     if recipe is None:
         sample = sample_of(client, asked.dataset, asked.workers, asked.patience, say)
         recipe = recipe_for(model, loss, sample, asked.seed)
+    check_kind(wanted, recipe.sample.classes is not None)
     scoring = recipe.scoring(wanted) if wanted or evaluate_at != COORDINATOR else None
     judge = evaluate if callable(evaluate) else None
     if judge is None and judged is not None:

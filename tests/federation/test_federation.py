@@ -168,11 +168,11 @@ def test_nothing_is_kept_and_nothing_is_said_where_nobody_asks(
 def test_progress_that_is_asked_for_is_a_line_for_each_round(
     federation: Federation, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    federation.train(linear(), progress=True, **ROUNDS).run()
+    last = federation.train(linear(), progress=True, **ROUNDS).run()[-1]
     lines = capfd.readouterr().out.splitlines()
 
     assert [line[:9] for line in lines[:3]] == ["round 1/3", "round 2/3", "round 3/3"]
-    assert lines[-1] == "after 3 rounds"
+    assert lines[-1] == f"accuracy {last.accuracy:.4f} after 3 rounds"
 
 
 def test_on_a_terminal_one_line_moves_and_what_the_loop_prints_stays(federation: Federation) -> None:
@@ -292,6 +292,43 @@ def test_importing_it_imports_no_torch(tmp_path: Path) -> None:
     with Spoken(["-c", "import sys, fedzmq; fedzmq.Federation; print('torch' in sys.modules)"], tmp_path) as program:
         assert program.wait() == 0, program.said
         assert program.out == ["False\n"]
+
+
+def test_workers_tell_how_good_the_model_is_where_nothing_is_held_out_here(federation: Federation) -> None:
+    model = linear()
+    report = federation.train(model, cross_entropy, **ROUNDS).run()[-1]
+    x, y = (torch.cat(each) for each in zip(points(1), points(2), strict=True))
+
+    assert report.accuracy == int((model(x).argmax(1) == y).sum()) / len(y)
+    assert report.loss == pytest.approx(cross_entropy(model(x), y).item())
+
+
+@pytest.mark.parametrize("chosen", [{"evaluate": False}, {"strategy": "fedasync"}])
+def test_where_nobody_evaluates_only_the_loss_of_training_is_told(
+    federation: Federation, chosen: dict[str, Any]
+) -> None:
+    report = federation.train(linear(), **chosen, **ROUNDS).run()[-1]
+
+    assert report.accuracy is None
+    assert f"train loss {report.train_loss:.4f}" in str(report)
+
+
+def test_metrics_of_measurements_are_refused_for_classes_in_a_sentence(federation: Federation) -> None:
+    with pytest.raises(UsageError) as raised:
+        federation.train(linear(), metrics=["rmse"], **ROUNDS)
+
+    assert str(raised.value) == (
+        "the metric 'rmse' is for measurements, and these data have classes: "
+        "accuracy, top3, top5, precision, recall, f1, confusion are for those"
+    )
+
+
+def test_metrics_of_classes_are_refused_for_measurements_in_a_sentence() -> None:
+    with (
+        Federation(workers={"bob": (torch.randn(8, 2), torch.randn(8, 1))}) as federation,
+        pytest.raises(UsageError, match="'f1' is for classes, and these data have measurements: mae, rmse, r2 are"),
+    ):
+        federation.train("linear", metrics=["f1"], **ROUNDS)
 
 
 def test_workers_evaluate_on_what_they_hold_out(federation: Federation) -> None:

@@ -49,10 +49,12 @@ def test_who_was_missing_is_said(display: LiveDisplay, page: io.StringIO) -> Non
     assert page.getvalue().endswith("  alice, bob; without carol\n")
 
 
-def test_without_held_out_data_the_loss_is_the_workers_own(display: LiveDisplay, page: io.StringIO) -> None:
+def test_where_nobody_evaluates_the_loss_is_said_to_be_that_of_training(
+    display: LiveDisplay, page: io.StringIO
+) -> None:
     display.show(report(3, 1, accuracy=None))
 
-    assert page.getvalue().startswith("round  3/15  loss 1.2500    0.50 s")
+    assert page.getvalue().startswith("round  3/15  train loss 1.2500    0.50 s")
 
 
 def test_a_run_that_was_cut_short_says_how_far_it_came(display: LiveDisplay, page: io.StringIO) -> None:

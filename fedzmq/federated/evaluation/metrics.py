@@ -7,7 +7,7 @@ that a figure such as R2 is exactly that of all examples, and no mean of the wor
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -52,6 +52,17 @@ def metric_for(asked: Metric | Measure | str) -> Metric:
     near = difflib.get_close_matches(asked, METRICS, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise UsageError(f"no metric {asked!r} (known: {', '.join(sorted(METRICS))}, or module:function){hint}")
+
+
+def check_kind(metrics: Sequence[Metric], are_classes: bool) -> None:
+    """Raises UsageError for one of the metrics below that is for targets of the other kind."""
+    fit, others = (OF_CLASSES, OF_MEASUREMENTS) if are_classes else (OF_MEASUREMENTS, OF_CLASSES)
+    for name in others:
+        if METRICS[name] in metrics:
+            kind, have = ("measurements", "classes") if are_classes else ("classes", "measurements")
+            raise UsageError(
+                f"the metric {name!r} is for {kind}, and these data have {have}: {', '.join(fit)} are for those"
+            )
 
 
 def _accuracy(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -114,6 +125,9 @@ def _of_classes(name: str, rate: Callable[[Tensor, Tensor, Tensor], Tensor]) -> 
 
     return Metric(_confusion(name), conclude)
 
+
+OF_CLASSES = ("accuracy", "top3", "top5", "precision", "recall", "f1", "confusion")
+OF_MEASUREMENTS = ("mae", "rmse", "r2")
 
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric(_accuracy),

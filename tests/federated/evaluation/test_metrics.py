@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from fedzmq.data.data import Data
 from fedzmq.errors import UsageError
-from fedzmq.federated.evaluation.metrics import METRICS, Metric, metric_for
+from fedzmq.federated.evaluation.metrics import METRICS, OF_CLASSES, OF_MEASUREMENTS, Metric, metric_for
 from fedzmq.federated.evaluation.score import Score
 from fedzmq.federated.evaluation.scoring import Scoring
 
@@ -110,3 +110,7 @@ def test_a_metric_is_found_by_its_name_and_stays_itself() -> None:
 
     assert metric_for("mae") is METRICS["mae"]
     assert metric_for(own) is own
+
+
+def test_every_metric_by_name_is_for_classes_or_for_measurements() -> None:
+    assert sorted(OF_CLASSES + OF_MEASUREMENTS) == sorted(METRICS)
