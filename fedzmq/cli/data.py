@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fedzmq.cli.idle_options import check_split_options
 from fedzmq.cli.shared_options import data_memory_option, split_options
 from fedzmq.cli.values import Count, Number
 from fedzmq.data.split import HELD_OUT, Split
@@ -76,6 +77,7 @@ def split(
 
     What no worker gets, to evaluate on, is a file beside them.
     """
+    check_split_options(click.get_current_context())
     from fedzmq.cli.split_data import split_data  # brings torch
 
     chosen = Split(how, alpha, per_worker, exponent, column, seed)

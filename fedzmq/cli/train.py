@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from fedzmq.cli.ending import on_signal
+from fedzmq.cli.idle_options import check_training_options
 from fedzmq.cli.job_file import JobCommand, job_of, to_toml
 from fedzmq.cli.json_display import JsonDisplay
 from fedzmq.cli.local_training import local_training_options
@@ -21,6 +22,7 @@ from fedzmq.errors import UsageError
 from fedzmq.federated.ledger.run_history import RunHistory
 from fedzmq.federation.display import Display
 from fedzmq.federation.loggers.table import LOGGERS
+from fedzmq.federation.printable import printable
 
 ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of its own
 
@@ -171,15 +173,17 @@ def command(resume: RunHistory | None, force: bool, **options: object) -> None:
             return
     elif force:
         raise UsageError("--force is for a run that is taken up again: it needs --resume RUN")
+    else:
+        check_training_options(context)
     job = to_toml(job_of(context, without=ONCE), "fedzmq train")
     with ExitStack() as tidied:
         # Until torch is here, which takes no interruption well, a signal tidies up and ends the process on the spot.
         on_signal(lambda: _leave_early(tidied))
         federation = chosen.federation()
         tidied.callback(federation.close)
+        click.echo(printable(chosen.beginning()), err=chosen.as_json)  # first of all: to start many takes seconds
         federation.start()  # before torch is imported here too, so that all import it at once
         display = tidied.enter_context(_display(chosen))
-        display.say(chosen.beginning())
         from fedzmq.cli.run_training import run_training
 
         run_training(chosen, job, federation, display, None if resume is None else resume.path, force)

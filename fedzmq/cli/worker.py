@@ -15,6 +15,7 @@ from fedzmq.cli.shared_options import (
 )
 from fedzmq.cli.values import Count, broker_address, part_number
 from fedzmq.data.split import Split
+from fedzmq.errors import UsageError
 
 
 @click.command("worker", cls=JobCommand)
@@ -94,6 +95,8 @@ def command(
 
     Commands are named operations of a closed list. Nothing that comes over the network is code.
     """
+    if part is not None and not sources:
+        raise UsageError("--part says how much of the data to hold: it needs --data")
     if while_stdin:
         from fedzmq.cli.ending import with_stdin
 

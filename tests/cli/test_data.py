@@ -99,6 +99,7 @@ def test_a_folder_with_files_is_left_alone(call: Call, tmp_path: Path) -> None:
         (["nowhere.npz"], "there is no such file"),
         (["iris", "--workers", "151"], "135 examples cannot give 151 workers one each"),
         (["iris", "--how", "classes", "--per-worker", "1"], "leave some of the 3 classes to nobody"),
+        (["iris", "--how", "iid", "--alpha", "0.3"], "--alpha is for --how dirichlet or quantity, and it is iid"),
         (["iris", "--how", "column"], "say by which column"),
         (["iris", "--how", "column", "--column", "site"], "it has no column 'site'"),
     ],

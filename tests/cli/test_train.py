@@ -14,12 +14,13 @@ from safetensors.torch import load_file
 
 from fedzmq.cli import local_training
 from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.errors import ClusterError
 from fedzmq.federated.models import load_model
 from fedzmq.federated.run_folder import read_rounds
 from fedzmq.worker.optimizers.table import OPTIMIZERS
 from fedzmq.worker.schedules import DEFAULTS as SCHEDULES
 from tests.cli.conftest import Call
-from tests.processes import Fedzmq
+from tests.processes import Fedzmq, until
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -106,8 +107,8 @@ def test_every_option_is_kept_with_the_run(call: Call, site: LocalCluster, tmp_p
         "data": "digits",
         "dataset": "digits",
         "model": "linear",
-        "alpha": 0.5,
-        "split_seed": 0,
+        "alpha": 1.0,
+        "split_seed": 4,
         "out": "run",
         "silence": 8.0,
         "wait": 20.0,
@@ -301,7 +302,7 @@ def test_a_signal_while_torch_is_imported_ends_all_that_was_started(tmp_path: Pa
 
         assert run.wait() == 130
         assert run.err == []
-        assert run.family() == []
+        until(lambda: run.family() == [], lambda: run.said)
         assert list(run.temporary.glob("fedzmq-*")) == []
         assert not (tmp_path / "runs").exists()
 
@@ -404,6 +405,43 @@ def test_what_it_cannot_use_is_one_sentence(call: Call, tmp_path: Path, options:
     assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
     assert sentence in ended.err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--holdout", "0.2"], "--holdout is for workers that evaluate: it needs --evaluate-at workers or both"),
+        (["--evaluate-every", "5"], "--evaluate-every is for workers that evaluate"),
+        (["--how", "iid", "--alpha", "0.3"], "--alpha is for --how dirichlet or quantity, and it is iid"),
+        (["--per-worker", "3"], "--per-worker is for --how shards or classes, and it is dirichlet"),
+        (["--broker", NOBODY, "--how", "iid"], "--how is for workers that are started here"),
+        (["--broker", NOBODY, "--alpha", "0.3"], "--alpha is for workers that are started here"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(call: Call, options: list[str], sentence: str) -> None:
+    ended = call("train", *options)
+
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert sentence in ended.err
+
+
+def test_a_job_file_may_hold_what_another_site_has_a_use_for(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text("alpha = 0.3\nholdout = 0.2\n")
+    ended = call("train", "--config", "job.toml", "--broker", NOBODY, "--how", "dirichlet", "--wait", "0.1")
+
+    assert ended.code == 3
+    assert "no broker answered" in ended.err
+
+
+def test_it_says_what_it_starts_before_it_does(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(cluster: LocalCluster) -> None:
+        raise ClusterError("the machine is full")
+
+    monkeypatch.setattr(LocalCluster, "start", fail)
+    ended = call("train")
+
+    assert ended.code == 3
+    assert ended.out == "starting a broker and 2 workers: bob, alice\n"
 
 
 def test_a_worker_of_its_own_cluster_that_cannot_start_ends_the_run_with_its_last_words(

@@ -106,6 +106,7 @@ def test_a_second_worker_of_a_living_name_is_refused_and_the_first_serves_on(cal
         (["--data", "digit"], "did you mean 'digits'?"),
         (["--data", "nowhere:load"], "no module 'nowhere' in "),
         (["--data", "iris", "--data", "iris"], "two sets have one name"),
+        (["--part", "1/3"], "--part says how much of the data to hold: it needs --data"),
         (["--data", "iris", "--part", "1/9999"], "135 examples cannot give 9999 workers one each"),
     ],
 )
