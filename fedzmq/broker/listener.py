@@ -63,7 +63,9 @@ class Listener:
         except zmq.ZMQError as error:
             if error.errno == errno.EADDRINUSE:
                 raise AddressInUse(target.text, "another process listens there") from None
-            raise AddressError(target.text, f"nothing can listen there: {error}") from None
+            if target.scheme == "ipc" and error.errno == errno.ENOENT:
+                raise AddressError(target.text, f"there is no folder {os.path.dirname(target.path)}") from None
+            raise AddressError(target.text, f"nothing can listen there: {error.strerror}") from None
 
 
 def _is_answered(path: str) -> bool:

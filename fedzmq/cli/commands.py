@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from fedzmq.worker.named import nearest
+
 _COMMANDS = {
     "bench": "fedzmq.cli.bench",
     "broker": "fedzmq.cli.broker",
@@ -29,6 +31,14 @@ class _Commands(click.Group):
             return None
         command: click.Command = import_module(_COMMANDS[cmd_name]).command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            ctx.fail(f"no command {name!r} (known: {', '.join(self.list_commands(ctx))}){nearest(name, _COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

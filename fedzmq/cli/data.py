@@ -23,7 +23,7 @@ def command() -> None:
     """
 
 
-@command.command("show")
+@command.command("show", short_help="Say what is in a set.")
 @_SOURCE
 @data_memory_option
 def show(source: str, data_memory: int) -> None:
@@ -33,7 +33,7 @@ def show(source: str, data_memory: int) -> None:
     show_data(source, data_memory << 20)
 
 
-@command.command("split")
+@command.command("split", short_help="Write a file for each worker.")
 @_SOURCE
 @click.option("--workers", type=Count(10_000), required=True, metavar="N", help="How many parts to make.")
 @split_options("How the set is split", seed="--seed")

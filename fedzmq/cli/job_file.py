@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import tomli_w
 from click.core import ParameterSource
 
 from fedzmq.errors import JobFileError, UsageError
+from fedzmq.worker.named import nearest
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -111,8 +111,11 @@ def take_over(ctx: click.Context, path: str, text: str) -> None:
     defaults = {}
     for key, value in values.items():
         line = _line_of(key, text)
+        if key in _said_first(ctx):
+            raise JobFileError(path, f"{key} belongs on the command line: --{key}", line)
         if key not in options:
-            raise JobFileError(path, f"no option of {ctx.command.name!r} is called {key!r}{_near(key, options)}", line)
+            reason = f"no option of {ctx.command.name!r} is called {key!r}"
+            raise JobFileError(path, reason + (nearest(key, options) or "; --help lists them"), line)
         option = options[key]
         try:
             defaults[str(option.name)] = _checked(ctx, option, value)
@@ -176,8 +179,19 @@ def _hint(key: str, known: Container[str]) -> str:
 def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
     """Those that a file can hold, by their names."""
     for param in command.params:
-        if isinstance(param, click.Option) and not param.hidden and param.name != CONFIG:
-            yield max(param.opts, key=len).lstrip("-"), param
+        if isinstance(param, click.Option) and not param.hidden and not param.is_eager:
+            yield _key(param), param
+
+
+def _said_first(ctx: click.Context) -> Iterator[str]:
+    """Those that are done before a file is read, or read one."""
+    for param in ctx.command.get_params(ctx):
+        if isinstance(param, click.Option) and param.is_eager:
+            yield _key(param)
+
+
+def _key(option: click.Option) -> str:
+    return max(option.opts, key=len).lstrip("-")
 
 
 def _is_table(option: click.Option) -> bool:
@@ -200,10 +214,6 @@ def _literal(text: str) -> Any:
             if str(read(text)) == text:  # else a number would not come back as it was written
                 return read(text)
     return {"true": True, "false": False}.get(text, text)
-
-
-def _near(key: str, known: Collection[str]) -> str:
-    return f"; did you mean {get_close_matches(key, known, n=1, cutoff=0.0)[0]!r}?"
 
 
 def _line_of(key: str, text: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fedzmq.cli.values import Count, Number
+from fedzmq.cli.values import Count, Number, Seed
 from fedzmq.data.split import WAYS
 from fedzmq.session.roster import SILENCE
 
@@ -23,7 +23,7 @@ wait_option: Decorator = click.option(
 )
 data_memory_option: Decorator = click.option(
     "--data-memory",
-    type=click.IntRange(min=0),
+    type=Count(least=0),
     default=1024,
     show_default=True,
     metavar="MIB",
@@ -68,7 +68,7 @@ def split_options(what: str, seed: str = "--split-seed") -> Decorator:
             metavar="NAME",
             help="Of column: rows that agree in it stay together. It is no feature, and may be text.",
         ),
-        click.option(seed, type=int, default=0, show_default=True, help="Which split: the same for all workers."),
+        click.option(seed, type=Seed(), default=0, show_default=True, help="Which split: the same for all workers."),
     )
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ from fedzmq.cli.main import STOPPED
 from fedzmq.cli.resuming import check_resumed, nothing_left, resumed_run
 from fedzmq.cli.shared_options import silence_option, split_options, wait_option
 from fedzmq.cli.training_options import TrainingOptions
-from fedzmq.cli.values import Count, Number, broker_address, named_values
+from fedzmq.cli.values import Count, Number, Seed, broker_address, named_values
 from fedzmq.errors import UsageError
 from fedzmq.federated.ledger.run_history import RunHistory
 from fedzmq.federation.display import Display
@@ -73,15 +73,15 @@ ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of i
     metavar="N",
     help="With --deadline: answers that a round needs to go on without the rest.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same model.")
+@click.option("--seed", type=Seed(), default=0, show_default=True, help="Same seed, same model.")
 @click.option(
     "--data",
     default="digits",
     show_default=True,
     metavar="SOURCE",
-    help="What to train on: a built-in name (digits), a .csv, .npz, .parquet or .safetensors file, or module:function. "
-    "A tenth is held out for evaluation; the workers started here split the rest. With --broker, only the held-out "
-    "tenth is used.",
+    help="What to train on: a built-in name (digits), a .csv, .npz, .parquet or .safetensors file, x.npy,y.npy, or "
+    "module:function. A tenth is held out for evaluation; the workers started here split the rest. With --broker, "
+    "only the held-out tenth is used.",
 )
 @click.option(
     "--dataset",

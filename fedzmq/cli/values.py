@@ -14,20 +14,52 @@ MOST = 1_000_000_000  # of whatever is counted: more is a slip of the keyboard
 
 
 class Number(click.FloatRange):
-    """A number within its range; unlike click's own, neither infinite nor none at all."""
+    """A finite number within its range."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!s} is not a finite number", param, ctx)
-        return number
+        with contextlib.suppress(ValueError, click.BadParameter):
+            number: float = super().convert(float(value), param, ctx)
+            if math.isfinite(number):
+                return number
+        self.fail(f"{_shown(value)} is not a number {self._describe_range()}", param, ctx)
+
+    def _describe_range(self) -> str:  # what click writes into --help too
+        least = f"{'above' if self.min_open else 'from'} {self.min:g}"
+        if self.max is None:
+            return least
+        most = "and below" if self.max_open else "and up to" if self.min_open else "to"
+        return f"{least} {most} {self.max:g}"
 
 
 class Count(click.IntRange):
-    """A whole number from 1."""
+    """A whole number from `least`."""
 
-    def __init__(self, most: int = MOST) -> None:
-        super().__init__(min=1, max=most)
+    name = "n"
+
+    def __init__(self, most: int = MOST, least: int = 1) -> None:
+        super().__init__(min=least, max=most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        with contextlib.suppress(ValueError, click.BadParameter):
+            number: int = super().convert(int(value), param, ctx)
+            return number
+        self.fail(f"{_shown(value)} is not a whole number from {self.min} to {self.max}", param, ctx)
+
+    def _describe_range(self) -> str:  # what click writes into --help too
+        return f"from {self.min}" if self.max == MOST else f"from {self.min} to {self.max}"
+
+
+class Seed(click.types.IntParamType):
+    """A whole number, below 0 too."""
+
+    name = "n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        with contextlib.suppress(ValueError):
+            return int(value)
+        self.fail(f"{_shown(value)} is not a whole number", param, ctx)
 
 
 def part_number(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -69,6 +101,13 @@ def _number(name: str, value: str) -> float | int | bool:
 
 def broker_address(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """The address of a broker, for another process to connect to: a callback. Raises AddressError."""
+    if value is not None and "://" not in value:
+        raise AddressError(value, "a broker's is expected, as it says it: tcp://host:port or ipc://path")
     if value is not None and value.startswith("memory://"):
         raise AddressError(value, "it ends with its process; name a broker's tcp://host:port or ipc://path")
     return value
+
+
+def _shown(value: object) -> str:
+    """What was typed in quotes, and a number as it is."""
+    return repr(value) if isinstance(value, str) else f"{value}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from fedzmq.errors import UsageError
+
 if TYPE_CHECKING:
     from fedzmq.data.partitioners.partitioner import Partitioner
 
@@ -27,6 +29,10 @@ class Split:
     exponent: float = 1.0
     column: str | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.how == "column" and self.column is None:
+            raise UsageError("to split by column, say which one: --column NAME, or Split('column', column='NAME')")
 
     def partitioner(self) -> Partitioner:
         """Raises UsageError for a name that there is not."""

@@ -100,22 +100,30 @@ def test_what_only_the_option_understands_is_read_by_it(file: Path) -> None:
     assert (options["part"], options["schedule"]) == ((2, 3), ("halve", 4))
 
 
+def test_a_run_is_named_on_the_command_line_alone(file: Path) -> None:
+    file.write_text('rounds = 3\nresume = "k9"\n')
+    with pytest.raises(JobFileError, match=r"job.toml', line 2: resume belongs on the command line: --resume"):
+        train.main(["--config", str(file)], standalone_mode=False)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
         ('id = "bob"\n\nroundz = 3\n', 3, "no option of 'work' is called 'roundz'; did you mean 'rounds'?"),
         ("batch_size = 3\n", 1, "no option of 'work' is called 'batch_size'; did you mean 'batch-size'?"),
         ("# it\n[strategy-options]\nmu = 1\n", 2, "'strategy-options'; did you mean 'strategy-option'?"),
-        ("owner = true\n", 1, "no option of 'work' is called 'owner'; did you mean"),
-        ('config = "other.toml"\n', 1, "no option of 'work' is called 'config'; did you mean"),
+        ("owner = true\n", 1, "no option of 'work' is called 'owner'; --help lists them"),
+        ('config = "other.toml"\n', 1, "config belongs on the command line: --config"),
+        ("help = true\n", 1, "help belongs on the command line: --help"),
+        ("# it\n[train]\nrounds = 1\n", 2, "no option of 'work' is called 'train'; --help lists them"),
         ('rounds = "3"\n', 1, 'rounds: "3" is not a whole number'),
         ("lr = 0.1\nrounds = 3.5\n", 2, "rounds: 3.5 is not a whole number"),
         ("rounds = true\n", 1, "rounds: true is not a whole number"),
-        ("rounds = 0\n", 1, "rounds: 0 is not in the range"),
+        ("rounds = 0\n", 1, "rounds: 0 is not a whole number from 1"),
         ("rounds = [1, 2]\n", 1, "rounds: a list is not a whole number"),
         ('lr = "fast"\n', 1, 'lr: "fast" is not a number'),
-        ("lr = nan\n", 1, "lr: nan is not a finite number"),
-        ("lr = -1\n", 1, "lr: -1.0 is not in the range"),
+        ("lr = nan\n", 1, "lr: nan is not a number from 0"),
+        ("lr = -1\n", 1, "lr: -1 is not a number from 0"),
         ('optimizer = "sdg"\n', 1, "optimizer: 'sdg' is not one of"),
         ("optimizer = 1\n", 1, "optimizer: 1 is not a text"),
         ("strategy = 2026-11-25\n", 1, "strategy: 2026-11-25 is not a text"),

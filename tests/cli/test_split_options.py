@@ -4,12 +4,13 @@ import pytest
 
 from fedzmq.cli.worker import command
 from fedzmq.data.split import WAYS, Split
+from fedzmq.errors import UsageError
 
 
 @pytest.mark.parametrize(
     "split",
     [
-        *(Split(how) for how in WAYS),
+        *(Split(how) for how in WAYS if how != "column"),
         Split("dirichlet", alpha=0.3, seed=7),
         Split("shards", per_worker=4),
         Split("powerlaw", exponent=0.5),
@@ -22,3 +23,8 @@ def test_a_worker_takes_a_split_as_its_cluster_says_it(split: Split) -> None:
     names = ("how", "alpha", "per_worker", "exponent", "column", "split_seed")
 
     assert Split(*(taken[name] for name in names)) == split
+
+
+def test_a_split_by_column_needs_one() -> None:
+    with pytest.raises(UsageError, match="say which one: --column NAME"):
+        Split("column")

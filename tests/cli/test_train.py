@@ -174,6 +174,9 @@ def test_a_wrong_job_file_is_one_sentence(call: Call, tmp_path: Path) -> None:
         (["--optimizer-option", "momentun=0.9"], "did you mean 'momentum'?"),
         (["--optimizer-option", "momentum=much"], "momentum is 'much', and a number, true or false is expected"),
         (["--schedule", "step", "--schedule-option", "gama=0.5"], "did you mean 'gamma'?"),
+        (["--strategy", "fedprox", "--strategy-option", "mu=abc"], "is 'abc', and a number is expected"),
+        (["--metric", "f2"], "did you mean 'f1'?"),
+        (["--broker", "nonsense"], "a broker's is expected, as it says it: tcp://host:port or ipc://path"),
     ],
 )
 def test_a_wrong_name_is_a_sentence(call: Call, options: list[str], word: str) -> None:
@@ -181,6 +184,13 @@ def test_a_wrong_name_is_a_sentence(call: Call, options: list[str], word: str) -
 
     assert ended.code == 2
     assert word in ended.err
+
+
+def test_a_split_by_column_asks_for_it_before_anything_starts(call: Call) -> None:
+    ended = call("train", "--how", "column")
+
+    assert (ended.code, ended.out) == (2, "")
+    assert "say which one: --column NAME" in ended.err
 
 
 def test_the_command_line_knows_all_optimizers_and_schedules() -> None:
@@ -383,7 +393,7 @@ def test_a_run_whose_updates_diverge_is_not_said_to_go_on(call: Call, site: Loca
     ("options", "sentence"),
     [
         (["--broker", "tpc://127.0.0.1:5555"], "no transport for scheme 'tpc' (known: ipc, memory, tcp); did you mean"),
-        (["--broker", "127.0.0.1:5555"], "'127.0.0.1:5555': expected scheme://place"),
+        (["--broker", "127.0.0.1:5555"], "'127.0.0.1:5555': a broker's is expected"),
         (["--broker", "memory://here"], "'memory://here': it ends with its process"),
         (["--broker", NOBODY, "--data", "nowhere.csv"], "'nowhere.csv': there is no such file"),
         (["--broker", NOBODY, "--data", "bad.npz"], "cannot use the data 'bad.npz'"),

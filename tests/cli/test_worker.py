@@ -97,7 +97,7 @@ def test_a_second_worker_of_a_living_name_is_refused_and_the_first_serves_on(cal
     ("options", "sentence"),
     [
         (["--broker", "tpc://127.0.0.1:5555"], "no transport for scheme 'tpc' (known: ipc, memory, tcp); did you mean"),
-        (["--broker", "127.0.0.1:5555"], "'127.0.0.1:5555': expected scheme://place"),
+        (["--broker", "127.0.0.1:5555"], "'127.0.0.1:5555': a broker's is expected"),
         (["--broker", "tcp://127.0.0.1"], "'tcp://127.0.0.1': expected tcp://host:port"),
         (["--broker", "memory://here"], "'memory://here': it ends with its process"),
         (["--id", "bob builder"], "'bob builder' cannot be the name of a party"),

@@ -6,7 +6,6 @@ that a figure such as R2 is exactly that of all examples, and no mean of the wor
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -18,6 +17,7 @@ from torch.nn.functional import one_hot
 from fedzmq.data.own_code import names_a_function, own_function
 from fedzmq.errors import ModelError, UsageError
 from fedzmq.recording.evaluation_plan import Measure, Sum
+from fedzmq.worker.named import nearest
 
 Figure: TypeAlias = float | list[Any]
 """A number, or several in lists."""
@@ -49,9 +49,8 @@ def metric_for(asked: Metric | Measure | str) -> Metric:
     if names_a_function(asked):
         found = own_function(asked, ModelError)
         return found if isinstance(found, Metric) else Metric(found)
-    near = difflib.get_close_matches(asked, METRICS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"no metric {asked!r} (known: {', '.join(sorted(METRICS))}, or module:function){hint}")
+    known = f"known: {', '.join(sorted(METRICS))}, or module:function"
+    raise UsageError(f"no metric {asked!r} ({known}){nearest(asked, METRICS)}")
 
 
 def check_kind(metrics: Sequence[Metric], are_classes: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import Any
 
 from fedzmq.errors import UsageError
@@ -25,6 +24,7 @@ from fedzmq.federated.strategies.robust.median import Median
 from fedzmq.federated.strategies.robust.trimmed_mean import TrimmedMean
 from fedzmq.federated.strategies.scaffold import Scaffold
 from fedzmq.federated.strategies.strategy import Strategy
+from fedzmq.worker.named import nearest
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
     "fedavg": FedAvg,
@@ -50,24 +50,25 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
 }
 
 _READ: Mapping[str, Callable[[Any], object]] = {"float": float, "int": int, "str": str}
+_WORDS = {"float": "a number", "int": "a whole number", "str": "a text"}
 
 
 def by_name(name: str, **options: float | str) -> Strategy:
     """The strategy of that name with its numbers; a number may be given as text. Raises UsageError."""
     known = STRATEGIES.get(name)
     if known is None:
-        raise UsageError(f"no strategy {name!r} (known: {', '.join(STRATEGIES)}){_nearest(name, STRATEGIES)}")
+        raise UsageError(f"no strategy {name!r} (known: {', '.join(STRATEGIES)}){nearest(name, STRATEGIES)}")
     kinds = options_of(name)
     given: dict[str, Any] = {}
     for option, value in options.items():
         if option not in kinds:
             takes = f"known: {', '.join(kinds)}" if kinds else "it has none"
-            raise UsageError(f"the strategy {name!r} has no option {option!r} ({takes}){_nearest(option, kinds)}")
+            raise UsageError(f"the strategy {name!r} has no option {option!r} ({takes}){nearest(option, kinds)}")
         try:
             given[option] = _READ[kinds[option]](value)
         except ValueError:
             raise UsageError(
-                f"the option {option!r} of the strategy {name!r} is {value!r}, and {kinds[option]} is expected"
+                f"the option {option!r} of the strategy {name!r} is {value!r}, and {_WORDS[kinds[option]]} is expected"
             ) from None
     return known(**given)
 
@@ -75,8 +76,3 @@ def by_name(name: str, **options: float | str) -> Strategy:
 def options_of(name: str) -> dict[str, str]:
     """The options of a strategy by their names, each with its kind: "float", "int" or "str"."""
     return {field.name: str(field.type) for field in fields(STRATEGIES[name]) if field.init}  # type: ignore[arg-type]
-
-
-def _nearest(word: str, known: Mapping[str, object]) -> str:
-    near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

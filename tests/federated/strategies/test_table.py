@@ -55,5 +55,6 @@ def test_a_strategy_without_options_says_so() -> None:
 
 
 def test_text_that_is_no_number_is_refused() -> None:
-    with pytest.raises(UsageError, match="the option 'mu' of the strategy 'fedprox' is 'much', and float is expected"):
+    says = "the option 'mu' of the strategy 'fedprox' is 'much', and a number is expected"
+    with pytest.raises(UsageError, match=says):
         by_name("fedprox", mu="much")
