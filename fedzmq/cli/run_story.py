@@ -8,9 +8,7 @@ from typing import Any
 
 from fedzmq.federated.ledger.record import Sitting
 from fedzmq.federated.ledger.run_history import RUNNING, RunHistory
-from fedzmq.federated.report import RoundReport
-
-_WIDTH = 120
+from fedzmq.federated.report import WIDTH, RoundReport
 
 
 def story(history: RunHistory, reports: Sequence[RoundReport], options: dict[str, Any]) -> Iterator[str]:
@@ -53,6 +51,6 @@ def _ending(sitting: Sitting) -> str:
 
 
 def _round(report: RoundReport, of: int) -> Iterator[str]:
-    yield "  " + report.line(of, _WIDTH)
+    yield "  " + report.line(of, WIDTH)
     for absence in report.failed:
         yield f"      {absence.worker}: {absence.reason}"

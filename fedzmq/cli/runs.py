@@ -13,7 +13,7 @@ import click
 
 from fedzmq.cli.resuming import command_for
 from fedzmq.cli.run_story import story, when
-from fedzmq.errors import RunFolderError
+from fedzmq.errors import RunFolderError, UsageError
 from fedzmq.federated.ledger.run_history import (
     INTERRUPTED,
     RUNS,
@@ -32,6 +32,8 @@ else:
     import tomli as tomllib
 
 _TOLD = ("strategy", "strategy-option", "model", "data", "dataset", "broker", "workers", "fraction", "epochs", "seed")
+_APART = {"broker", "out", "log", "json", "silence", "wait", "patience"}
+PICTURES = (".png", ".svg", ".pdf")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -97,10 +99,8 @@ def show(folder: Path, run: str, as_json: bool) -> None:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("runs.png"),
-    show_default=True,
     metavar="FILE",
-    help="Where the picture goes.",
+    help="Where the picture goes: a .png, .svg or .pdf.  [default: runs.png where the runs are]",
 )
 @click.option(
     "--by",
@@ -110,20 +110,25 @@ def show(folder: Path, run: str, as_json: bool) -> None:
     help="What the runs are held against.",
 )
 @click.pass_obj
-def plot(folder: Path, runs: tuple[str, ...], out: Path, by: str) -> None:
+def plot(folder: Path, runs: tuple[str, ...], out: Path | None, by: str) -> None:
     """Draw several runs in one picture, with what differs in how they were configured."""
+    out = out or folder / "runs.png"
+    if out.suffix.lower() not in PICTURES:
+        raise UsageError(f"{str(out)!r} cannot be drawn: the picture is .png, .svg or .pdf, by the ending of --out")
     histories = [read_history(find_run(run, folder)) for run in runs]
     labels = labels_of(histories)
     from fedzmq.federated.pictures.comparison import Curve, draw_comparison
 
     picture = draw_comparison(
-        [Curve(label, read_reports(each.path)) for label, each in zip(labels, histories, strict=True)], by
+        [Curve(label, read_reports(each.path)) for label, each in zip(labels, histories, strict=True)],
+        by,
+        out.suffix.lower().removeprefix("."),
     )
     try:
         out.write_bytes(picture)
     except OSError as error:
         raise RunFolderError(str(out.parent), f"{out.name} cannot be written: {error.strerror}") from error
-    click.echo(f"{len(histories)} runs are drawn in {out}")
+    click.echo(f"{len(histories)} {'run is' if len(histories) == 1 else 'runs are'} drawn in {out}")
 
 
 def options_of(history: RunHistory) -> dict[str, Any]:
@@ -133,17 +138,27 @@ def options_of(history: RunHistory) -> dict[str, Any]:
 
 
 def labels_of(histories: Sequence[RunHistory]) -> list[str]:
-    """Of each run, its name and the options that are not the same in all of them."""
+    """Of each run, its name and the options that are not the same in all of them.
+
+    What has no part in how good a model gets is left out, and so is an option that asks for nothing.
+    """
     options = [options_of(history) for history in histories]
-    names = sorted({name for each in options for name in each})
+    names = sorted({name for each in options for name in each} - _APART)
     differ = [name for name in names if len({repr(each.get(name)) for each in options}) > 1]
-    labels = [", ".join(f"{name} {_shown(each[name])}" for name in differ if name in each) for each in options]
+    labels = [", ".join(f"{name} {_shown(each[name])}" for name in differ if _asks(each.get(name))) for each in options]
     return [
         f"{history.name}: {label}" if label else history.name for label, history in zip(labels, histories, strict=True)
     ]
 
 
+def _asks(value: Any) -> bool:
+    """The number 0 does where it is whole: it is a seed then."""
+    return type(value) is int or bool(value)
+
+
 def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
     if isinstance(value, dict):
         return " ".join(f"{name}={each}" for name, each in value.items())
     return str(value)

@@ -13,6 +13,8 @@ from typing import Any
 
 from fedzmq.errors import DataError
 
+WIDTH = 120  # characters of a round's line where nothing says how wide a page is
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -112,20 +114,21 @@ class RoundReport:
         return f"workers {whole:.4f} ({min(each):.4f} to {max(each):.4f})"
 
     def line(self, of: int | None = None, width: int | None = None) -> str:
-        """All of it that fits into `width` characters. of: how many rounds there are to be."""
+        """What fits into `width` characters: how good the model is and who is missing are always told.
+
+        of: how many rounds there are to be.
+        """
         number = f"{self.round}" if of is None else f"{self.round:{len(str(of))}d}/{of}"
         traffic = amount(self.bytes_sent + self.bytes_received)
         cost = f"{self.seconds:6.2f} s  {traffic:>9}"
         failed = f"; without {', '.join(absence.worker for absence in self.failed)}" if self.failed else ""
-        names = ", ".join(answer.worker for answer in self.answered)
-        found = [self.more(), self.spread()]
+        names, count = ", ".join(answer.worker for answer in self.answered), f"{len(self.answered)} workers"
+        found = [f"round {number}", *filter(None, (self.score(), self.more(), self.spread()))]
         line = ""
-        for who in (names, f"{len(self.answered)} workers"):
-            for kept in (found, found[1:], []):
-                told = (f"round {number}", self.score(), *filter(None, kept), cost, who + failed)
-                line = "  ".join(told)
-                if width is None or len(line) <= width:
-                    return line
+        for rest in ([cost, names + failed], [cost, count + failed], [count + failed]):
+            line = "  ".join([*found, *rest])
+            if width is None or len(line) <= width:
+                break
         return line
 
     def __str__(self) -> str:

@@ -21,8 +21,9 @@ class Picture:
         self.png = png
 
     def save(self, path: str | Path) -> Path:
-        """Write it to a file, and give the file's path."""
+        """Write it to a file, in a new folder where there is none, and give the file's path."""
         file = Path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(self.png)
         return file
 

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from fedzmq.federated.report import WIDTH
 from fedzmq.federation.display import Display
 from fedzmq.federation.printable import printable
 
@@ -37,6 +38,7 @@ class LiveDisplay(Display):
     def __init__(self, rounds: int, console: Console | None = None, *, lines: bool = True) -> None:
         # Where there is no terminal, in a file or a pipe, a line is not broken.
         self._console = console or Console(highlight=False, soft_wrap=not Console().is_terminal)
+        self._width = WIDTH if console is None and not self._console.is_terminal else self._console.width
         self._lines = lines
         self._progress = Progress(
             TextColumn("round"),
@@ -61,7 +63,7 @@ class LiveDisplay(Display):
 
     def show(self, report: RoundReport) -> None:
         if self._lines:
-            self._print(report.line(self._of, self._console.width))
+            self._print(report.line(self._of, self._width))
         status = "" if self._lines else report.score()
         self._progress.update(self._rounds, completed=report.round, status=status)
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from fedzmq.cli.runs import labels_of
 from fedzmq.federated.ledger.checkpoint import Opened
+from fedzmq.federated.ledger.run_history import read_history
 from fedzmq.federated.ledger.run_ledger import RunLedger
 from tests.cli.conftest import Call
 from tests.cli.test_resume import made
@@ -95,6 +97,33 @@ def test_runs_are_drawn_in_one_picture(call: Call, tmp_path: Path, by: str) -> N
 
     assert (ended.code, ended.out) == (0, "2 runs are drawn in both.png\n")
     assert (tmp_path / "both.png").read_bytes().startswith(PNG)
+
+
+def test_a_picture_is_what_its_ending_says_and_where_the_runs_are(call: Call, tmp_path: Path) -> None:
+    made(tmp_path / "runs" / "a", 2)
+
+    assert call("runs", "plot", "a").out == "1 run is drawn in runs/runs.png\n"
+    for name, begins in (("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("A.PNG", PNG)):
+        assert call("runs", "plot", "a", "--out", name).code == 0
+        assert (tmp_path / name).read_bytes().startswith(begins)
+
+
+def test_a_picture_in_another_form_is_refused(call: Call, tmp_path: Path) -> None:
+    made(tmp_path / "runs" / "a", 2)
+    ended = call("runs", "plot", "a", "--out", "r.xyz")
+
+    assert (ended.code, (tmp_path / "r.xyz").exists()) == (2, False)
+    assert "'r.xyz' cannot be drawn: the picture is .png, .svg or .pdf" in ended.err
+
+
+def test_runs_are_told_apart_by_what_they_were_asked_for(tmp_path: Path) -> None:
+    jobs = (
+        'broker = "tcp://a:1"\nseed = 0\nholdout = 0.0\nmetric = []\n',
+        'broker = "tcp://b:2"\nseed = 1\nholdout = 0.2\nmetric = ["f1", "top3"]\n',
+    )
+    runs = [made(tmp_path / name, 2, job=job) for name, job in zip("ab", jobs, strict=True)]
+
+    assert labels_of(list(map(read_history, runs))) == ["a: seed 0", "b: holdout 0.2, metric f1 top3, seed 1"]
 
 
 def test_a_picture_that_cannot_be_written_is_a_sentence(call: Call, tmp_path: Path) -> None:

@@ -63,4 +63,4 @@ def test_its_picture_is_shown_and_saved(tmp_path: Path) -> None:
     picture = history(0.5, 0.6).plot()
 
     assert picture._repr_png_().startswith(b"\x89PNG")
-    assert picture.save(tmp_path / "mine.png").read_bytes() == picture.png
+    assert picture.save(tmp_path / "runs" / "mine.png").read_bytes() == picture.png

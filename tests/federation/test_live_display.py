@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from fedzmq.federated.report import Absence, Answer, Evaluation, RoundReport
+from fedzmq.federated.report import WIDTH, Absence, Answer, Evaluation, RoundReport
 from fedzmq.federation.live_display import LiveDisplay
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj")
@@ -34,6 +34,15 @@ def test_a_round_is_one_line(display: LiveDisplay, page: io.StringIO) -> None:
         display.show(report(3, 2))
 
     assert page.getvalue() == "round  3/15  loss 1.5000  accuracy 0.5000    0.50 s    4.0 MiB  alice, bob\n"
+
+
+def test_a_line_is_that_of_the_record_where_there_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    evaluated = (Evaluation("alice", 10, 0.5, 0.75), Evaluation("bob", 30, 0.25, 0.5))
+    told = replace(report(3, 2), metrics={"f1": 0.25}, evaluated=evaluated, together=evaluated[0])
+    LiveDisplay(15).show(told)
+
+    assert capfd.readouterr().out == told.line(15, WIDTH) + "\n"
+    assert "f1 0.2500  workers 0.7500 (0.5000 to 0.7500)" in told.line(15, WIDTH)
 
 
 def test_names_that_do_not_fit_into_the_line_are_counted(display: LiveDisplay, page: io.StringIO) -> None:

@@ -45,6 +45,11 @@ def set_ticks(axis: Axis, *, are_whole: bool = True, least: int = 1) -> None:
 
 
 def png(figure: Figure) -> bytes:
+    return drawn(figure, "png")
+
+
+def drawn(figure: Figure, form: str) -> bytes:
+    """form: "png", "svg" or "pdf"."""
     picture = io.BytesIO()
-    figure.savefig(picture, format="png")
+    figure.savefig(picture, format=form)
     return picture.getvalue()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from fedzmq.federated.pictures.canvas import blank, png, set_ticks
+from fedzmq.federated.pictures.canvas import blank, drawn, set_ticks
 from fedzmq.federated.report import RoundReport
 
 if TYPE_CHECKING:
@@ -34,8 +34,10 @@ class Curve:
     reports: Sequence[RoundReport]
 
 
-def draw_comparison(curves: Sequence[Curve], by: str = "rounds") -> bytes:
-    """A PNG, 1440 pixels wide. `by` is "rounds", "seconds" or "bytes". Raises MissingExtraError without matplotlib."""
+def draw_comparison(curves: Sequence[Curve], by: str = "rounds", form: str = "png") -> bytes:
+    """A PNG, 1440 pixels wide, or the like as "svg" or "pdf". `by` is "rounds", "seconds" or "bytes".
+
+    Raises MissingExtraError without matplotlib."""
     has_accuracy = any(report.accuracy is not None for curve in curves for report in curve.reports)
     rows = 2 if has_accuracy else 1
     legend = 0.24 * len(curves) + 0.2  # inches: below the panels, where a long label covers no curve
@@ -48,10 +50,12 @@ def draw_comparison(curves: Sequence[Curve], by: str = "rounds") -> bytes:
     _panel(panels[-1], curves, cost, "loss", _loss)
     panels[-1].set_ylim(bottom=0)
     panels[-1].set_xlabel(axis, color=_GREY)
+    if by == "rounds":
+        panels[-1].set_xlim(0.5, max((len(curve.reports) for curve in curves), default=1) + 0.5)
     set_ticks(panels[-1].xaxis, are_whole=by == "rounds")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=9)
     figure.align_ylabels()
-    return png(figure)
+    return drawn(figure, form)
 
 
 def _loss(report: RoundReport) -> float:
