@@ -32,7 +32,7 @@ class Split:
 
     def __post_init__(self) -> None:
         if self.how == "column" and self.column is None:
-            raise UsageError("to split by column, say which one: --column NAME, or Split('column', column='NAME')")
+            raise UsageError("say by which column to split: --column NAME, or Split('column', column='NAME')")
 
     def partitioner(self) -> Partitioner:
         """Raises UsageError for a name that there is not."""

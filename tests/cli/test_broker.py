@@ -71,7 +71,7 @@ def test_ctrl_c_before_it_listens_leaves_no_trace(tmp_path: Path) -> None:
         ("127.0.0.1:5555", 2, "'127.0.0.1:5555': expected tcp://host:port or ipc://path"),
         ("tcp://127.0.0.1:99999", 2, "the port is 99999, and the highest is 65535"),
         ("tcp://0.0.0.0:0", 2, "--allow-remote"),
-        ("ipc://nowhere/b", 2, "nothing can listen there"),
+        ("ipc://nowhere/b", 2, "there is no folder nowhere"),
     ],
 )
 def test_an_address_that_it_cannot_listen_at_is_one_sentence(

@@ -26,5 +26,5 @@ def test_a_worker_takes_a_split_as_its_cluster_says_it(split: Split) -> None:
 
 
 def test_a_split_by_column_needs_one() -> None:
-    with pytest.raises(UsageError, match="say which one: --column NAME"):
+    with pytest.raises(UsageError, match="say by which column to split: --column NAME"):
         Split("column")

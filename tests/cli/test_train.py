@@ -190,7 +190,7 @@ def test_a_split_by_column_asks_for_it_before_anything_starts(call: Call) -> Non
     ended = call("train", "--how", "column")
 
     assert (ended.code, ended.out) == (2, "")
-    assert "say which one: --column NAME" in ended.err
+    assert "say by which column to split: --column NAME" in ended.err
 
 
 def test_the_command_line_knows_all_optimizers_and_schedules() -> None:
