@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from fedzmq.client.pending import Pending
 from fedzmq.client.worker_handle import TrainingTask, WorkerHandle
-from fedzmq.errors import ProtocolError, RemoteError
+from fedzmq.errors import ProtocolError
 from fedzmq.federated.edition import Edition
+from fedzmq.federated.errand import Errand
 from fedzmq.federated.report import Answer
 from fedzmq.federated.updates.acceptance import check_answer
-from fedzmq.wire.messages import Failed, ModelMissing, PlanMissing, Progress, Pulled, Trained
+from fedzmq.wire.messages import ModelMissing, PlanMissing, Progress, Pulled, Trained
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +29,7 @@ class Form:
     places: Sequence[int]
 
 
-class Assignment:
+class Assignment(Errand):
     """Begins when it is made. `edition` is what the worker trains on, and is to stay as it is until `done`.
 
     Its methods raise a FedzmqError where the worker cannot be reached, fails, or answers nonsense: it is over then.
@@ -40,37 +43,18 @@ class Assignment:
         task: TrainingTask,
         hear: Callable[[str, Progress], None],
     ) -> None:
-        self.handle = handle
-        self._form = form
-        self._edition = edition
+        super().__init__(handle, form.plan, edition)
         self._task = task
         self._hear = hear
-        self._missed: set[type] = set()
         self._along: Pending | None = None
-        self._pending = self._send()
-
-    @property
-    def done(self) -> bool:
-        """Something came, or nothing will."""
-        return self._pending.done
+        self._send()
 
     def take(self) -> Answer | None:
         """What it says of its training, once it is done; None where it lacks plan or model, and began once more."""
-        reply, buffers = self._pending.result()
-        if isinstance(reply, PlanMissing | ModelMissing):
-            if type(reply) in self._missed:
-                what = "plan" if isinstance(reply, PlanMissing) else "model"
-                raise ProtocolError(f"it says that it has no {what}, and was given it twice")
-            self._missed.add(type(reply))
-            if isinstance(reply, PlanMissing):
-                self.handle.forget_plan(self._form.plan)
-            else:
-                self.handle.missed_model()
-            self._pending = self._send()
+        answered = self._answer()
+        if answered is None:
             return None
-        if isinstance(reply, Failed):
-            failure = reply.failure
-            raise RemoteError(self.handle.name, failure.operation, failure.error, failure.message)
+        reply, buffers = answered
         if not isinstance(reply, Trained):
             raise ProtocolError(f"it answered a training with {type(reply).__name__}")
         answer = Answer(self.handle.name, reply.examples, reply.loss, reply.seconds, reply.steps, reply.metrics)
@@ -86,17 +70,13 @@ class Assignment:
             return self._along
         return self.handle.pull(self._pending.request, start, stop)
 
-    def cancel(self) -> None:
-        """Nobody will take the answer: it is dropped when it comes."""
-        self.handle.cancel(self._pending)
-
-    def _send(self) -> Pending:
-        name, edition = self.handle.name, self._edition
-        is_there = not edition.lacks(self.handle) and ModelMissing not in self._missed
+    def _ask(self, state: Sequence[Tensor], is_frozen: bool) -> Pending:
+        name = self.handle.name
         return self.handle.train(
-            self._form.plan,
-            () if is_there else edition.sent,
-            self._task,
-            lambda progress: self._hear(name, progress),
-            is_frozen=edition.is_frozen and not is_there,
+            self._plan, state, self._task, lambda progress: self._hear(name, progress), is_frozen=is_frozen
         )
+
+    def _lacked(self, reply: PlanMissing | ModelMissing) -> None:
+        super()._lacked(reply)
+        if isinstance(reply, ModelMissing):
+            self.handle.missed_model()

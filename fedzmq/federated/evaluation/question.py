@@ -9,11 +9,12 @@ from torch import Tensor
 
 from fedzmq.client.pending import Pending
 from fedzmq.client.worker_handle import EvaluationTask, WorkerHandle
-from fedzmq.errors import ProtocolError, RemoteError
+from fedzmq.errors import ProtocolError
 from fedzmq.federated.edition import Edition
+from fedzmq.federated.errand import Errand
 from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.tensors.buffers import restore_all
-from fedzmq.wire.messages import Evaluated, Failed, ModelMissing, PlanMissing
+from fedzmq.wire.messages import Evaluated
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,36 +32,21 @@ class Found:
         return all(bool(total.isfinite().all()) for total in self.common)
 
 
-class Question:
+class Question(Errand):
     """Begins when it is made. `take` raises a FedzmqError where the worker fails or answers nonsense."""
 
     def __init__(self, handle: WorkerHandle, scoring: Scoring, edition: Edition, task: EvaluationTask) -> None:
-        self._handle = handle
+        super().__init__(handle, scoring.plan, edition)
         self._scoring = scoring
-        self._edition = edition
         self._task = task
-        self._missed: set[type] = set()
-        self._pending = self._send()
-
-    @property
-    def done(self) -> bool:
-        return self._pending.done
-
-    def cancel(self) -> None:
-        self._handle.cancel(self._pending)
+        self._send()
 
     def take(self) -> Found | None:
         """None where it lacks plan or model, and began once more."""
-        reply, buffers = self._pending.result()
-        if isinstance(reply, PlanMissing | ModelMissing) and type(reply) not in self._missed:
-            self._missed.add(type(reply))
-            if isinstance(reply, PlanMissing):
-                self._handle.forget_plan(self._scoring.plan)
-            self._pending = self._send()
+        answered = self._answer()
+        if answered is None:
             return None
-        if isinstance(reply, Failed):
-            failure = reply.failure
-            raise RemoteError(self._handle.name, failure.operation, failure.error, failure.message)
+        reply, buffers = answered
         if not isinstance(reply, Evaluated):
             raise ProtocolError(f"it answered an evaluation with {type(reply).__name__}")
         sums = restore_all(reply.sums, buffers)
@@ -70,12 +56,5 @@ class Question:
             self._scoring.check(own, reply.examples)
         return Found(reply.examples, common, own, reply.seconds)
 
-    def _send(self) -> Pending:
-        edition = self._edition
-        is_there = not edition.lacks(self._handle) and ModelMissing not in self._missed
-        return self._handle.evaluate(
-            self._scoring.plan,
-            () if is_there else edition.sent,
-            self._task,
-            is_frozen=edition.is_frozen and not is_there,
-        )
+    def _ask(self, state: Sequence[Tensor], is_frozen: bool) -> Pending:
+        return self.handle.evaluate(self._plan, state, self._task, is_frozen=is_frozen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,10 @@ class _Variant(Optimizer):
         self._squares = self._zeros()
         self._steps = self._counts()
 
+    def _numbers(self) -> dict[str, Any]:
+        """The options that all of these have, as torch's functions take them."""
+        return {"lr": self._lr, **{name: self._number(name) for name in ("beta1", "beta2", "weight_decay", "eps")}}
+
 
 class Adamax(_Variant):
     """Adam with the greatest gradient in place of their square (Kingma and Ba 2015, section 7.1)."""
@@ -34,11 +39,7 @@ class Adamax(_Variant):
             chosen(self._squares, used),
             chosen(self._steps, used),
             foreach=True,
-            lr=self._lr,
-            beta1=self._number("beta1"),
-            beta2=self._number("beta2"),
-            weight_decay=self._number("weight_decay"),
-            eps=self._number("eps"),
+            **self._numbers(),
         )
 
 
@@ -69,12 +70,8 @@ class NAdam(_Variant):
             chosen(self._steps, used),
             decoupled_weight_decay=bool(self._options["decoupled"]),
             foreach=True,
-            lr=self._lr,
-            beta1=self._number("beta1"),
-            beta2=self._number("beta2"),
-            weight_decay=self._number("weight_decay"),
             momentum_decay=self._number("momentum_decay"),
-            eps=self._number("eps"),
+            **self._numbers(),
         )
 
 
@@ -92,9 +89,5 @@ class RAdam(_Variant):
             chosen(self._steps, used),
             decoupled_weight_decay=bool(self._options["decoupled"]),
             foreach=True,
-            lr=self._lr,
-            beta1=self._number("beta1"),
-            beta2=self._number("beta2"),
-            weight_decay=self._number("weight_decay"),
-            eps=self._number("eps"),
+            **self._numbers(),
         )
