@@ -15,6 +15,7 @@ PACKAGE = Path(fedzmq.__file__).parent
 
 LAYERS = (
     "errors",
+    "suggestion",
     "transports",
     "wire",
     "session",

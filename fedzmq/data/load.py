@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,6 +20,7 @@ from fedzmq.data.owned import read_given, read_owned
 from fedzmq.data.parquet import read_parquet
 from fedzmq.data.tensor_file import read_tensor_file
 from fedzmq.errors import DataError
+from fedzmq.suggestion import suggestion
 
 Given: TypeAlias = "Examples | Dataset[Any] | Sequence[object]"
 """What a program may give as data: Examples, a torch Dataset of pairs, or a pair of features and targets."""
@@ -83,6 +83,5 @@ def _unknown(source: str) -> str:
     ends = ", ".join(FILES)
     if Path(source).exists():
         return f"it is there, but only files that end in {ends} can be read; module:function may read any other"
-    near = difflib.get_close_matches(source, BUNDLED, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = suggestion(source, BUNDLED)
     return f"expected a built-in set ({', '.join(BUNDLED)}), a file ({ends}) or module:function{hint}"

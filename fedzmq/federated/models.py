@@ -5,7 +5,6 @@ Its code stays on this side. Workers get its numbers, and its training step as n
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from fedzmq.data.data import first_of
 from fedzmq.data.examples import Examples
 from fedzmq.data.own_code import names_a_function, one_line, own_function
 from fedzmq.errors import ModelError
+from fedzmq.suggestion import suggestion
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -36,8 +36,7 @@ def load_model(source: str, features: Sequence[int], classes: int | None, seed: 
             return BUILT_IN[source](source, shape, width)
         if names_a_function(source):
             return _own_model(source, shape[0] if len(shape) == 1 else shape, width)
-    near = difflib.get_close_matches(source, BUILT_IN, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = suggestion(source, BUILT_IN)
     raise ModelError(source, f"expected a built-in model ({', '.join(BUILT_IN)}) or module:function{hint}")
 
 

@@ -6,7 +6,6 @@ the entry point group `fedzmq.transports`. Nothing is imported before an address
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from fedzmq.errors import AddressError, MissingExtraError
+from fedzmq.suggestion import suggestion
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.names import check_name
 
@@ -71,8 +71,7 @@ def _find(scheme: str, address: str) -> Connect:
     for point in entry_points(group=ENTRY_POINTS, name=scheme):
         return _load_entry(point, address)
     known = schemes()
-    close = difflib.get_close_matches(scheme, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = suggestion(scheme, known)
     raise AddressError(address, f"no transport for scheme {scheme!r} (known: {', '.join(known)}){hint}")
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 from fedzmq.errors import UsageError
+from fedzmq.suggestion import suggestion
 
 _CLOSE = 0.7  # below, 'train' is near to 'fraction'
 _SHORT = 3  # letters
@@ -25,7 +25,7 @@ def check_named(what: str, name: str, known: Mapping[str, Iterable[str]], option
 def nearest(word: str, known: Iterable[str]) -> str:
     """The end of such a sentence, which suggests what is near, and nothing where nothing is."""
     names = list(known)
-    near = get_close_matches(word, names, n=1, cutoff=_CLOSE)
+    near = suggestion(word, names, _CLOSE)
     if not near and len(word) <= _SHORT:  # one letter is much of it
-        near = get_close_matches(word, [name for name in names if name[:1] == word[:1]], n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+        near = suggestion(word, [name for name in names if name[:1] == word[:1]], 0.5)
+    return near

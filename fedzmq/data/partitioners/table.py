@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 
 from fedzmq.data.partitioners.classes import Classes
 from fedzmq.data.partitioners.column import Column
@@ -14,6 +13,7 @@ from fedzmq.data.partitioners.partitioner import Partitioner
 from fedzmq.data.partitioners.shards import Shards
 from fedzmq.data.partitioners.sizes import PowerLaw, Quantity
 from fedzmq.errors import UsageError
+from fedzmq.suggestion import suggestion
 
 PARTITIONERS: Mapping[str, type[Partitioner]] = {
     "iid": Iid,
@@ -30,8 +30,7 @@ def by_name(name: str, **options: object) -> Partitioner:
     """The partitioner of that name; of the options it takes those that it has. Raises UsageError."""
     known = PARTITIONERS.get(name)
     if known is None:
-        near = get_close_matches(name, PARTITIONERS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = suggestion(name, PARTITIONERS)
         raise UsageError(f"no way to split is called {name!r} (known: {', '.join(PARTITIONERS)}){hint}")
     taken = {field.name for field in fields(known)}  # type: ignore[arg-type]
     return known(**{option: value for option, value in options.items() if option in taken})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from fedzmq.errors import UsageError
 from fedzmq.federation.loggers.round_logger import RoundLogger
+from fedzmq.suggestion import suggestion
 
 LOGGERS = ("tensorboard", "mlflow")
 
@@ -20,5 +19,4 @@ def logger_by_name(name: str) -> RoundLogger:
         from fedzmq.federation.loggers.mlflow import MLflow
 
         return MLflow()
-    near = get_close_matches(name, LOGGERS, n=1, cutoff=0.0)
-    raise UsageError(f"no logger {name!r} (known: {', '.join(LOGGERS)}); did you mean {near[0]!r}?")
+    raise UsageError(f"no logger {name!r} (known: {', '.join(LOGGERS)}){suggestion(name, LOGGERS, 0.0)}")
