@@ -1,22 +1,30 @@
-"""Waits for the disk beside whatever else is done: on a busy one, a wait is as long as several small rounds."""
+"""Waits for the disk: at once where that is short, and else beside whatever is done next.
+
+On a busy disk a wait is as long as several small rounds, and nothing to one that takes seconds.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fedzmq.files.whole_file import sync
 
 MOST = 3  # commits that wait for the disk, before the next one waits too
+WORTH = 10  # times as long as the disk: what took so long between two commits does not notice that it is waited for
 
 
 class Lasting:
-    """Has a thread of its own from the first `begin` on, until `close`."""
+    """Has a thread of its own from the first `begin` on, until `close`. `clock` gives seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._changed = threading.Condition()
+        self._clock = clock
+        self._took = 0.0  # seconds, the last time
+        self._left: float | None = None  # when the last `begin` was done
         self._waiting: list[tuple[Sequence[Path], Callable[[], None]]] = []
         self._busy = 0  # commits that are being brought there
         self._is_closed = False
@@ -26,8 +34,10 @@ class Lasting:
     def begin(self, paths: Sequence[Path], then: Callable[[], None]) -> None:
         """Have files, and folders' lists of names, brought to the disk. `then` is done after it, unless a later one is.
 
-        Raises the OSError of an earlier one, once.
+        It is there when this returns, unless less than `WORTH` times as long as that took the last time has passed
+        since the last call. Raises the OSError of an earlier one, once.
         """
+        is_long = self._left is None or self._clock() - self._left >= WORTH * self._took
         with self._changed:
             self._changed.wait_for(lambda: len(self._waiting) + self._busy < MOST)
             self._raise()
@@ -36,6 +46,9 @@ class Lasting:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="fedzmq-disk", daemon=True)
                 self._thread.start()
+        if is_long:
+            self.wait()
+        self._left = self._clock()
 
     def wait(self) -> None:
         """Until all is there. Raises the OSError that kept it from that, once."""
@@ -64,6 +77,7 @@ class Lasting:
                     return
                 batch, self._waiting = self._waiting, []
                 self._busy = len(batch)
+            began = self._clock()
             try:
                 for path in dict.fromkeys(path for paths, _ in batch for path in paths):
                     with contextlib.suppress(FileNotFoundError):  # a later state has taken its place
@@ -72,5 +86,6 @@ class Lasting:
             except OSError as error:
                 self._error = error
             with self._changed:
+                self._took = self._clock() - began
                 self._busy = 0
                 self._changed.notify_all()

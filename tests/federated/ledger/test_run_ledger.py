@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from fedzmq.errors import RunChanged, RunFolderError, RunLocked
+from fedzmq.federated.ledger import lasting
 from fedzmq.federated.ledger.checkpoint import Checkpoint, Opened
 from fedzmq.federated.ledger.run_ledger import RunLedger
 from tests.federated.ledger.kept import TERMS, checkpoint, report, run_to
@@ -22,6 +24,32 @@ def taken_up(path: Path) -> Checkpoint:
         found = ledger.take_up(TERMS, 10)
     assert found is not None
     return found
+
+
+class Platter:
+    """What is left of a run's folder where the power fails: what was waited for, and of the rest nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[Path, bytes] = {}
+        self._names: dict[Path, set[Path]] = {}
+
+    def sync(self, path: Path) -> None:
+        time.sleep(0.01)  # a disk is slow: whoever does not wait for it goes on before it is done
+        if path.is_dir():
+            self._names[path] = set(path.iterdir())
+        else:
+            self._files[path] = path.read_bytes()
+            record = self._folder / "ledger.sqlite"  # SQLite waits itself for what it moves there out of its log
+            self._files[record] = record.read_bytes()
+
+    def left(self, into: Path) -> Path:
+        for path, content in self._files.items():
+            if path.parent == self._folder or path in self._names.get(path.parent, set()):
+                copy = into / path.relative_to(self._folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(content)
+        return into
 
 
 def models(path: Path) -> set[str]:
@@ -46,6 +74,18 @@ def test_what_was_committed_last_is_taken_up(tmp_path: Path, memory: bool) -> No
     for now, then in ((found.model, expected.model), (found.memory, expected.memory)):
         assert now.keys() == then.keys()
         assert all(torch.equal(now[name], then[name]) and now[name].dtype is then[name].dtype for name in then)
+
+
+def test_a_power_cut_costs_no_round_that_took_longer_than_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platter = Platter(tmp_path / "run")
+    monkeypatch.setattr(lasting, "sync", platter.sync)
+    monkeypatch.setattr(lasting, "WORTH", 0)  # every round is a long one
+    with RunLedger(tmp_path / "run") as ledger:
+        for number in range(5):
+            run_to(ledger, number, memory=True)
+            assert taken_up(platter.left(tmp_path / f"after {number}")).round == number
 
 
 def test_the_state_before_the_first_round_is_taken_up(tmp_path: Path) -> None:
