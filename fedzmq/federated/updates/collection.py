@@ -26,6 +26,7 @@ from fedzmq.tensors.row import Row, Span
 from fedzmq.wire.messages import Failed, Pulled
 
 IN_FLIGHT = 8 * 1024 * 1024  # bytes that are asked for, or here and not folded, over all workers
+FREELY = 32 * 1024 * 1024  # the same, for a model that is no larger than IN_FLIGHT: each way there and back counts then
 LEAST_PIECE, MOST_PIECE = 64 * 1024, 512 * 1024  # bytes; up to here a piece is one packet, which is not copied
 PATIENCE = 30.0  # seconds in which not a byte comes of a piece that is waited for
 TELL_AFTER = 5.0  # seconds of waiting for one piece after which that is said
@@ -80,6 +81,7 @@ class Collection:
         self._state = list(shared.values())
         self._sources = [sources[name] for name in sorted(sources)]
         self._row = Row.of(self._state)
+        self._in_flight = _in_flight(self._row)
 
     def into(self, collector: Takes) -> None:
         """Raises Unusable for the first worker whose update is not to be had: what was collected so far is no use."""
@@ -95,7 +97,7 @@ class Collection:
             for source, start, stop, spans in wanted:
                 flights.append(_Flight(source, spans, stop - start, self._pull(source, start, stop)))
                 flying += stop - start
-                if flying >= IN_FLIGHT:
+                if flying >= self._in_flight:
                     break
             if not flights:
                 return
@@ -160,9 +162,14 @@ class Collection:
 
 def _is_little(row: Row, workers: int) -> bool:
     """All is one piece."""
-    return row.nbytes * workers <= IN_FLIGHT // 2
+    return row.nbytes * workers <= _in_flight(row) // 2
+
+
+def _in_flight(row: Row) -> int:
+    return IN_FLIGHT if row.nbytes > IN_FLIGHT else FREELY
 
 
 def _pieces(row: Row, workers: int) -> Iterator[tuple[int, int]]:
     whole = max(row.nbytes, 1)
-    return row.pieces(whole if _is_little(row, workers) else min(max(IN_FLIGHT // workers, LEAST_PIECE), MOST_PIECE))
+    share = min(max(_in_flight(row) // workers, LEAST_PIECE), MOST_PIECE)
+    return row.pieces(whole if _is_little(row, workers) else share)

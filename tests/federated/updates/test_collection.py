@@ -270,9 +270,18 @@ def test_what_a_collector_raises_is_no_worker_s_fault(meeting: Meeting) -> None:
     assert run.said == []
 
 
+def test_more_may_be_under_way_of_a_small_model_than_of_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collection, "IN_FLIGHT", 8_000)
+    monkeypatch.setattr(collection, "FREELY", 32_000)
+
+    assert collection.along({"weight": torch.zeros(2000)}, 2) == 8000
+    assert collection.along({"weight": torch.zeros(2001)}, 2) == 0
+
+
 @pytest.mark.parametrize(("workers", "expected"), [(1, 4000), (2, 4000), (3, 0)])
 def test_little_comes_along_with_the_answers(monkeypatch: pytest.MonkeyPatch, workers: int, expected: int) -> None:
     monkeypatch.setattr(collection, "IN_FLIGHT", 16_000)
+    monkeypatch.setattr(collection, "FREELY", 16_000)
 
     assert collection.along({"weight": torch.zeros(1000)}, workers) == expected
 
@@ -280,7 +289,8 @@ def test_little_comes_along_with_the_answers(monkeypatch: pytest.MonkeyPatch, wo
 def test_what_came_along_is_not_pulled_and_is_checked_all_the_same(
     meeting: Meeting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collection, "IN_FLIGHT", 100 * SIZE)
+    monkeypatch.setattr(collection, "IN_FLIGHT", SIZE)
+    monkeypatch.setattr(collection, "FREELY", 100 * SIZE)
 
     def brings(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
         assert task.ahead == SIZE
