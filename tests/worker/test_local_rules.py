@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import optim
 
 from fedzmq.errors import FedzmqError, UsageError
-from fedzmq.wire.messages import Local, Train
+from fedzmq.wire.messages import Local
 from fedzmq.worker.corrections import Correction
 from fedzmq.worker.memory import Kept
 from fedzmq.worker.training import Outcome, train
@@ -19,7 +20,7 @@ from tests.worker.training import TASK, data_of, plainly_trained, run, state_of
 
 def trained(made: Made, local: Local, control: list[torch.Tensor] | None = None, kept: Kept | None = None) -> Outcome:
     recorded = Recorded(made)
-    task = Train(*[getattr(TASK, name) for name in TASK.__slots__[:10]], local=local)
+    task = replace(TASK, local=local)
     return train(
         task,
         recorded.plan,
