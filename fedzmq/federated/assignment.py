@@ -14,7 +14,7 @@ from fedzmq.federated.edition import Edition
 from fedzmq.federated.errand import Errand
 from fedzmq.federated.report import Answer
 from fedzmq.federated.updates.acceptance import check_answer
-from fedzmq.wire.messages import ModelMissing, PlanMissing, Progress, Pulled, Trained
+from fedzmq.wire.messages import Progress, Pulled, Trained
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +75,3 @@ class Assignment(Errand):
         return self.handle.train(
             self._plan, state, self._task, lambda progress: self._hear(name, progress), is_frozen=is_frozen
         )
-
-    def _lacked(self, reply: PlanMissing | ModelMissing) -> None:
-        super()._lacked(reply)
-        if isinstance(reply, ModelMissing):
-            self.handle.missed_model()

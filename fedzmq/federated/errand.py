@@ -48,6 +48,8 @@ class Errand(ABC):
         """The worker has not what it needs, and is about to be asked again."""
         if isinstance(reply, PlanMissing):
             self.handle.forget_plan(self._plan)
+        else:
+            self.handle.missed_model()
 
     def _answer(self) -> tuple[Reply, list[Buffer]] | None:
         """What came, once it is done; None where it lacked plan or model, and began once more.

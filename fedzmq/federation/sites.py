@@ -25,6 +25,8 @@ class Site:
     workers: int
     example: Examples | None = None
     """Data like the workers', where some is at hand."""
+    is_open: bool = False
+    """Others may come."""
 
     def start(self) -> None:
         """Begin what takes time, and do not wait for it. Raises ClusterError."""
@@ -48,6 +50,8 @@ class Site:
 
 class Remote(Site):
     """Workers at a broker that others started."""
+
+    is_open = True
 
     def __init__(self, address: str, workers: int, silence: float, wait: float) -> None:
         self.workers = workers

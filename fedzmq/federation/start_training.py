@@ -28,6 +28,7 @@ from fedzmq.federated.trainer import Evaluate, Trainer
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display
+from fedzmq.federation.enough import check_enough
 from fedzmq.federation.history import History
 from fedzmq.federation.keeping import Keeping, Resumed
 from fedzmq.federation.kinds import check_loss_kind, check_model_kind, checked_strategy
@@ -97,11 +98,13 @@ def start_training(
     asked = _job(federation, lr, options, job)
     if resume is not None and path is not None:
         read_history(path).check_rounds(asked.rounds)
+    site = federation.site
+    if not site.is_open:
+        check_enough(rule, asked, site.workers)
     wanted = [metric_for(each) for each in metrics]
     if evaluate_at is not None and evaluate_at not in PLACES:
         raise UsageError(f"evaluate_at is {evaluate_at!r}, and {', '.join(PLACES[:-1])} or {PLACES[-1]} is expected")
     display = progress if isinstance(progress, Display) else display_for(asked.rounds, progress)
-    site = federation.site
 
     def say(line: str) -> None:
         display.say(line)

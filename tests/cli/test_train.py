@@ -403,6 +403,7 @@ def test_a_run_whose_updates_diverge_is_not_said_to_go_on(call: Call, site: Loca
         (["--broker", NOBODY, "--out", "bad.npz"], "cannot use the run folder 'bad.npz': it cannot be made"),
         (["--dataset", "mine"], "--dataset and --no-evaluation are for workers at a --broker"),
         (["--quorum", "3", "--deadline", "5"], "--quorum 3 is more than --workers 2"),
+        (["--workers", "3", "--strategy", "bulyan"], "Bulyan makes no round of fewer than 7 answers, and 3 workers"),
         (["--broker", NOBODY, "--no-evaluation"], "--no-evaluation needs --dataset NAME"),
     ],
 )

@@ -26,7 +26,7 @@ from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.buffers import export_all
-from fedzmq.wire.messages import Evaluate, Evaluated, HeldOut
+from fedzmq.wire.messages import Evaluate, Evaluated, HeldOut, ModelMissing
 from fedzmq.worker.memory import Kept
 from fedzmq.worker.shares import Shares
 from tests.federated.fake_worker import FakeWorker
@@ -252,3 +252,23 @@ def test_sums_that_are_no_numbers_are_shown_and_spoil_no_others(meeting: Meeting
     assert [each.worker for each in report.evaluated] == ["bob", "mallory"]
     assert report.together is not None
     assert report.together.loss == report.evaluated[0].loss
+
+
+def test_a_model_that_a_worker_did_not_hear_whole_to_evaluate_is_counted_as_missed(meeting: Meeting) -> None:
+    class Deaf(Other):
+        def _other(self, message: object) -> None:
+            if isinstance(message, Evaluate) and not asked:
+                asked.append(message)
+                self.answer(ModelMissing(message.request, message.model))
+            else:
+                super()._other(message)
+
+    asked: list[Evaluate] = []
+    Deaf(meeting, [torch.zeros((), dtype=torch.float64)] * 2)
+    run = Run(meeting, MODULES["linear"](), {"bob": PARTS["bob"]}, replace(JOB, rounds=1))
+    missed: list[str] = []
+    run.trainer._client.publisher.missed = lambda peer: missed.append(peer.name)  # type: ignore[method-assign]
+    report = run.last()
+
+    assert missed == ["mallory"]
+    assert [each.worker for each in report.evaluated] == ["bob", "mallory"]

@@ -41,6 +41,7 @@ class MultiKrum(Krum):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least("selected", self.selected, 0)
+        self.least = max(self.least, self.selected + self.attackers)
 
     def trust(self, distances: torch.Tensor) -> torch.Tensor:
         count = len(distances)

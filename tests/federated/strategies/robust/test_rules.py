@@ -169,3 +169,8 @@ def test_all_pairs_are_compared() -> None:
         assert float(seen[0][one, other]) == pytest.approx(expected)
         assert float(seen[0][other, one]) == pytest.approx(expected)
     assert len(seen) == 1
+
+
+def test_multikrum_needs_as_many_answers_as_it_is_to_select_from() -> None:
+    assert MultiKrum(attackers=1, selected=6).least == 7
+    assert MultiKrum(attackers=1, selected=1).least == 5
