@@ -1,16 +1,15 @@
 """A broker and workers on this machine, each a process of its own, for as long as a `with` lasts.
 
-Whatever happens to this process, the others end: each of them watches the pipe that this one holds.
+Whatever happens to this process, the others end: each of them watches the pipe that this one holds. What they wrote is
+removed by the next cluster then.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from fedzmq.data.split import Split
 from fedzmq.errors import ClusterError
+from fedzmq.files.temporary_folder import TemporaryFolder
 from fedzmq.session.roster import SILENCE
 from fedzmq.transports.names import check_name
 
@@ -67,7 +67,7 @@ class LocalCluster:
             for number, name in enumerate(self.workers, 1)
         }
         self._address: str | None = None
-        self._folder: Path | None = None
+        self._temporary: TemporaryFolder | None = None
 
     @property
     def address(self) -> str:
@@ -81,13 +81,16 @@ class LocalCluster:
 
         Raises ClusterError where the broker does not start, and for two workers of one name; InvalidName.
         """
-        if self._folder is not None:
+        if self._temporary is not None:
             return self
         for name in self.workers:
             check_name(name)
         if len(set(self.workers)) < len(self.workers):
             raise ClusterError(f"each worker needs a name of its own: {', '.join(self.workers)}")
-        self._folder = Path(tempfile.mkdtemp(prefix="fedzmq-"))
+        try:
+            self._temporary = TemporaryFolder("fedzmq-")
+        except OSError as error:
+            raise ClusterError(f"its processes need a folder for what they write: {error}") from error
         try:
             self._start_broker()
             for name in self.workers:
@@ -178,9 +181,9 @@ class LocalCluster:
         _end(self.processes.values())
         self.processes = {}
         self._address = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        if self._temporary is not None:
+            self._temporary.close()
+            self._temporary = None
 
     def __enter__(self) -> LocalCluster:
         return self.start()
@@ -189,6 +192,10 @@ class LocalCluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def _folder(self) -> Path | None:
+        return None if self._temporary is None else self._temporary.path
 
     def _process(self, name: str) -> subprocess.Popen[bytes]:
         if name not in self.processes:

@@ -5,6 +5,7 @@ The lock is the kernel's, so that a process that was killed holds none; what sta
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import platform
@@ -15,6 +16,7 @@ from types import TracebackType
 
 from fedzmq.errors import FolderLocked
 
+LOCK = "lock"
 PATIENCE = 1.0  # seconds: whoever only looks whether it is locked holds the lock for an instant
 _LOOK = 0.02
 
@@ -28,7 +30,7 @@ class FolderLock:
     def __init__(
         self, folder: Path, patience: float = PATIENCE, locked: Callable[[str, str], FolderLocked] = FolderLocked
     ) -> None:
-        path = folder / "lock"
+        path = folder / LOCK
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if not self._wait(patience):
@@ -38,6 +40,12 @@ class FolderLock:
         except BaseException:
             self.close()
             raise
+
+    def is_in(self, folder: Path) -> bool:
+        """The folder is still the one that was locked, and was not removed before that."""
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.fstat(self._descriptor), (folder / LOCK).stat())
+        return False
 
     def close(self) -> None:
         """Let others have it. Twice is fine."""
@@ -68,7 +76,7 @@ class FolderLock:
 def owner_of(folder: Path) -> str:
     """Who holds the lock, in words, or held it last."""
     try:
-        text = (folder / "lock").read_text(errors="replace")[:200]
+        text = (folder / LOCK).read_text(errors="replace")[:200]
     except OSError:
         text = ""
     return text.strip() or "another process"
@@ -77,7 +85,7 @@ def owner_of(folder: Path) -> str:
 def is_locked(folder: Path) -> bool:
     """A living process works in this folder."""
     try:
-        descriptor = os.open(folder / "lock", os.O_RDONLY)
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
     except OSError:
         return False
     try:

@@ -64,13 +64,19 @@ def test_workers_split_the_data(site: LocalCluster) -> None:
     assert len(set(rows)) == 3
 
 
-def test_an_owner_that_is_killed_takes_every_process_along(tmp_path: Path) -> None:
+def test_an_owner_that_is_killed_takes_every_process_along_and_the_next_cluster_what_it_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Spoken(["-c", OWNER], folder=tmp_path) as owner:
         owner.expect("all here")
         assert len(owner.family()) == 3
         owner.signal(signal.SIGKILL)
         owner.wait()
         until(lambda: owner.family() == [], lambda: str(owner.family()))
+    monkeypatch.setattr(tempfile, "tempdir", str(owner.temporary))
+    with LocalCluster([], listen="tcp://127.0.0.1:0"):
+        assert len(list(owner.temporary.glob("fedzmq-*"))) == 1
+    assert list(owner.temporary.glob("fedzmq-*")) == []
 
 
 def test_a_worker_that_cannot_start_is_an_error_with_its_last_words(temporary: Path) -> None:
