@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 from fedzmq.errors import LimitExceeded, ProtocolError
 
@@ -63,8 +62,9 @@ def check_shape(dtype: str, shape: Sequence[int]) -> int:
     for extent in shape:
         if type(extent) is not int or extent < 0:
             raise ProtocolError(f"a shape holds {extent!r:.60}: an int of 0 or more is expected")
-    check_size("the bytes of a tensor", size * prod(extent or 1 for extent in shape), MAX_TENSOR)
-    return size * prod(shape)
+        size *= extent or 1
+    check_size("the bytes of a tensor", size, MAX_TENSOR)
+    return 0 if 0 in shape else size
 
 
 def check_tensor(dtype: str, shape: Sequence[int], length: int) -> None:

@@ -14,6 +14,7 @@ from fedzmq.errors import ProtocolError
 from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.wire.messages import Mode
 
+_set_grad_enabled = torch._C._set_grad_enabled  # what torch.set_grad_enabled makes an object of
 
 class Modes:
     """Grad mode, autocast and default dtype of one client. Overrides of the process, of functions and of inference
@@ -25,7 +26,7 @@ class Modes:
         self._autocast: torch.dtype | None = None
         self._default = torch.float32
         self._before: tuple[bool, bool, torch.dtype, torch.dtype] | None = None
-        self._guards: tuple[Any, ...] = ()
+        self._guards: list[Any] = []
 
     def set(self, mode: Mode) -> None:
         """Change them, for the rest of this batch and for later ones. Raises ProtocolError for an unfit dtype."""
@@ -48,8 +49,9 @@ class Modes:
             torch.get_autocast_dtype(self._device),
             torch.get_default_dtype(),
         )
-        # Only now: to leave inference mode turns gradients on.
-        self._guards = (torch.inference_mode(False), torch._C.DisableTorchFunction())
+        self._guards = [torch._C.DisableTorchFunction()]
+        if torch.is_inference_mode_enabled():  # only now: to leave it turns gradients on
+            self._guards.append(torch.inference_mode(False))
         for guard in self._guards:
             guard.__enter__()
         self._apply()
@@ -67,10 +69,10 @@ class Modes:
             torch.set_default_dtype(default)
         for guard in reversed(self._guards):
             guard.__exit__(None, None, None)
-        torch.set_grad_enabled(grad)
+        _set_grad_enabled(grad)
 
     def _apply(self) -> None:
-        torch.set_grad_enabled(self._grad)
+        _set_grad_enabled(self._grad)
         torch.set_autocast_enabled(self._device, self._autocast is not None)
         if self._autocast is not None:
             torch.set_autocast_dtype(self._device, self._autocast)

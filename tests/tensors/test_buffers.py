@@ -49,14 +49,15 @@ def bits(tensor: torch.Tensor) -> list[int]:
     st.sampled_from(sorted(KINDS)),
     st.integers(0, 1000),
     st.sampled_from([bytes, bytearray, memoryview]),
+    st.booleans(),
 )
 @settings(max_examples=300)
 @pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 def test_every_dtype_and_kind_of_tensor_comes_back(
-    name: str, shape: tuple[int, ...], kind: str, seed: int, form: type
+    name: str, shape: tuple[int, ...], kind: str, seed: int, form: type, copy: bool
 ) -> None:
     tensor = KINDS[kind](random(DTYPES[name], shape, seed))
-    dtype, extents, view = export(tensor)
+    dtype, extents, view = export(tensor, copy=copy)
     back = restore(TensorSpec(dtype, extents, 0), form(view))
     assert (back.dtype, back.shape) == (tensor.dtype, tensor.shape)
     assert bits(back) == bits(tensor)
