@@ -250,15 +250,15 @@ class Executor:
         return withheld(store, failure, found) if store.is_guarded else failure, True
 
     def _command(self, message: Any, buffers: Sequence[Buffer]) -> list[Answer]:
-        request = getattr(message, "request", 0)
         try:
             handler = self._handlers.get(type(message))
             return handler(message) if handler else self._delegate(message, buffers)
         except Inherited as error:
-            failure = error.failure
+            request, failure = getattr(message, "request", 0), error.failure
             if request:
                 self.store.told(failure)
         except Exception as error:
+            request = getattr(message, "request", 0)
             failure = failure_of(error, self.store.position, type(message).__name__, self._tensors_of(message))
             if not request:
                 self.store.remember(failure)

@@ -132,6 +132,8 @@ class Guest:
 
     def run(self, records: list[Any], buffers: Sequence[Buffer]) -> list[Answer]:
         """The replies to a message's records. Those from the first on that waits for a tensor are kept for `resume`."""
+        if not self._backlog and self._ready(records) == len(records):
+            return self._executor.run(records, buffers)
         self._backlog.append((records, buffers))
         return [] if len(self._backlog) > 1 else self.resume()
 
@@ -145,7 +147,7 @@ class Guest:
         answers: list[Answer] = []
         while self._backlog:
             records, buffers = self._backlog[0]
-            ready = self._published.ready(records[: self._transfers.ready(records)])
+            ready = self._ready(records)
             if ready == len(records):
                 self._backlog.popleft()
                 answers += self._executor.run(records, buffers)
@@ -179,6 +181,11 @@ class Guest:
         self._results.leave(self._owner)
         self._store.plans.clear()
         self._labels.leave()
+
+    def _ready(self, records: list[Any]) -> int:
+        """How many of the records can run now."""
+        ready = self._transfers.ready(records)
+        return self._published.ready(records if ready == len(records) else records[:ready])
 
     def _describe(self, message: DescribeData, buffers: Sequence[Buffer]) -> list[Answer]:
         return [Answer(DataDescribed(message.request, self._infos), [])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -31,6 +32,7 @@ from fedzmq.worker.subscriptions import Subscriptions
 from fedzmq.worker.told import told
 
 LOOK = 0.1  # seconds until a worker that waits notices that it was told to stop
+_OF_WORKERS = frozenset({Deliver, Undelivered})  # what one worker sends to another
 
 
 class Worker:
@@ -131,21 +133,20 @@ class Worker:
         self.close()
 
     def _serve(self, arrival: Arrival) -> None:
-        def run() -> list[Answer]:
-            body, *buffers = arrival.frames
-            try:
-                records = decode(body, buffers)
-            except ProtocolError:
-                self._guest(arrival.peer)  # whose it was, so that its end is told like that of the others
-                raise
-            first = records[0] if records else None
-            if isinstance(first, Deliver | Undelivered):
-                self._endpoint.presence.hear_workers()
-                self._exchange.arrived((arrival.peer.name, arrival.peer.boot), first, buffers)
-                return []
-            return self._guest(arrival.peer).run(records, buffers)
+        self._run(arrival.peer, partial(self._commands, arrival))
 
-        self._run(arrival.peer, run)
+    def _commands(self, arrival: Arrival) -> list[Answer]:
+        peer, (body, *buffers) = arrival.peer, arrival.frames
+        try:
+            records = decode(body, buffers)
+        except ProtocolError:
+            self._guest(peer)  # whose it was, so that its end is told like that of the others
+            raise
+        if records and type(records[0]) in _OF_WORKERS:
+            self._endpoint.presence.hear_workers()
+            self._exchange.arrived((peer.name, peer.boot), records[0], buffers)
+            return []
+        return self._guest(peer).run(records, buffers)
 
     def _resume(self) -> None:
         """Go on for those clients whose tensors have come from other workers, or will not come."""
