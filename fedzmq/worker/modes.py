@@ -16,6 +16,7 @@ from fedzmq.wire.messages import Mode
 
 _set_grad_enabled = torch._C._set_grad_enabled  # what torch.set_grad_enabled makes an object of
 
+
 class Modes:
     """Grad mode, autocast and default dtype of one client. Overrides of the process, of functions and of inference
     mode, do not reach its commands."""
