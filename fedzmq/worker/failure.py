@@ -11,6 +11,7 @@ from torch import Tensor
 from fedzmq.wire.messages import Failure
 
 _PACKAGES = ("fedzmq", "torch")
+_OWN_LOOP = ("executor.py", "operation_calls.py")  # whatever a client does comes through there
 _MOST_TEXT = 1000  # characters; four bytes each at most
 _MOST_FRAMES = 20
 _MOST_SHAPES = 16
@@ -39,7 +40,7 @@ def _frames(error: BaseException) -> list[str]:
     for frame, line in walk_tb(error.__traceback__):
         parts = PurePath(frame.f_code.co_filename).parts
         start = max((i for i, part in enumerate(parts) if part in _PACKAGES), default=None)
-        if start is not None and parts[-1] != "executor.py":
+        if start is not None and parts[-1] not in _OWN_LOOP:
             lines.append(f"{'/'.join(parts[start:])}:{line} in {frame.f_code.co_name}")
     return lines
 

@@ -7,16 +7,27 @@ place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from fedzmq.errors import ProtocolError
-from fedzmq.wire.messages import Backward, Describe, Described, Description, Gradients, Replaced
+from fedzmq.wire.messages import (
+    Backward,
+    Describe,
+    Described,
+    Description,
+    Gradients,
+    Replaced,
+    RequireGrad,
+    SetGrad,
+)
+from fedzmq.worker.answer import Answer
 from fedzmq.worker.failure import failure_of
-from fedzmq.worker.record import description_of
+from fedzmq.worker.guarded import guarded_gradients
+from fedzmq.worker.outputs import description_of
 from fedzmq.worker.store import Inherited, Store
 
 _MISSING = "no gradient reached this tensor: on the worker it is None"
@@ -28,7 +39,28 @@ class GradientCalls:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def require_grad(self, command: RequireGrad) -> None:
+        self._store.tensor(command.id).requires_grad_(command.value)
+
+    def set_grad(self, command: SetGrad) -> None:
+        self._store.tensor(command.id).grad = self._optional(command.grad)
+
     def backward(self, command: Backward) -> None:
+        with self._guarded(command):
+            self._backward(command)
+
+    def gradients(self, command: Gradients) -> None:
+        with self._guarded(command):
+            self._gradients(command)
+
+    def describe(self, command: Describe) -> Answer:
+        """Raises Inherited where a failure took the place of one of them."""
+        return Answer(Described(command.request, tuple([self._described(id) for id in command.ids]), False))
+
+    def _guarded(self, command: Backward | Gradients) -> AbstractContextManager[None]:
+        return guarded_gradients(self._store, command) if self._store.is_guarded else nullcontext()
+
+    def _backward(self, command: Backward) -> None:
         if len(command.leaves) != len(command.grads):
             raise ProtocolError(f"backward names {len(command.leaves)} leaves and {len(command.grads)} gradients")
         inner = [id for id in command.leaves if id in self._store.tensors and not self._store.tensors[id].is_leaf]
@@ -58,7 +90,7 @@ class GradientCalls:
             create_graph=command.create_graph,
         )
 
-    def gradients(self, command: Gradients) -> None:
+    def _gradients(self, command: Gradients) -> None:
         if len(command.results) != len(command.inputs) or len(command.grad_outputs) not in (0, len(command.outputs)):
             raise ProtocolError("the results of gradients are as many as its inputs, grad_outputs as its outputs")
         with self._hooked(command.replaced):
@@ -73,10 +105,6 @@ class GradientCalls:
         for result, gradient in zip(command.results, gradients):  # noqa: B905 - as many as inputs
             if result:
                 self._bind_gradient(result, gradient)
-
-    def describe(self, command: Describe) -> Described:
-        """Raises Inherited where a failure took the place of one of them."""
-        return Described(command.request, tuple([self._described(id) for id in command.ids]), False)
 
     def _described(self, id: int) -> Description:
         failure = self._store.failures.get(id)

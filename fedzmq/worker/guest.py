@@ -42,9 +42,10 @@ from fedzmq.wire.messages import (
     Trained,
     Undelivered,
 )
+from fedzmq.worker.answer import Answer, Handler
 from fedzmq.worker.evaluating import evaluate
 from fedzmq.worker.exchange import Exchange
-from fedzmq.worker.executor import Answer, Executor, Handler
+from fedzmq.worker.executor import Executor
 from fedzmq.worker.failure import failure_of
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.labels import Commons, Labels

@@ -8,60 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from fedzmq.errors import LimitExceeded, PlanError, ProtocolError
 from fedzmq.operations.catalog import CATALOG
-from fedzmq.plans.compiled import Step, constants
 from fedzmq.plans.plan import Plan
 from fedzmq.tensors.buffers import export_all
 from fedzmq.tensors.dtypes import name_of
-from fedzmq.transports.connection import Buffer
-from fedzmq.wire.messages import FetchPlan, PlanFetched, PlanMissing, PutPlan, Reply, RunPlan, SharePlan
+from fedzmq.wire.messages import FetchPlan, PlanFetched, PlanMissing, PutPlan, RunPlan, SharePlan
+from fedzmq.worker.answer import Answer
 from fedzmq.worker.failure import describe, failure_of
 from fedzmq.worker.guarded import guarded_plan, withheld
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.randomness import Randomness
 from fedzmq.worker.store import Inherited, Store, TensorNotStored
+from fedzmq.worker.stored_plan import StoredPlan
 
 MOST_STORED = 1024  # plans of one client
-
-
-@dataclass(eq=False)
-class StoredPlan:
-    """A plan that was checked and compiled, and the ids of what belongs to it in the `store` of its owner.
-
-    `key` is what other clients know it by, if it is shared.
-    """
-
-    store: Store
-    plan: Plan
-    step: Step
-    state: tuple[int, ...]
-    writes: tuple[int, ...]
-    is_random: bool
-    key: str = ""
-    constants: list[Tensor] = field(default_factory=list)
-    versions: list[int] = field(default_factory=list)
-
-    def fresh_constants(self) -> list[Tensor]:
-        """Made anew where something wrote to them: no run is to see what another wrote."""
-        if len(self.versions) != len(self.plan.constants) or self._are_written:
-            self.constants = constants(self.plan)
-            self.versions = [each._version for each in self.constants]
-        return self.constants
-
-    @property
-    def _are_written(self) -> bool:
-        return any(each._version != version for each, version in zip(self.constants, self.versions, strict=True))
-
-    def ids(self, arguments: Sequence[int]) -> tuple[int, ...]:
-        """Of all that the plan is given but constants, in its order."""
-        count = len(self.plan.parameters)
-        return (*arguments[:count], *self.state, *arguments[count:])
 
 
 class PlanCalls:
@@ -123,16 +88,16 @@ class PlanCalls:
         """Raises UsageError where another plan has that key."""
         self._shelf.share(command.key, command.tags, self._stored(command.plan))
 
-    def fetch(self, command: FetchPlan) -> tuple[Reply, Sequence[Buffer]]:
+    def fetch(self, command: FetchPlan) -> Answer:
         """A plan that this client or another one has shared."""
         found = self._shelf.shared(command.name)
         if found is None:
-            return PlanMissing(command.request, command.name), ()
+            return Answer(PlanMissing(command.request, command.name))
         values = [found.store.tensor(id) for id in found.state]
         for value in values:
             self._store.privacy.check(value, self._store.client)
         state, buffers = export_all(values, copy=True)
-        return PlanFetched(command.request, found.key, found.plan.to_bytes(), state), buffers
+        return Answer(PlanFetched(command.request, found.key, found.plan.to_bytes(), state), buffers)
 
     def _stored(self, id: int) -> StoredPlan:
         found = self._store.plans.get(id)

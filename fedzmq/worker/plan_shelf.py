@@ -15,7 +15,7 @@ from fedzmq.plans.compiled import Step, compile_plan
 from fedzmq.plans.plan import Plan, from_bytes, name_of
 
 if TYPE_CHECKING:
-    from fedzmq.worker.plan_calls import StoredPlan
+    from fedzmq.worker.stored_plan import StoredPlan
 
 MOST_PLANS = 64
 

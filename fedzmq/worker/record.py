@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from torch import Tensor
-
-from fedzmq.errors import ProtocolError
 from fedzmq.operations.catalog import Catalog
-from fedzmq.tensors.dtypes import name_of
-from fedzmq.wire.messages import Description
 
 
 def operands(record: list[Any]) -> Iterator[int]:
@@ -33,28 +28,6 @@ def written(record: list[Any], catalog: Catalog) -> Iterator[int]:
             yield from _references(arguments[position], bool(mask >> position & 1))
         else:
             yield from _references(list(keywords.values()), False)
-
-
-def tensors(output: Any) -> Iterator[Tensor]:
-    """The tensors of an operation's output in flattened order; what else it holds, such as None, is passed over."""
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, (list, tuple)):
-        for item in output:
-            yield from tensors(item)
-
-
-def only(output: Any) -> Tensor:
-    """The one tensor of an output. Raises ProtocolError where there is none, or several."""
-    found = list(tensors(output))
-    if len(found) != 1:
-        raise ProtocolError(f"the operation gave {len(found)} tensors, and one id came for them")
-    return found[0]
-
-
-def description_of(tensor: Tensor) -> Description:
-    """The metadata that its client is told."""
-    return Description(name_of(tensor.dtype), tuple(tensor.shape), tensor.stride(), tensor.requires_grad)
 
 
 def _references(value: Any, is_id: bool) -> Iterator[int]:

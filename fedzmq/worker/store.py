@@ -14,7 +14,7 @@ from fedzmq.wire.messages import Failure
 from fedzmq.worker.privacy import Privacy
 
 if TYPE_CHECKING:
-    from fedzmq.worker.plan_calls import StoredPlan
+    from fedzmq.worker.stored_plan import StoredPlan
 
 DEFAULT_QUOTA = 8 * 1024**3  # bytes
 MOST_UNREPORTED = 256

@@ -19,8 +19,8 @@ from fedzmq.tensors.buffers import room
 from fedzmq.transports.connection import Buffer, Connection
 from fedzmq.wire.codec import decode, encode
 from fedzmq.wire.messages import Cancel, Deliver, Listen, Lost, Pull, Reply, Undelivered
+from fedzmq.worker.answer import Answer
 from fedzmq.worker.exchange import Exchange
-from fedzmq.worker.executor import Answer
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.guest import Guest
 from fedzmq.worker.labels import Commons

@@ -13,7 +13,8 @@ from fedzmq.tensors.buffers import export, restore
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.codec import decode, encode
 from fedzmq.wire.messages import Failed, Failure, Fetch, Put, Sync, Synced, TensorSpec, Value
-from fedzmq.worker.executor import Answer, Executor
+from fedzmq.worker.answer import Answer
+from fedzmq.worker.executor import Executor
 from fedzmq.worker.store import Store
 
 

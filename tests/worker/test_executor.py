@@ -30,7 +30,8 @@ from fedzmq.wire.messages import (
     Synced,
     TensorSpec,
 )
-from fedzmq.worker.executor import Answer, Executor
+from fedzmq.worker.answer import Answer
+from fedzmq.worker.executor import Executor
 from fedzmq.worker.store import Store
 from tests.worker.bench import Bench, at
 

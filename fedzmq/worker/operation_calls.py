@@ -1,0 +1,151 @@
+"""Operations on one client's tensors. Most of what a client sends is a record for `apply`: nothing here runs as often.
+
+An operation that fails leaves its failure in the place of its results and of what it may have written. One whose
+operands had failed before does not begin: its results inherit that failure, and what it would have written to stays as
+it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from fedzmq.errors import OperationRefused, ProtocolError
+from fedzmq.operations.arguments import Scope, unpack, unpack_keywords
+from fedzmq.operations.catalog import Catalog, Operation
+from fedzmq.wire.messages import Failure, Probe
+from fedzmq.worker.answer import Answer
+from fedzmq.worker.failure import failure_of
+from fedzmq.worker.guarded import guarded_record, withheld
+from fedzmq.worker.outputs import described, only, tensors, within
+from fedzmq.worker.randomness import Randomness
+from fedzmq.worker.record import operands, written
+from fedzmq.worker.store import Inherited, Store
+
+_PLAIN = frozenset({int, float, bool, type(None)})
+
+
+class OperationCalls:
+    """Runs the operations of the catalog on one client's store."""
+
+    def __init__(self, store: Store, scope: Scope, catalog: Catalog, randomness: Randomness) -> None:
+        self._store = store
+        self._scope = scope
+        self._catalog = catalog
+        self._randomness = randomness
+        self._functions = [self._prepared(number) for number in range(len(catalog))]
+
+    def apply(self, record: list[Any]) -> None:
+        """Run a record, in a store that holds nothing private."""
+        store = self._store
+        try:
+            result, packed = record[1], record[3]
+            if len(record) == 4 and record[2] + 1 == 1 << len(packed):
+                # The commonest record: every argument is a stored tensor.
+                stored = store.tensors
+                output = self._functions[record[0]](*[stored[id] for id in packed])
+            else:
+                output = self._compute(record)
+            if type(result) is int:
+                if result:
+                    if type(output) is not Tensor:
+                        output = only(output)
+                    # As `store.keep` does, without the call.
+                    store.tensors[result] = output
+                    store.bytes += output.nbytes
+                    if store.bytes > store.quota:
+                        store.enforce_quota(result)
+            else:
+                self._keep_all(result, output)
+        except Exception as error:
+            self._failed(record, error)
+
+    def apply_guarded(self, record: list[Any]) -> None:
+        """Run a record where something private may be among its operands."""
+        with guarded_record(self._store, record, self._catalog):
+            self.apply(record)
+
+    def probe(self, command: Probe) -> Answer:
+        """Raises Inherited, after everything that it may have written to has that failure."""
+        if self._store.is_guarded:  # how large the outputs are tells of the values
+            for id in operands(command.record):
+                self._store.readable(id)
+        try:
+            output = self._compute(command.record)
+            for offset, tensor in enumerate(within(command.room, output)):
+                self._store.keep(command.first + offset, tensor)
+        except Exception as error:
+            failure, _ = self._failure_of(command.record, error)
+            for id in written(command.record, self._catalog):
+                self._store.poison(id, failure)
+            raise Inherited(failure) from None
+        return Answer(described(command.request, output))
+
+    def _compute(self, record: list[Any]) -> Any:
+        function, mask, stored = self._functions[record[0]], record[2], self._store.tensors
+        values = [
+            stored[value] if mask >> i & 1 else value if type(value) in _PLAIN else unpack(value, self._scope)
+            for i, value in enumerate(record[3])
+        ]
+        return function(*values) if len(record) == 4 else function(*values, **unpack_keywords(record[4], self._scope))
+
+    def _keep_all(self, results: Sequence[int], output: Any) -> None:
+        outputs = list(tensors(output))
+        if len(outputs) != len(results):
+            raise ProtocolError(f"the operation gave {len(outputs)} tensors, and {len(results)} ids came for them")
+        for result, tensor in zip(results, outputs):  # noqa: B905 - just compared
+            if result:
+                self._store.keep(result, tensor)
+
+    def _failed(self, record: list[Any], error: Exception) -> None:
+        failure, is_new = self._failure_of(record, error)
+        targets = [record[1]] if type(record[1]) is int else [*record[1]]
+        written_to = list(written(record, self._catalog))
+        if is_new:
+            self._store.remember(failure)
+            targets += written_to  # it may have begun to write
+        elif written_to:  # it did not begin: one bad batch must not cost the weights that its step would have changed
+            self._store.spared(failure)
+        for id in targets:
+            if id:
+                self._store.poison(id, failure)
+
+    def _failure_of(self, record: list[Any], error: Exception) -> tuple[Failure, bool]:
+        """The failure, and whether it is this record's own: where an operand has failed, it is that one's."""
+        store, found = self._store, []
+        for id in operands(record):
+            if id in store.tensors:
+                found.append(store.tensors[id])
+            elif id in store.failures:
+                return store.failures[id], False
+            elif isinstance(error, KeyError):
+                try:
+                    store.tensor(id)
+                except Exception as missing:
+                    error = missing
+        number = record[0]
+        if number >= len(self._catalog):
+            name, error = f"operation number {number}", OperationRefused(f"operation number {number}")
+        else:
+            name = self._catalog.name(number)
+        failure = failure_of(error, store.position, name, found)
+        return withheld(store, failure, found) if store.is_guarded else failure, True
+
+    def _prepared(self, number: int) -> Operation:
+        """The operation with what it needs around it; most need nothing, and cost nothing more."""
+        function = self._catalog.functions[number]
+        guard = self._catalog.guard(number)
+        if guard is None and number not in self._catalog.random:
+            return function
+        draws, enter, quota = number in self._catalog.random, self._randomness.enter, self._store.quota
+
+        def prepared(*arguments: Any, **keywords: Any) -> Any:
+            if guard is not None:
+                guard(quota, arguments, keywords)
+            if draws:
+                enter()
+            return function(*arguments, **keywords)
+
+        return prepared
