@@ -57,7 +57,9 @@ class Assignment(Errand):
         reply, buffers = answered
         if not isinstance(reply, Trained):
             raise ProtocolError(f"it answered a training with {type(reply).__name__}")
-        answer = Answer(self.handle.name, reply.examples, reply.loss, reply.seconds, reply.steps, reply.metrics)
+        answer = Answer(
+            self.handle.name, reply.examples, reply.loss, reply.seconds, reply.steps, reply.metrics, reply.way
+        )
         check_answer(answer)
         if reply.parts:
             pulled = Pulled(reply.request, reply.parts)

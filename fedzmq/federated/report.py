@@ -20,7 +20,8 @@ WIDTH = 120  # characters of a round's line where nothing says how wide a page i
 class Answer:
     """A worker whose update is in the round's model.
 
-    loss, metrics: the means over its last epoch, on its own data. steps: how often its optimizer stepped.
+    loss, metrics: the means over its last epoch, on its own data. steps: how often its optimizer stepped. way: how far
+    a gradient of one in each of them would have led, such as the sum of the learning rates.
     """
 
     worker: str
@@ -29,6 +30,7 @@ class Answer:
     seconds: float
     steps: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
+    way: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,8 @@ def amount(count: int) -> str:
 
 def _answer(values: dict[str, Any]) -> Answer:
     metrics = {name: _number(value) for name, value in values.get("metrics", {}).items()}
-    return Answer(**{**values, "loss": _number(values["loss"]), "metrics": metrics})
+    numbers = {"loss": _number(values["loss"]), "way": _number(values.get("way", 0.0))}
+    return Answer(**{**values, **numbers, "metrics": metrics})
 
 
 def _evaluation(values: dict[str, Any]) -> Evaluation:

@@ -18,8 +18,9 @@ from fedzmq.wire.limits import MAX_INT
 from fedzmq.wire.messages import Train
 from fedzmq.worker.clipping import Clipping
 from fedzmq.worker.gradients import Differentiation, Gradients
-from fedzmq.worker.optimizers.table import learning_rate, make_optimizer
+from fedzmq.worker.optimizers.table import make_optimizer
 from fedzmq.worker.schedules import make_schedule
+from fedzmq.worker.way import Way
 
 Report = Callable[[int, int, int, float], None]
 """Gets the epoch from 0, the step in it from 1, the steps of an epoch, and the loss of that step."""
@@ -38,8 +39,8 @@ class Cancelled(Exception):
 class Means:
     """Over the last epoch, as far as it came, of what the plan gives back; NaN without an epoch.
 
-    steps: of all epochs. examples: how many the model was trained on, each counted once. way: the sum over the steps of
-    the learning rate.
+    steps: of all epochs. examples: how many the model was trained on, each counted once. way: how far the optimizer
+    went, see `fedzmq.worker.way`.
     """
 
     loss: float
@@ -60,8 +61,12 @@ class Epochs:
     report: Report
     is_cancelled: Callable[[], bool]
 
-    def fit(self, state: Sequence[torch.Tensor], moving: Sequence[torch.Tensor], correct: Correct | None) -> Means:
+    def fit(
+        self, state: Sequence[torch.Tensor], moving: Sequence[torch.Tensor], correct: Correct | None, pull: float = 0.0
+    ) -> Means:
         """Train `moving`, which are tensors of `state`, in place, along gradients that `correct` may change.
+
+        pull: how strongly it pulls them back to where they were.
 
         Raises Cancelled, and UsageError for an optimizer or a schedule that does not exist.
         """
@@ -70,6 +75,7 @@ class Epochs:
             each.requires_grad_()
         fixed = constants(self.plan)
         optimizer = make_optimizer(task.optimizer, moving, task.options)
+        way = Way(task.optimizer, task.options, pull)
         differentiate = Differentiation(moving)
         clip = Clipping(course.clip_value, course.clip_norm)
         per_epoch = data.steps(task.batch_size)
@@ -77,7 +83,6 @@ class Epochs:
         schedule = make_schedule(course.schedule, course.schedule_options, most)
         totals = [math.nan] * len(self.plan.outputs)
         steps = examples = seen = 0
-        rates = 0.0
         next_report = time.monotonic() + task.report_every
         latest = time.monotonic() + course.max_seconds if course.max_seconds is not None else math.inf
         # Of the last epoch alone the metrics are wanted; which it is shows only in the end where seconds are counted.
@@ -98,11 +103,12 @@ class Epochs:
                 if correct is not None:
                     gradients = correct(gradients)
                 optimizer.step(clip(gradients) if clip else gradients)
+            way.step(optimizer.rate)
             loss = outputs[0].item()
             totals[0] += loss * rows
             for place, output in enumerate(outputs[1:], 1):
                 totals[place] += output.item()
-            steps, seen, rates = steps + 1, seen + rows, rates + optimizer.rate
+            steps, seen = steps + 1, seen + rows
             examples = max(examples, seen)
             now = time.monotonic()
             if now >= next_report:
@@ -112,8 +118,8 @@ class Epochs:
                 break
         loss, *metrics = [total / max(1, seen) for total in totals]
         names = [output.name for output in self.plan.outputs[1:]]
-        way = rates * learning_rate(task.optimizer, task.options)
-        return Means(loss, dict(zip(names, metrics, strict=True)), steps, examples if steps else len(data), way)
+        figures = dict(zip(names, metrics, strict=True))
+        return Means(loss, figures, steps, examples if steps else len(data), way.length)
 
     @torch.no_grad()
     def loss(self, state: Sequence[torch.Tensor]) -> float:

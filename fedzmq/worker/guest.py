@@ -226,7 +226,15 @@ class Guest:
         if outcome.kept:
             self._memory.keep(run, message.local.round, outcome.kept)
         seconds = time.monotonic() - began
-        trained = Trained(message.request, outcome.examples, outcome.loss, seconds, outcome.metrics, outcome.steps)
+        trained = Trained(
+            message.request,
+            outcome.examples,
+            outcome.loss,
+            seconds,
+            outcome.metrics,
+            outcome.steps,
+            way=outcome.way,
+        )
         self._results.keep(task, run, Result(trained, outcome.state, identity))
         return [self._told(message, trained)]
 

@@ -30,7 +30,7 @@ PERSONAL = "personal_"  # before the loss and the metrics of the worker's own mo
 class Outcome:
     """The state after training, in the plan's order without what is personal, and the means over the last epoch of
     what the plan gives back. Without an epoch, the means are NaN. `examples` are those that it was trained on. `kept`
-    is for the next round here.
+    is for the next round here. `way` is how far the optimizer went, see `fedzmq.worker.way`.
     """
 
     state: list[torch.Tensor]
@@ -39,6 +39,7 @@ class Outcome:
     steps: int
     kept: Kept
     examples: int
+    way: float
 
 
 def train(
@@ -90,6 +91,7 @@ def train(
         means.steps,
         still_kept,
         means.examples,
+        means.way,
     )
 
 
@@ -106,7 +108,7 @@ def _train(
     moving = [*pulled, *(state[place] for place in places.free)]
     is_plain = not strength and not drift
     anchors = [came[place].detach() for place in places.pulled]
-    return epochs.fit(state, moving, None if is_plain else Correction(pulled, anchors, strength, drift))
+    return epochs.fit(state, moving, None if is_plain else Correction(pulled, anchors, strength, drift), strength)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from fedzmq.errors import UsageError
 from fedzmq.federated.report import Answer
 from fedzmq.federated.strategies.numbers import above
 from fedzmq.federated.strategies.strategy import Instructions, Opening, Strategy
-from fedzmq.federated.updates.acceptance import needs_steps
+from fedzmq.federated.updates.acceptance import needs_a_way
 from fedzmq.federated.updates.aggregator import Aggregator
 from fedzmq.federated.updates.collector import Collector
 
@@ -28,9 +28,10 @@ class Scaffold(Strategy):
     (new own control - old one) / number of workers. Karimireddy et al. 2020, SCAFFOLD: Stochastic Controlled Averaging
     for Federated Learning, algorithm 1.
 
-    The difference of a worker's controls is (model - its model) / (its steps * local lr) - control, which needs nothing
-    that the update does not tell: the controls themselves never travel back. A worker that was started anew begins with
-    a control of zero.
+    The difference of a worker's controls is (model - its model) / (the sum of its learning rates) - control, which
+    needs nothing that the answer does not tell: the controls themselves never travel back. That sum is steps * lr, as
+    in the paper, where no schedule makes another one of it. A worker that was started anew begins with a control of
+    zero.
     """
 
     lr: float = 1.0
@@ -38,7 +39,6 @@ class Scaffold(Strategy):
     def __post_init__(self) -> None:
         above("lr", self.lr, 0)
         self._population = 1
-        self._local_lr = 0.0
         self._places: dict[str, int] = {}
         self._control: list[torch.Tensor] = []
         self._sums: _Sums
@@ -50,9 +50,6 @@ class Scaffold(Strategy):
                 f"SCAFFOLD needs the optimizer sgd with a positive 'lr' and no other option, and the job has "
                 f"{job.optimizer!r} with {dict(job.options)}"
             )
-        if job.schedule != "constant" or job.round_schedule != "constant" or job.schedule_options:
-            raise UsageError("SCAFFOLD needs one learning rate throughout: leave the schedules out of the job")
-        self._local_lr = float(job.options["lr"])
 
     def begin(self, opening: Opening) -> None:
         self._population = opening.population
@@ -66,7 +63,7 @@ class Scaffold(Strategy):
         return Instructions(control=self._control)
 
     def accept(self, answer: Answer) -> None:
-        needs_steps(answer)
+        needs_a_way(answer)
 
     def collect(self, answers: Sequence[Answer]) -> Collector:
         self._sums = _Sums(answers)
@@ -77,30 +74,30 @@ class Scaffold(Strategy):
         if key not in self.memory:
             return mean
         control, sums = self.memory[key], self._sums
-        gradients = sums.ways_per_step(self._places[name], old) / self._local_lr
+        gradients = sums.gradients(self._places[name], old)
         self.memory[key] = (control + (gradients - sums.weight * control) / self._population).to(control.dtype)
         return old + self.lr * (mean - old)
 
 
 class _Sums(Aggregator):
-    """The plain mean, and beside it the sum of how far every worker went per step."""
+    """The plain mean, and beside it the sum of what the gradients of every worker were in the mean over its steps."""
 
     def __init__(self, answers: Sequence[Answer]) -> None:
         super().__init__(answers, lambda answer: 1.0)
-        self._per_step = Aggregator(answers, lambda answer: 1.0 / answer.steps)
+        self._per_way = Aggregator(answers, lambda answer: 1.0 / answer.way)
 
     def open(self, state: Sequence[torch.Tensor]) -> None:
         super().open(state)
-        self._per_step.open(state)
+        self._per_way.open(state)
 
     def fold(self, worker: str, place: int, start: int, values: torch.Tensor) -> None:
         super().fold(worker, place, start, values)
-        self._per_step.fold(worker, place, start, values)
+        self._per_way.fold(worker, place, start, values)
 
     def close(self) -> None:
         super().close()
-        self._per_step.close()
+        self._per_way.close()
 
-    def ways_per_step(self, place: int, old: torch.Tensor) -> torch.Tensor:
-        """The sum of (old - new) / steps over the workers."""
-        return (old - self._per_step.combined(place)) * self._per_step.weight
+    def gradients(self, place: int, old: torch.Tensor) -> torch.Tensor:
+        """The sum of (old - new) / way over the workers."""
+        return (old - self._per_way.combined(place)) * self._per_way.weight

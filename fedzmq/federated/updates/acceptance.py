@@ -22,6 +22,16 @@ def needs_steps(answer: Answer) -> None:
         raise UpdateRefused(f"it took {answer.steps} steps, and this strategy needs at least 1")
 
 
+def needs_a_way(answer: Answer) -> None:
+    """Raises UpdateRefused for a training whose steps would have led nowhere, whatever the gradients."""
+    needs_steps(answer)
+    if not 0 < answer.way < math.inf:
+        raise UpdateRefused(
+            f"the learning rates of its {answer.steps} steps come to {answer.way:g}, and this strategy divides by "
+            "them: a number above 0 is needed"
+        )
+
+
 def check_values(name: str, values: torch.Tensor) -> None:
     """Raises UpdateRefused where some of the tensor of that name are no numbers."""
     if not _are_finite(values):

@@ -65,7 +65,8 @@ class Trained(Reply):
 
     `examples` counts those that the model was trained on: a training that a limit ended may not have come to all. The
     new state stays where it is, to be pulled: in the plan's order, without what is personal. `parts` are its first
-    bytes, where the task asked for them.
+    bytes, where the task asked for them. `way` is how far a gradient of one in every step would have led: the sum of
+    the learning rates where neither momentum nor a pull makes another one of it, see `fedzmq.worker.way`.
     """
 
     examples: Count
@@ -74,3 +75,4 @@ class Trained(Reply):
     metrics: dict[str, float]
     steps: Count = 0
     parts: Tensors = ()
+    way: float = 0.0

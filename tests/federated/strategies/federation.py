@@ -39,9 +39,10 @@ class Update:
     steps: int = 0
     loss: float = math.nan
     metrics: Mapping[str, float] = field(default_factory=dict)
+    way: float = 0.0
 
     def answer(self, worker: str = "bob") -> Answer:
-        return Answer(worker, self.examples, self.loss, 0.0, self.steps, self.metrics)
+        return Answer(worker, self.examples, self.loss, 0.0, self.steps, self.metrics, self.way)
 
 
 class Federation:

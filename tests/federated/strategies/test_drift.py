@@ -82,9 +82,37 @@ def test_a_worker_that_is_not_asked_keeps_its_share_of_the_control() -> None:
     strategy = Scaffold()
     strategy.check(TrainingJob("data", options={"lr": 0.5}))
     old = {"w": torch.zeros(1)}
-    after(strategy, old, {"x": Update([torch.tensor([2.0])], 1, steps=4)}, population=10)
+    after(strategy, old, {"x": Update([torch.tensor([2.0])], 1, steps=4, way=4 * 0.5)}, population=10)
 
     assert strategy.memory["control/w"] == pytest.approx(-2.0 / (4 * 0.5) / 10)
+
+
+def test_scaffold_with_schedules_divides_by_the_sum_of_the_learning_rates() -> None:
+    """Against a plain loop: over the steps the rate falls in a line to nothing, and over the rounds by a factor."""
+    parts = {"alice": parabola(2.0, 1.0, rows=4), "bob": parabola(0.2, 5.0, rows=12)}
+    schedules = {"schedule": "linear", "round_schedule": "exponential", "round_schedule_options": {"gamma": 0.8}}
+    job: dict[str, Any] = {"rounds": 6, "epochs": 2, "options": {"lr": 0.2}, **schedules}
+    outcome = Federation(Scaffold(), one_weight(), mse_loss, parts, **job)
+
+    x, c, own, shape = 0.0, 0.0, {"alice": 0.0, "bob": 0.0}, {"alice": (2.0, 1.0, 2), "bob": (0.2, 5.0, 6)}
+    for number in range(6):
+        ends, grown = [], []
+        for name, (curvature, bottom, steps) in shape.items():
+            y, rates = x, [0.2 * 0.8**number * (1 - step / steps) for step in range(steps)]
+            for rate in rates:
+                y -= rate * (2 * curvature * (y - bottom) - own[name] + c)
+            new = own[name] - c + (x - y) / sum(rates)
+            ends.append(y)
+            grown.append(new - own[name])
+            own[name] = new
+        x = sum(ends) / 2
+        c += sum(grown) / 2
+    assert outcome.weight == pytest.approx(x, rel=1e-4)
+    assert float(outcome.kept["bob"].control["weight"]) == pytest.approx(own["bob"], rel=1e-3)
+
+
+def test_control_variates_reach_the_best_weight_with_a_schedule_too() -> None:
+    assert federation(Scaffold(), schedule="cosine").weight == pytest.approx(BEST, abs=1e-3)
 
 
 @pytest.mark.parametrize("job", [{"optimizer": "adam"}, {"options": {"lr": 0.1, "momentum": 0.9}}, {"options": {}}])
@@ -123,27 +151,45 @@ def test_normalized_averaging_is_not_pulled_to_those_who_step_more() -> None:
     assert nova < plain / 2
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_fednova_follows_its_formula(momentum: float) -> None:
+@pytest.mark.parametrize(
+    ("mu", "momentum", "schedule"), [(0.0, 0.0, "constant"), (0.0, 0.9, "constant"), (0.5, 0.6, "linear")]
+)
+def test_fednova_divides_by_what_the_gradients_weigh(mu: float, momentum: float, schedule: str) -> None:
+    """Against a plain loop that carries along how much every single gradient weighs."""
+    job = {"rounds": 3, "epochs": 2, "options": {"lr": 0.05, "momentum": momentum}, "schedule": schedule}
+    outcome = Federation(FedNova(mu=mu), one_weight(), mse_loss, UNLIKE_SIZES, **job)
+
+    x = 0.0
+    for _ in range(3):
+        shares, ways, weights = [], [], []
+        for rows, bottom, steps in ((4, 0.0, 2), (32, 3.0, 16)):
+            y, velocity = x, 0.0
+            a, velocities = torch.zeros(steps), torch.zeros(steps)
+            for step in range(steps):
+                rate = 0.05 * (1 - step / steps if schedule == "linear" else 1)
+                velocity = momentum * velocity + 2 * (y - bottom) + mu * (y - x)
+                velocities = momentum * velocities - mu * a
+                velocities[step] += 1
+                y -= rate * velocity
+                a = a + rate * velocities
+            shares.append(rows / 36)
+            ways.append(x - y)
+            weights.append(float(a.sum()))
+        step_length = sum(p * a for p, a in zip(shares, weights, strict=True))
+        x -= step_length * sum(p * way / a for p, way, a in zip(shares, ways, weights, strict=True))
+    assert outcome.weight == pytest.approx(x, rel=1e-4)
+
+
+def test_fednova_follows_its_formula() -> None:
     strategy = FedNova()
-    strategy.check(TrainingJob("data", options={"lr": 0.1, "momentum": momentum}))
     old, *states = randoms(4, (3, 2), (4,))
-    examples, steps = [10, 30, 5], [2, 9, 40]
+    examples, a = [10, 30, 5], [0.2, 0.9, 4.0]
     updates = {
-        name: Update(state, n, steps=k) for name, state, n, k in zip("xyz", states, examples, steps, strict=True)
+        name: Update(state, n, steps=1, way=k) for name, state, n, k in zip("xyz", states, examples, a, strict=True)
     }
     new = after(strategy, dict(zip("ab", old, strict=True)), updates)
 
-    def effective(count: int) -> float:
-        """What each of the gradients weighs in the end, added up."""
-        velocities, total = [0.0] * count, 0.0
-        for step in range(count):
-            velocities = [momentum * each for each in velocities]
-            velocities[step] = 1.0
-            total += sum(velocities)
-        return total
-
-    shares, a = [n / 45 for n in examples], [effective(k) for k in steps]
+    shares = [n / 45 for n in examples]
     for place, name in enumerate("ab"):
         x = old[place].double()
         d: Tensor = sum(p * (x - state[place]) / k for p, state, k in zip(shares, states, a, strict=True))  # type: ignore[assignment]
@@ -152,7 +198,7 @@ def test_fednova_follows_its_formula(momentum: float) -> None:
 
 def test_with_equal_steps_fednova_is_averaging() -> None:
     old, one, other = randoms(3, (3,))
-    updates = {"x": Update(one, 1, steps=7), "y": Update(other, 4, steps=7)}
+    updates = {"x": Update(one, 1, steps=7, way=0.7), "y": Update(other, 4, steps=7, way=0.7)}
 
     torch.testing.assert_close(after(FedNova(), {"a": old[0]}, updates), after(FedAvg(), {"a": old[0]}, updates))
 
@@ -160,3 +206,10 @@ def test_with_equal_steps_fednova_is_averaging() -> None:
 def test_an_update_without_a_step_is_refused() -> None:
     with pytest.raises(UpdateRefused, match="it took 0 steps, and this strategy needs at least 1"):
         FedNova().accept(Update([], 1, steps=0).answer())
+
+
+@pytest.mark.parametrize("way", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("strategy", [FedNova(), Scaffold()])
+def test_an_update_that_says_that_it_led_nowhere_is_refused(strategy: FedNova | Scaffold, way: float) -> None:
+    with pytest.raises(UpdateRefused, match="the learning rates of its 5 steps come to"):
+        strategy.accept(Update([], 1, steps=5, way=way).answer())
