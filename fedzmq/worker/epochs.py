@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 
 from fedzmq.data.examples import Batch, Examples
-from fedzmq.plans.compiled import Step, compile_plan, constants
-from fedzmq.plans.first_output import for_first_output
+from fedzmq.plans.compiled import constants
+from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import Plan
 from fedzmq.wire.limits import MAX_INT
 from fedzmq.wire.messages import Train
@@ -55,11 +55,15 @@ class Epochs:
     """What a task does with a state, as often as it is asked to."""
 
     task: Train
-    plan: Plan
-    step: Step
+    compiled: CompiledPlan
     data: Examples
     report: Report
     is_cancelled: Callable[[], bool]
+
+    @property
+    def plan(self) -> Plan:
+        """What it was compiled from."""
+        return self.compiled.plan
 
     def fit(
         self, state: Sequence[torch.Tensor], moving: Sequence[torch.Tensor], correct: Correct | None, pull: float = 0.0
@@ -87,14 +91,14 @@ class Epochs:
         latest = time.monotonic() + course.max_seconds if course.max_seconds is not None else math.inf
         # Of the last epoch alone the metrics are wanted; which it is shows only in the end where seconds are counted.
         last = 0 if course.max_seconds is not None else (most - 1) // per_epoch if per_epoch else 0
-        step = compile_plan(for_first_output(self.plan)) if last else self.step
+        step = self.compiled.first_output if last else self.compiled.step
         for epoch, number, columns in self._batches(most):
             if self.is_cancelled():
                 raise Cancelled
             if number == 1:
                 totals, seen = [0.0] * len(self.plan.outputs), 0
                 if epoch == last:
-                    step = self.step
+                    step = self.compiled.step
             rows = len(columns[-1])
             outputs = step(rows, *state, *columns, *fixed)
             optimizer.rate = course.rate if schedule is None else course.rate * schedule(steps)
@@ -130,7 +134,7 @@ class Epochs:
             if self.is_cancelled():
                 raise Cancelled
             rows = len(columns[-1])
-            outputs = self.step(rows, *held, *columns, *fixed)
+            outputs = self.compiled.step(rows, *held, *columns, *fixed)
             total += float(outputs[0]) * rows
         return total / len(self.data)
 

@@ -11,7 +11,8 @@ import torch
 
 from fedzmq.data.examples import Batch, Examples
 from fedzmq.errors import PlanError
-from fedzmq.plans.compiled import Step, constants
+from fedzmq.plans.compiled import constants
+from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import Plan
 from fedzmq.wire.messages import Evaluate
 from fedzmq.worker.epochs import Cancelled, Report
@@ -30,9 +31,9 @@ class Sums:
     sums: list[torch.Tensor]
 
 
-def add_up(plan: Plan, step: Step, state: Sequence[torch.Tensor], batches: Iterator[Batch]) -> Iterator[Sums]:
+def add_up(compiled: CompiledPlan, state: Sequence[torch.Tensor], batches: Iterator[Batch]) -> Iterator[Sums]:
     """The sums so far, after every batch. The state is written to where the plan does."""
-    fixed = constants(plan)
+    plan, step, fixed = compiled.plan, compiled.step, constants(compiled.plan)
     sums: list[torch.Tensor] = []
     examples = 0
     for columns in batches:
@@ -47,8 +48,7 @@ def add_up(plan: Plan, step: Step, state: Sequence[torch.Tensor], batches: Itera
 
 def evaluate(
     task: Evaluate,
-    plan: Plan,
-    step: Step,
+    compiled: CompiledPlan,
     state: Sequence[torch.Tensor],
     data: Examples,
     *,
@@ -61,24 +61,23 @@ def evaluate(
     Both are evaluated on the same examples, in the set's order. Raises DataError or PlanError where plan, state, data
     and task do not fit together, and Cancelled.
     """
-    check_fit(plan, state, data)
+    check_fit(compiled.plan, state, data)
     kept = kept or Kept()
-    places = layout(plan, task.local.personal)
+    places = layout(compiled.plan, task.local.personal)
     models = [places.copy(state, kept.personal)]
     if task.local.ditto is not None and kept.model:
         models.append(places.copy(state, kept.model))
     with alone(task.seed), torch.no_grad():
-        common = _last(task, plan, step, models[0], data, task.max_steps, task.max_seconds, report, is_cancelled)
+        common = _last(task, compiled, models[0], data, task.max_steps, task.max_seconds, report, is_cancelled)
         if len(models) == 1:
             return common, None
         batches = -(-common.examples // task.batch_size)
-        return common, _last(task, plan, step, models[1], data, batches, None, report, is_cancelled)
+        return common, _last(task, compiled, models[1], data, batches, None, report, is_cancelled)
 
 
 def _last(
     task: Evaluate,
-    plan: Plan,
-    step: Step,
+    compiled: CompiledPlan,
     state: Sequence[torch.Tensor],
     data: Examples,
     most: int | None,
@@ -91,7 +90,7 @@ def _last(
     began = time.monotonic()
     next_report = began + task.report_every
     found = Sums(0, [])
-    for number, sums in enumerate(add_up(plan, step, state, islice(data.in_order(task.batch_size), most)), 1):
+    for number, sums in enumerate(add_up(compiled, state, islice(data.in_order(task.batch_size), most)), 1):
         if is_cancelled():
             raise Cancelled
         now = time.monotonic()

@@ -210,12 +210,12 @@ class Guest:
         done = self._results.begin(task, run, identity)
         if done is not None:
             return [self._told(message, replace(done, request=message.request))]
-        came = self._published.state(message, found[0], buffers)
+        came = self._published.state(message, found.plan, buffers)
         if came is None:
             return [Answer(ModelMissing(message.request, message.model), [])]
         outcome = train(
             message,
-            *found,
+            found,
             came,
             data,
             control=control,
@@ -254,13 +254,13 @@ class Guest:
             return [Answer(PlanMissing(message.request, message.plan), [])]
         began = time.monotonic()
         data = self._shares.to_evaluate(message.dataset, message.held_out)
-        came = self._published.state(message, found[0], buffers)
+        came = self._published.state(message, found.plan, buffers)
         if came is None:
             return [Answer(ModelMissing(message.request, message.model), [])]
         run = RunName(message.local.run, message.trained, message.dataset)
         common, own = evaluate(
             message,
-            *found,
+            found,
             came,
             data,
             kept=self._memory.look(run, message.local.basis),

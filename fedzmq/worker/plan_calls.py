@@ -41,7 +41,7 @@ class PlanCalls:
         """Raises ProtocolError, PlanError or OperationRefused for a plan that cannot run here."""
         found = self._shelf.get(self._shelf.add(command.plan))
         assert found is not None
-        plan, step = found
+        plan = found.plan
         if len(command.state) != len(plan.buffers):
             raise PlanError(f"the plan keeps {len(plan.buffers)} tensors, and {len(command.state)} came")
         given = plan.given - len(plan.constants)
@@ -51,7 +51,9 @@ class PlanCalls:
             raise LimitExceeded("the number of plans that this client keeps on the worker", MOST_STORED, MOST_STORED)
         is_random = any(CATALOG.is_random(record[0]) for record in plan.records)
         self._store.drop(command.id)
-        self._store.plans[command.id] = StoredPlan(self._store, plan, step, command.state, command.writes, is_random)
+        self._store.plans[command.id] = StoredPlan(
+            self._store, plan, found.step, command.state, command.writes, is_random
+        )
 
     def run(self, command: RunPlan) -> None:
         """What fails is in the place of the results, and of all that the plan may have written to, afterwards."""

@@ -11,8 +11,8 @@ from weakref import WeakValueDictionary
 
 from fedzmq.errors import FedzmqError, UsageError
 from fedzmq.plans.check import check
-from fedzmq.plans.compiled import Step, compile_plan
-from fedzmq.plans.plan import Plan, from_bytes, name_of
+from fedzmq.plans.compiled_plan import CompiledPlan
+from fedzmq.plans.plan import from_bytes, name_of
 
 if TYPE_CHECKING:
     from fedzmq.worker.stored_plan import StoredPlan
@@ -25,7 +25,7 @@ class PlanShelf:
 
     def __init__(self, most: int = MOST_PLANS) -> None:
         self._most = most
-        self._plans: OrderedDict[str, tuple[Plan, Step] | FedzmqError] = OrderedDict()
+        self._plans: OrderedDict[str, CompiledPlan | FedzmqError] = OrderedDict()
         # A plan that its owner drops, or leaves behind, is no longer shared.
         self._keys: WeakValueDictionary[str, StoredPlan] = WeakValueDictionary()
         self._tags: WeakValueDictionary[str, StoredPlan] = WeakValueDictionary()
@@ -39,7 +39,7 @@ class PlanShelf:
                 self._plans.popitem(last=False)
         return name
 
-    def get(self, name: str) -> tuple[Plan, Step] | None:
+    def get(self, name: str) -> CompiledPlan | None:
         """The plan of that name; None where it was never given, or has made room for others.
 
         Raises ProtocolError, PlanError or OperationRefused where it was given and cannot run here.
@@ -65,10 +65,10 @@ class PlanShelf:
         return self._keys.get(name) or self._tags.get(name)
 
 
-def _prepared(body: bytes) -> tuple[Plan, Step] | FedzmqError:
+def _prepared(body: bytes) -> CompiledPlan | FedzmqError:
     try:
         plan = from_bytes(body)
         check(plan)
-        return plan, compile_plan(plan)
+        return CompiledPlan(plan)
     except FedzmqError as error:
         return error

@@ -11,7 +11,7 @@ import torch
 from fedzmq.data.examples import Examples
 from fedzmq.errors import DataError, PlanError, UsageError
 from fedzmq.plans.check import check_training
-from fedzmq.plans.compiled import Step
+from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import Plan
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.wire.messages import Train
@@ -44,8 +44,7 @@ class Outcome:
 
 def train(
     task: Train,
-    plan: Plan,
-    step: Step,
+    compiled: CompiledPlan,
     state: Sequence[torch.Tensor],
     data: Examples,
     *,
@@ -60,11 +59,11 @@ def train(
     what an earlier round kept. Raises DataError, PlanError or UsageError where plan, state, data and task do not fit
     together, and Cancelled.
     """
-    check_fit(plan, state, data)
+    check_fit(compiled.plan, state, data)
     local, kept = task.local, kept or Kept()
-    places = layout(plan, local.personal)
+    places = layout(compiled.plan, local.personal)
     _check(task, control, [state[place] for place in places.pulled])
-    epochs = Epochs(task, plan, step, data, report, is_cancelled)
+    epochs = Epochs(task, compiled, data, report, is_cancelled)
     metrics: dict[str, float] = {}
     if local.loss_before:
         with alone(task.seed):

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from fedzmq.plans.compiled import compile_plan, constants
+from fedzmq.plans.compiled import constants
+from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import from_bytes
 from fedzmq.recording.batch_plan import Loss
 from fedzmq.recording.training_plan import training_plan
@@ -33,8 +34,8 @@ class Recorded:
     """A plan with a copy of its module's state, as it is now."""
 
     def __init__(self, made: Made) -> None:
-        self.plan = from_bytes(training_plan(made.module, made.loss, made.inputs, made.targets))
-        self.step = compile_plan(self.plan)
+        body = training_plan(made.module, made.loss, made.inputs, made.targets)
+        self.compiled = CompiledPlan(from_bytes(body))
         self.made = made
         self.parameters = [each.detach().clone() for each in made.module.parameters()]
         self.trained = [
@@ -47,7 +48,8 @@ class Recorded:
     def outputs(self) -> tuple[Tensor, ...]:
         """Of one run on the data, which changes the buffers as training does."""
         columns = (*self.made.inputs, self.made.targets)
-        return self.step(len(columns[0]), *self.parameters, *self.buffers, *columns, *constants(self.plan))
+        fixed = constants(self.compiled.plan)
+        return self.compiled.step(len(columns[0]), *self.parameters, *self.buffers, *columns, *fixed)
 
 
 class FlattenedByView(nn.Module):

@@ -260,7 +260,7 @@ def test_dropout_follows_from_the_seed() -> None:
 def test_a_module_that_evaluates_has_no_dropout_in_its_plan() -> None:
     made = MODULES["dropout"]()
     made.module.eval()
-    plan = Recorded(made).plan
+    plan = Recorded(made).compiled.plan
 
     assert "nn.functional.dropout" not in {CATALOG.name(record[0]) for record in plan.records}
 
@@ -280,7 +280,7 @@ def test_where_targets_are_classes_the_right_guesses_are_counted() -> None:
     ],
 )
 def test_where_targets_are_not_classes_the_loss_is_all(made: Made) -> None:
-    assert [output.name for output in Recorded(made).plan.outputs] == ["loss"]
+    assert [output.name for output in Recorded(made).compiled.plan.outputs] == ["loss"]
 
 
 def test_an_equal_tensor_of_the_programs_own_is_one_constant() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fedzmq.data.data import Data
 from fedzmq.errors import DataError, PlanError
-from fedzmq.plans.compiled import compile_plan
+from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import from_bytes
 from fedzmq.recording.evaluation_plan import Sum, evaluation_plan
 from fedzmq.wire.messages import Evaluate, Local
@@ -34,7 +34,7 @@ def evaluated(
     plan = from_bytes(evaluation_plan(made.module, made.loss, made.inputs, made.targets, [measure]).body)
     task = replace(TASK, **more)
     state, found = state_of(made.module), data_of(made) if data is None else data
-    return evaluate(task, plan, compile_plan(plan), state, found, kept=kept, **calls)
+    return evaluate(task, CompiledPlan(plan), state, found, kept=kept, **calls)
 
 
 def plainly(made: Made, data: Data) -> list[float]:

@@ -23,8 +23,7 @@ def trained(made: Made, local: Local, control: list[torch.Tensor] | None = None,
     task = replace(TASK, local=local)
     return train(
         task,
-        recorded.plan,
-        recorded.step,
+        recorded.compiled,
         [*recorded.parameters, *recorded.buffers],
         data_of(made),
         report=lambda *progress: None,

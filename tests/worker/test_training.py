@@ -14,7 +14,7 @@ from torch import Tensor, nn, optim
 from fedzmq.data.batches import batches
 from fedzmq.data.data import Data
 from fedzmq.errors import DataError, FedzmqError, PlanError, UsageError
-from fedzmq.plans.compiled import compile_plan
+from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import Constant
 from fedzmq.wire.messages import Course
 from fedzmq.worker.epochs import Cancelled
@@ -200,14 +200,14 @@ def test_the_modes_of_the_caller_do_not_reach_the_training() -> None:
 
 def test_a_task_does_not_see_what_another_wrote_into_a_constant() -> None:
     recorded = Recorded(MODULES["linear"]())
-    recorded.plan = plan(
+    writing = plan(
         op("Tensor.add_", 0, 0b1, 4, 1.0),
         op("torch.mul", 5, 0b11, 4, 1),
         op("torch.sum", 6, 0b1, 5),
         columns=(X, X),
         constants=(Constant("float32", (2,), torch.ones(2).numpy().tobytes()),),
     )
-    recorded.step = compile_plan(recorded.plan)
+    recorded.compiled = CompiledPlan(writing)
     data = Data("data", torch.ones(2, 2), torch.ones(2, 2), None)
 
     one, other = (run(recorded, data, state=[torch.ones(2)]).loss for _ in range(2))
@@ -388,7 +388,7 @@ def test_what_does_not_fit_together_is_refused_in_a_sentence(
 
 def test_a_plan_of_other_columns_is_refused() -> None:
     recorded = Recorded(MODULES["linear"]())
-    recorded.plan = plan(op("torch.sum", 3, 0b1, 1))
+    recorded.compiled = CompiledPlan(plan(op("torch.sum", 3, 0b1, 1)))
 
     with pytest.raises(PlanError, match="the plan takes 1 columns of data, and an example has features and targets"):
         run(recorded, data_of(recorded.made), state=[torch.ones(2)])

@@ -46,9 +46,7 @@ def run(
     **task: Any,
 ) -> Outcome:
     state = [*recorded.parameters, *recorded.buffers] if state is None else state
-    return train(
-        replace(TASK, **task), recorded.plan, recorded.step, state, data, report=report, is_cancelled=is_cancelled
-    )
+    return train(replace(TASK, **task), recorded.compiled, state, data, report=report, is_cancelled=is_cancelled)
 
 
 def plainly_trained(

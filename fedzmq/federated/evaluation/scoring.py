@@ -11,7 +11,7 @@ from fedzmq.data.examples import Examples
 from fedzmq.errors import UpdateRefused
 from fedzmq.federated.evaluation.metrics import Figure, Metric
 from fedzmq.federated.evaluation.score import BATCH, Score
-from fedzmq.plans.compiled import compile_plan
+from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import from_bytes
 from fedzmq.recording.batch_plan import Inputs, Loss
 from fedzmq.recording.evaluation_plan import evaluation_plan
@@ -28,8 +28,7 @@ class Scoring:
     ) -> None:
         self._metrics = tuple(metrics)
         self._plan = evaluation_plan(module, loss, inputs, targets, [metric.measure for metric in metrics])
-        self._recorded = from_bytes(self._plan.body)
-        self._step = compile_plan(self._recorded)
+        self._compiled = CompiledPlan(from_bytes(self._plan.body))
 
     @property
     def plan(self) -> bytes:
@@ -66,6 +65,6 @@ class Scoring:
         named: Mapping[str, Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         state = [each.detach().clone() for each in named.values()]
         with torch.no_grad():
-            for found in add_up(self._recorded, self._step, state, data.in_order(BATCH)):
+            for found in add_up(self._compiled, state, data.in_order(BATCH)):
                 last = found
         return self.score(last.sums, last.examples)
