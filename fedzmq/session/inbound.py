@@ -53,16 +53,6 @@ class Inbound:
         self._repeat = False
 
     @property
-    def ack(self) -> int:
-        """The number up to which everything arrived."""
-        return self._expected - 1
-
-    @property
-    def limit(self) -> int:
-        """Bytes that the sender may have sent in all."""
-        return self._limit
-
-    @property
     def received(self) -> int:
         """Bytes that came, of whole messages or not."""
         return self._received
@@ -105,9 +95,14 @@ class Inbound:
         self._release(cost)
         return frames
 
+    @property
+    def owes_credit(self) -> bool:
+        """So much became free that the sender should hear of it now."""
+        return self._limit - self._told_limit >= self._window // 4
+
     def owes(self, now: float) -> bool:
         """An acknowledgement should go out now even if no packet goes that could carry it."""
-        if self._limit - self._told_limit >= self._window // 4 or self._repeat:
+        if self.owes_credit or self._repeat:
             return True
         if self._unsaid_since is None:
             return False
@@ -117,12 +112,13 @@ class Inbound:
         """When `owes` becomes true if nothing else happens."""
         return None if self._unsaid_since is None else self._unsaid_since + ACK_DELAY
 
-    def said(self) -> None:
-        """A packet with the present `ack` and `limit` goes out."""
+    def say(self) -> tuple[int, int]:
+        """What a packet that goes out now says of what came: up to which number, and the sender's credit in bytes."""
         self._unsaid = 0
         self._unsaid_since = None
         self._repeat = False
         self._told_limit = self._limit
+        return self._expected - 1, self._limit
 
     def _set_aside(self, packet: Packet) -> None:
         """A packet that came before its turn, or once more."""
@@ -135,8 +131,9 @@ class Inbound:
             self._early_bytes += cost
 
     def _join(self, packet: Packet) -> None:
+        cost = _cost(packet)
         self._expected += 1
-        self._received += _cost(packet)
+        self._received += cost
         if self._received > self._limit:
             raise LimitExceeded("the number of bytes that were sent", self._received, self._limit)
         assembly = self._assembly
@@ -146,15 +143,15 @@ class Inbound:
             total = sum(packet.sizes)
             if total > self._most_bytes:
                 raise LimitExceeded("the size of a message in bytes", total, self._most_bytes)
-            if tuple(map(len, packet.parts)) == packet.sizes:
-                self._ready.append((list(packet.parts), PACKET_OVERHEAD + total))
+            if PACKET_OVERHEAD + total == cost and tuple(map(len, packet.parts)) == packet.sizes:
+                self._ready.append((list(packet.parts), cost))
                 return
             assembly = self._assembly = _Assembly(packet.sizes, [])
         elif packet.sizes:
             raise ProtocolError("a packet begins a message inside another")
         for part in packet.parts:
             self._append(assembly, part)
-        assembly.cost += _cost(packet)
+        assembly.cost += cost
         if assembly.frame == len(assembly.sizes):
             self._assembly = None
             self._ready.append((assembly.frames, assembly.cost))
@@ -196,4 +193,4 @@ class Inbound:
 
 
 def _cost(packet: Packet) -> int:
-    return PACKET_OVERHEAD + packet.size
+    return PACKET_OVERHEAD + sum(map(len, packet.parts))

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from fedzmq.session.packet import INLINE_BYTES
 from fedzmq.transports.connection import Buffer
 
 CHUNK_BYTES = 512 * 1024  # one part of a packet; complete messages alone keep a slow link's heartbeats alive
@@ -25,7 +26,7 @@ Cut = tuple[int, tuple[int, ...], Sequence[Buffer]]  # number, sizes and parts o
 
 
 @dataclass(slots=True)
-class _Piece:
+class Piece:
     """A packet's content, from its first sending until it is acknowledged."""
 
     number: int
@@ -60,7 +61,7 @@ class Outbound:
         self._sent = 0  # bytes of credit used
         self._next = 1
         self._waiting: deque[Ticket] = deque()
-        self._unacknowledged: deque[_Piece] = deque()
+        self._unacknowledged: deque[Piece] = deque()
         self._timeout = FIRST_TIMEOUT
         self._round_trip: float | None = None
         self._deviation = 0.0
@@ -79,6 +80,16 @@ class Outbound:
     def acknowledged(self) -> int:
         """The highest number up to which everything arrived."""
         return self._unacknowledged[0].number - 1 if self._unacknowledged else self._next - 1
+
+    def whole(self, frames: Sequence[Buffer], now: float, *, donate: bool) -> Piece | None:
+        """A small message that can go at once, in one packet; None for any other, and that is to be submitted."""
+        sizes = tuple(map(len, frames))
+        size = sum(sizes)
+        cost = PACKET_OVERHEAD + size
+        if size > INLINE_BYTES or self._sent + cost > self._limit or self.has_work(now):
+            return None
+        parts = frames if donate else [frame if type(frame) is bytes else bytes(frame) for frame in frames]
+        return self._begin(sizes, parts, cost, now)
 
     def submit(self, frames: Sequence[Buffer], *, donate: bool, lend: bool = False) -> Ticket:
         """Queue one message. Without `donate`, the caller's memory must stay as it is until the ticket has left.
@@ -116,9 +127,6 @@ class Outbound:
             piece = self._cut(self._waiting[0], now)
             if piece is None:
                 break
-            self._unacknowledged.append(piece)
-            if self._timer is None:
-                self._timer = now + self._timeout
             yield piece.number, piece.sizes, piece.parts
 
     def heard(self, ack: int, limit: int, now: float) -> None:
@@ -156,7 +164,7 @@ class Outbound:
             yield piece.number, piece.sizes, piece.parts
         self._timer = now + self._timeout
 
-    def _cut(self, ticket: Ticket, now: float) -> _Piece | None:
+    def _cut(self, ticket: Ticket, now: float) -> Piece | None:
         """The next packet of a message, or None while credit is short."""
         chunk = ticket.rest if ticket.rest <= self._chunk + SLIVER_BYTES else self._chunk
         room = min(chunk, self._limit - self._sent - PACKET_OVERHEAD)
@@ -175,9 +183,16 @@ class Outbound:
         if not ticket.rest and (sizes or ticket.frame == len(ticket.frames)):
             ticket.left = True
             self._waiting.popleft()
-        self._sent += cost
-        piece = _Piece(self._next, sizes, parts, cost, now)
+        return self._begin(sizes, parts, cost, now)
+
+    def _begin(self, sizes: tuple[int, ...], parts: Sequence[Buffer], cost: int, now: float) -> Piece:
+        """Give a packet its number; it is on its way from now on."""
+        piece = Piece(self._next, sizes, parts, cost, now)
         self._next += 1
+        self._sent += cost
+        self._unacknowledged.append(piece)
+        if self._timer is None:
+            self._timer = now + self._timeout
         return piece
 
     def _some(self, ticket: Ticket, room: int) -> tuple[list[Buffer], int]:

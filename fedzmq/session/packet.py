@@ -20,10 +20,12 @@ MOST_FRAMES = 70_000
 MOST_FRAME_BYTES = 1 << 40
 INLINE_BYTES = 16 * 1024  # of a whole message that travels in the frame of its header
 _COUNTER = 1 << 62
-# Version, kind, lane, whether the message follows in this frame, source, target, epoch, number, ack, limit, how many
-# sizes there are; then the sizes.
+# Version, kind, lane, whether the message follows in this frame, source, target, epoch: what the packets of a session
+# have in common. Then number, ack, limit, how many sizes there are, and the sizes.
+_ADDRESS = Struct("!4B8s8sQ")
 _HEADER = Struct("!4B8s8s4QI")
 _SIZES = tuple(Struct(f"!{count}Q") for count in range(9))  # of the lengths that nearly all have
+_PLACES = tuple(Struct(f"!3QI{count}Q") for count in range(9))
 HEADER_BYTES = _HEADER.size + 8 * MOST_FRAMES
 
 
@@ -74,12 +76,21 @@ class Packet(NamedTuple):
 
     def frames(self) -> list[Buffer]:
         kind, lane, source, target, epoch, number, ack, limit, sizes, parts = self
-        inline = bool(sizes) and sum(sizes) <= INLINE_BYTES and tuple(map(len, parts)) == sizes
-        head = _HEADER.pack(VERSION, kind, lane, inline, source, target, epoch, number, ack, limit, len(sizes))
-        if not sizes:
-            return [head, *parts]
-        head += _sizes(len(sizes)).pack(*sizes)
-        return [b"".join((head, *parts))] if inline else [head, *parts]
+        is_inline = bool(sizes) and sum(sizes) <= INLINE_BYTES and tuple(map(len, parts)) == sizes
+        address = _ADDRESS.pack(VERSION, kind, lane, is_inline, source, target, epoch)
+        if is_inline:
+            return [inline(address, number, ack, limit, sizes, parts)]
+        return [address + _place(number, ack, limit, sizes), *parts]
+
+
+def inline_address(lane: Lane, source: bytes, target: bytes, epoch: int) -> bytes:
+    """How every packet of a session begins that holds a whole message in its one frame."""
+    return _ADDRESS.pack(VERSION, Kind.DATA, lane, True, source, target, epoch)
+
+
+def inline(address: bytes, number: int, ack: int, limit: int, sizes: tuple[int, ...], parts: Sequence[Buffer]) -> bytes:
+    """The one frame of a packet that holds a whole message."""
+    return b"".join((address, _place(number, ack, limit, sizes), *parts))
 
 
 def parse(frames: Sequence[Buffer]) -> Packet:
@@ -114,6 +125,13 @@ def parse(frames: Sequence[Buffer]) -> Packet:
     else:
         parts = _split(head, begin, sizes)
     return Packet(_KINDS[kind], _LANES[lane], source, target, epoch, number, ack, limit, sizes, parts)
+
+
+def _place(number: int, ack: int, limit: int, sizes: tuple[int, ...]) -> bytes:
+    """The header from its number on."""
+    count = len(sizes)
+    form = _PLACES[count] if count < len(_PLACES) else Struct(f"!3QI{count}Q")
+    return form.pack(number, ack, limit, count, *sizes)
 
 
 def _sizes(count: int) -> Struct:

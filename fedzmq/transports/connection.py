@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Union
+from typing import NamedTuple, Union
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -19,8 +18,7 @@ MEDIUM = "broker"  # the sender of what the medium itself says; no party can hav
 DEPARTURES = "departures"  # the topic on which a medium that can tell says who went; no party can publish there
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One message as it arrived.
 
     `sender` is the name that the medium vouches for, never one that the sender wrote into the message. `topic` is None

@@ -33,7 +33,11 @@ class Pair:
         self._loss = loss
 
     def send(self, side: int, frames: Sequence[Buffer]) -> None:
-        self.sessions[side].submit(frames, donate=False)
+        packet = self.sessions[side].pack(frames, self.now, donate=False) if self._random.random() < 0.5 else None
+        if packet is None:
+            self.sessions[side].submit(frames, donate=False)
+        else:
+            self.flying.append((1 - side, [packet]))
 
     def pass_on(self) -> None:
         """Both sides send what they may, and a part of it arrives, in any order, some of it twice."""
