@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, cast
 
 import zmq
+from zmq.backend import Socket
 
 from fedzmq.transports.address import Address
 from fedzmq.transports.connection import Buffer
@@ -45,7 +47,8 @@ class Dealer:
     """A channel to the broker. Whoever calls holds the connection's lock.
 
     ZeroMQ's descriptor fires once for any number of events, and sending swallows that. So `dry` is what counts: nothing
-    can be here until the descriptor fires, or until something is sent.
+    can be here until the descriptor fires, or until something is sent. `fired` says that it did, so that a message is
+    most likely here.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class Dealer:
         self.descriptor = -1
         self.greeted = False  # the hello went out, over the link that is there now
         self.welcomed = False  # and was answered
-        self.dry = False
+        self.dry = self.fired = False
         self._half_sent = self._half_received = False
         self._open()
 
@@ -92,15 +95,15 @@ class Dealer:
         if self._half_sent:  # an interrupt came between two frames: what is sent next would be taken for the rest
             self.close(0.0)
             self._open()
-        send = self._socket.send
+        send = self._send
         self.dry = False
         self._half_sent = True
         try:
             if frames:
                 send(route, _NOW_AND_MORE)
                 for frame in frames[:-1]:
-                    send(frame, _NOW_AND_MORE, not (donate or type(frame) is bytes))
-                send(frames[-1], _NOW, not (donate or type(frames[-1]) is bytes))
+                    send(frame, _NOW_AND_MORE, _is_copied(frame, donate))
+                send(frames[-1], _NOW, _is_copied(frames[-1], donate))
             else:
                 send(route, _NOW)
         except zmq.Again:  # ZeroMQ took back the frames that it had
@@ -114,8 +117,9 @@ class Dealer:
 
     def take(self) -> list[zmq.Frame] | None:
         """The next message, if one is here."""
-        if not self.look():
+        if not (self.fired or self.look()):
             return None
+        self.fired = False
         receive = self._socket.recv
         try:
             if self._half_received:  # an interrupt came between two frames, and the rest means nothing by itself
@@ -129,7 +133,7 @@ class Dealer:
                 frames.append(frame)
         except zmq.ZMQError:
             self._half_received = False
-            self.dry = True
+            self.look()
             return None
         self._half_received = False
         return frames
@@ -144,7 +148,18 @@ class Dealer:
             self._socket.setsockopt(option, value)
         self._socket.setsockopt(zmq.IPV6, int(self._target.is_ipv6))
         self._socket.connect(self._target.text)
+        self._send = plain_send(self._socket)
         self.descriptor = int(self._socket.getsockopt(zmq.FD))
         self._poll.register(self.descriptor, select.POLLIN)
         self.greeted = self.welcomed = self._half_sent = self._half_received = False
-        self.dry = False
+        self.dry = self.fired = False
+
+
+def plain_send(socket: zmq.Socket[bytes]) -> Callable[..., object]:
+    """`socket.send` without what pyzmq puts around it, which is of no use here and costs as much as to send."""
+    return partial(Socket.send, socket)
+
+
+def _is_copied(frame: Buffer, donate: bool) -> bool:
+    """To copy a small frame costs less than to share it."""
+    return len(frame) < zmq.COPY_THRESHOLD or not (donate or type(frame) is bytes)

@@ -83,6 +83,7 @@ class ZeroMQConnection(Connection):
         os.set_blocking(self._wake_write, False)
         self._poll.register(self._wake_read, select.POLLIN)
         self._mail_routes: dict[str, bytes] = {}
+        self._senders: dict[bytes, str] = {}  # of mail, by its route
         self._heard = -math.inf
         self._found = 0
         self._due = 0.0  # when to ping or greet
@@ -228,9 +229,15 @@ class ZeroMQConnection(Connection):
     def _interpret(self, line: Dealer, frames: list[zmq.Frame]) -> Delivery | None:
         """The mail that a message is; what the broker says of itself is acted on here."""
         head = frames[0].bytes
+        sender = self._senders.get(head)
+        if sender is not None:
+            return Delivery(sender, None, _contents(frames))
         try:
             if head and head[0] == _MAIL:
-                return Delivery(head[1:].decode(), None, _contents(frames))
+                if len(self._senders) >= MOST_ROUTES:
+                    self._senders.clear()
+                sender = self._senders[head] = head[1:].decode()
+                return Delivery(sender, None, _contents(frames))
             route = decode(head)
         except (ProtocolError, UnicodeDecodeError):
             self.dropped += 1
@@ -280,7 +287,7 @@ class ZeroMQConnection(Connection):
                 os.read(descriptor, 4096)
         for line in self._lines:
             if descriptor == line.descriptor:
-                line.dry = False
+                line.dry, line.fired = False, True
 
     def _rouse(self) -> None:
         if self._waiting:
