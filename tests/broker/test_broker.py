@@ -19,7 +19,7 @@ import zmq
 from fedzmq.broker.broker import Broker
 from fedzmq.errors import AddressError, AddressInUse, NameTaken, ProtocolError, TransportClosed, UsageError
 from fedzmq.testing.benchmarks.memory import Watched
-from fedzmq.testing.conformance import PATIENCE, expect, listen, settle, until
+from fedzmq.testing.conformance.parties import PATIENCE, expect, listen, settle, until
 from fedzmq.transports.connection import Connection, Delivery
 from fedzmq.transports.registry import connect
 from fedzmq.transports.route import (

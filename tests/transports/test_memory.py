@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from fedzmq.errors import AddressError
-from fedzmq.testing.conformance import TransportContract, expect, thread
+from fedzmq.testing.conformance import TransportContract
+from fedzmq.testing.conformance.parties import expect, thread
 from fedzmq.transports.connection import Delivery
 from fedzmq.transports.memory import MemoryConnection, connect
 

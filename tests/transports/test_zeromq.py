@@ -14,7 +14,9 @@ import pytest
 
 from fedzmq.broker.broker import Broker
 from fedzmq.errors import AddressError, LimitExceeded
-from fedzmq.testing.conformance import Outage, TransportContract, expect, settle
+from fedzmq.testing.conformance import TransportContract
+from fedzmq.testing.conformance.medium import Outage
+from fedzmq.testing.conformance.parties import expect, settle
 from fedzmq.transports.connection import Delivery
 from fedzmq.transports.dealer import Dealer
 from fedzmq.transports.route import MOST_FRAME_BYTES
