@@ -43,6 +43,8 @@ def export(tensor: torch.Tensor, *, copy: bool = False) -> tuple[str, tuple[int,
     plain = tensor.detach() if tensor.requires_grad else tensor
     if not plain.is_cpu or plain.is_conj() or plain.is_neg():
         plain = plain.cpu().resolve_conj().resolve_neg()
+    if plain._is_zerotensor():
+        plain = plain.clone()  # zeros that no memory holds, as the gradient of sgn is made of
     if copy and plain.nbytes < SHARE_FROM and plain.dtype in _OF_NUMPY:
         return name, shape, memoryview(plain.numpy().tobytes())
     if not plain.is_contiguous():

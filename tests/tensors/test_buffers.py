@@ -64,6 +64,21 @@ def test_every_dtype_and_kind_of_tensor_comes_back(
     assert not back.requires_grad
 
 
+@pytest.mark.parametrize("copy", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_zeros_that_no_memory_holds_travel_as_zeros(dtype: torch.dtype, copy: bool) -> None:
+    x = torch.ones(2, 3, dtype=dtype, requires_grad=True)
+    (gradient,) = torch.autograd.grad(torch.sgn(x.real).sum(), x)
+    nothing = torch._efficientzerotensor((2, 3), dtype=dtype)
+    for tensor in (gradient, nothing, nothing.mT, nothing.conj()):
+        name, shape, view = export(tensor, copy=copy)
+        assert (name, shape, bytes(view)) == (
+            str(dtype).removeprefix("torch."),
+            tuple(tensor.shape),
+            bytes(view.nbytes),
+        )
+
+
 def test_a_contiguous_tensor_is_exported_without_a_copy() -> None:
     tensor = torch.zeros(4, dtype=torch.uint8)
     view = export(tensor)[2]
