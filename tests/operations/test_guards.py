@@ -272,6 +272,26 @@ def test_a_division_that_ends_the_process_is_refused(dtype: torch.dtype) -> None
         run("torch.div", torch.tensor([torch.iinfo(dtype).min], dtype=dtype), -1, rounding_mode="trunc")
 
 
+@pytest.mark.parametrize(
+    ("value", "divisor"),
+    [
+        (torch.tensor([0], dtype=torch.uint8), torch.tensor([-1])),
+        (torch.tensor([-128], dtype=torch.int8), torch.tensor([-1])),
+        (torch.tensor([7]), torch.tensor([255], dtype=torch.uint8)),
+    ],
+    ids=["unsigned", "widened", "by unsigned"],
+)
+def test_a_division_whose_result_has_room_passes(value: torch.Tensor, divisor: torch.Tensor) -> None:
+    run("torch.div", value, divisor, rounding_mode="trunc")
+
+
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.uint32, torch.uint64])
+def test_a_degree_of_a_wide_unsigned_dtype_is_looked_at(dtype: torch.dtype) -> None:
+    run("special.chebyshev_polynomial_t", ONES, torch.tensor(4, dtype=dtype))
+    with pytest.raises(OperationRefused):
+        run("special.chebyshev_polynomial_t", ONES, torch.tensor(60_000, dtype=dtype))
+
+
 LOG_PROBS = torch.zeros(5, 2, 4).log_softmax(2)
 
 

@@ -29,11 +29,15 @@ def truncated_division(name: str, function: Operation) -> Guard:
         if keywords.get("rounding_mode") != "trunc":
             return
         value, other = pick(arguments, keywords, 0, "input"), pick(arguments, keywords, 1, "other")
+        if not isinstance(value, Tensor) and not isinstance(other, Tensor):
+            return  # the function itself wants a tensor
+        kind = torch.result_type(value, other)
         value, other = torch.as_tensor(value), torch.as_tensor(other)
-        if value.is_floating_point() or other.is_floating_point() or not (value.numel() and other.numel()):
+        if kind.is_floating_point or kind.is_complex or not kind.is_signed or not (value.numel() and other.numel()):
             return
-        lows = [torch.iinfo(each.dtype).min for each in (value, other) if each.dtype is not torch.bool]
-        if bool((other == -1).any()) and int(value.min()) in lows:
+        if not value.dtype.is_signed or not other.dtype.is_signed:
+            return  # it holds no such number
+        if bool((other == -1).any()) and int(value.min()) == torch.iinfo(kind).min:
             raise OperationRefused(name, "the least int divided by -1 has no value")
 
     return guard
@@ -93,8 +97,9 @@ def bounded_degree(name: str, function: Operation) -> Guard:
     """A polynomial is computed degree by degree, for each element anew."""
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        degree = pick(arguments, keywords, 1, "n", 0)
-        most = float(torch.as_tensor(degree).max()) if not isinstance(degree, Tensor) or degree.numel() else 0.0
+        degree = torch.as_tensor(pick(arguments, keywords, 1, "n", 0))
+        # As floats, because torch takes no maximum of the wide unsigned dtypes.
+        most = float(degree.double().max()) if degree.numel() else 0.0
         if isfinite(most) and most > _MOST_DEGREE:
             raise OperationRefused(name, f"its degree is at most {_MOST_DEGREE}")
 
