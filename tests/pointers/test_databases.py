@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from tests.pointers.databases import derivatives, mistakes, modules, operations, optimizers, outs
+from tests.pointers.databases import derivatives, mistakes, modules, operations, optimizers, outs, references
 from tests.pointers.databases.outcome import Outcome
 from tests.pointers.databases.outside import OUTSIDE
 
 SHARES = 12  # of the list, so that processes can divide it among them; the list takes seconds to import
 SAMPLES = 2  # of each operation
+
+OTHERS = [torch.float64, torch.bfloat16, torch.complex64, torch.complex32, torch.int64, torch.uint32, torch.bool]
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, of forms of its own that it will give up
 
@@ -42,9 +44,15 @@ def test_a_form_of_an_operation_gives_through_a_pointer_what_it_gives_here(form:
     assert_equal(operations.outcomes(entries(1, 4), torch.float32, form, "all", False, 1))
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.complex64, torch.int64, torch.bool])
+@pytest.mark.parametrize("dtype", OTHERS)
 def test_an_operation_in_another_dtype_gives_what_it_gives_here(dtype: torch.dtype) -> None:
     assert_equal(operations.outcomes(entries(1, 24), dtype, "function", "all", True, 1))
+
+
+def test_a_sample_of_a_reference_gives_what_it_gives_here() -> None:
+    from torch.testing._internal.common_methods_invocations import python_ref_db
+
+    assert_equal(references.outcomes(python_ref_db[5::24], torch.float32, 2))
 
 
 @pytest.mark.parametrize("order", derivatives.ORDERS)
@@ -54,6 +62,18 @@ def test_a_further_derivative_is_what_it_is_here(order: str) -> None:
 
 def test_a_wrong_call_raises_what_it_raises_here() -> None:
     assert_equal(mistakes.outcomes(entries(3, 24)))
+
+
+def test_a_wrong_call_of_a_module_raises_what_it_raises_here() -> None:
+    from torch.testing._internal.common_modules import module_db
+
+    assert_equal(mistakes.of_modules(module_db, torch.float32))
+
+
+def test_a_wrong_call_of_an_optimizer_raises_what_it_raises_here() -> None:
+    from torch.testing._internal.common_optimizers import optim_db
+
+    assert_equal(mistakes.of_optimizers(optim_db))
 
 
 def test_out_is_written_as_it_is_here() -> None:

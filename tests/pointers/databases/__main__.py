@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from tests.pointers.databases import derivatives, mistakes, modules, operations, optimizers, outs
+from tests.pointers.databases import derivatives, mistakes, modules, operations, optimizers, outs, references
 from tests.pointers.databases.outcome import Run, table
 
 FLOATS = ("float32", "float64", "float16", "bfloat16", "complex64", "complex128")
-DTYPES = (*FLOATS, "int8", "int16", "int32", "int64", "uint8", "bool")
-DATABASES = ("operations", "derivatives", "mistakes", "out", "modules", "optimizers")
+DTYPES = (*FLOATS, "int8", "int16", "int32", "int64", "uint8", "bool", "complex32", "uint16", "uint32", "uint64")
+DATABASES = ("operations", "references", "derivatives", "mistakes", "out", "modules", "optimizers")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,12 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _runs(chosen: Any) -> Iterator[Run]:
-    from torch.testing._internal.common_methods_invocations import op_db
+    from torch.testing._internal.common_methods_invocations import op_db, python_ref_db
     from torch.testing._internal.common_modules import module_db
     from torch.testing._internal.common_optimizers import optim_db
 
     first, step = map(int, chosen.share.split("/"))
     ops = [op for op in op_db if chosen.name in operations.name_of(op)][first::step]
+    infos = [each for each in module_db if chosen.name in each.name][first::step]
+    optims = [each for each in optim_db if chosen.name in each.optim_cls.__name__][first::step]
     dtypes = [getattr(torch, name) for name in chosen.dtype or DTYPES]
     floats = [each for each in dtypes if each in (torch.float32, torch.float64)]
     wanted, most = chosen.of or DATABASES, chosen.samples
@@ -50,25 +52,29 @@ def _runs(chosen: Any) -> Iterator[Run]:
                 for operands in chosen.operands or operations.OPERANDS:
                     label = f"{_name(dtype)}, {form}, operands {operands}"
                     yield Run(label, operations.outcomes(ops, dtype, form, operands, True, most))
+    if "references" in wanted:
+        held = [each for each in python_ref_db if chosen.name in operations.name_of(each.torch_opinfo)][first::step]
+        for dtype in dtypes:
+            yield Run(f"{_name(dtype)}, samples of references", references.outcomes(held, dtype, most))
     if "derivatives" in wanted:
         for name in [each for each in chosen.dtype or ["float64"] if each in FLOATS]:
             for order in derivatives.ORDERS:
                 yield Run(f"{name}, {order}", derivatives.outcomes(ops, getattr(torch, name), order, most))
     if "mistakes" in wanted:
         yield Run("mistakes", mistakes.outcomes(ops))
+        yield Run("mistakes, of modules", mistakes.of_modules(infos, torch.float32))
+        yield Run("mistakes, of optimizers", mistakes.of_optimizers(optims))
     if "out" in wanted:
         for dtype in floats[:1]:
             yield Run(f"{_name(dtype)}, out=", outs.outcomes(ops, dtype, most))
     if "modules" in wanted:
-        infos = [each for each in module_db if chosen.name in each.name][first::step]
-        for dtype in floats:
+        for dtype in dtypes:
             for training in (True, False):
                 label = f"modules, {_name(dtype)}, {'training' if training else 'evaluation'}"
                 yield Run(label, modules.outcomes(infos, dtype, training, most))
     if "optimizers" in wanted:
-        chosen_ones = [each for each in optim_db if chosen.name in each.optim_cls.__name__][first::step]
         for sent in optimizers.SENT:
-            yield Run(f"optimizers, sent {sent}", optimizers.outcomes(chosen_ones, sent, most))
+            yield Run(f"optimizers, sent {sent}", optimizers.outcomes(optims, sent, most))
 
 
 def _name(dtype: torch.dtype) -> str:

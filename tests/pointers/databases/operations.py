@@ -48,18 +48,21 @@ def outcomes(
         name = name_of(op)
         if function is None or dtype not in op.supported_dtypes("cpu"):
             continue
-        reason = OUTSIDE.get(name)
-        if reason is None and dtype.itemsize < 4:
-            reason = REGROUPED.get(name)
+        reason = reason_of(name, dtype)
         if reason is not None:
             yield Outcome(name, "outside", reason)
             continue
         yield compared(
-            name, _comparisons(comparison, function, name, samples(op, dtype, form, most), gradients, operands)
+            name, comparisons(comparison, function, name, samples(op, dtype, form, most), gradients, operands)
         )
 
 
-def _comparisons(
+def reason_of(name: str, dtype: torch.dtype) -> str | None:
+    """Why the operation is outside in this dtype, where it is."""
+    return OUTSIDE.get(name) or (REGROUPED.get(name) if dtype.itemsize < 4 else None)
+
+
+def comparisons(
     comparison: Comparison, function: Any, name: str, inputs: Sequence[Any], gradients: bool, operands: str
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     for sample in inputs:
