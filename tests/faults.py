@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -163,6 +164,8 @@ class Faults:
                 os.dup2(log, stream)
             code = run(arguments)
             sys.stdout.flush()
+        except Exception:
+            traceback.print_exc()
         finally:
             os._exit(code)
 
