@@ -132,8 +132,11 @@ def plot(folder: Path, runs: tuple[str, ...], out: Path | None, by: str) -> None
 
 
 def options_of(history: RunHistory) -> dict[str, Any]:
-    """What the run was asked to do, by the names of a job file."""
-    options: dict[str, Any] = tomllib.loads(history.job)
+    """What the run was asked to do, by the names of a job file. Raises RunFolderError."""
+    try:
+        options: dict[str, Any] = tomllib.loads(history.job)
+    except tomllib.TOMLDecodeError as error:
+        raise RunFolderError(str(history.path), f"the job in its record is not TOML: {error}") from error
     return options
 
 

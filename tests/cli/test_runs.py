@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,21 @@ def test_a_damaged_record_is_told_of_beside_the_others(call: Call, tmp_path: Pat
     assert ended.code == 0
     assert [json.loads(line)["name"] for line in ended.out.splitlines()] == ["whole"]
     assert ended.err == "cannot use the run folder 'runs/torn': its record cannot be opened: file is not a database\n"
+
+
+@pytest.mark.parametrize("value", ['"rounds = ["', "3", "{"])
+def test_a_damaged_job_is_a_sentence_and_the_other_runs_are_listed(call: Call, tmp_path: Path, value: str) -> None:
+    made(tmp_path / "runs" / "whole")
+    made(tmp_path / "runs" / "torn")
+    with sqlite3.connect(tmp_path / "runs" / "torn" / "ledger.sqlite") as database:
+        database.execute("UPDATE facts SET value = ? WHERE name = 'job'", (value,))
+    database.close()
+
+    for command in (("runs", "show", "torn"), ("runs", "plot", "torn", "whole"), ("train", "--resume", "torn")):
+        ended = call(*command)
+        assert ended.code == 2
+        assert ended.err.startswith("fedzmq: cannot use the ")
+    assert "whole " in call("runs").out
 
 
 def test_a_run_is_told_in_its_order_with_who_failed_and_why(call: Call, tmp_path: Path) -> None:

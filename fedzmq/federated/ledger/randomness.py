@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from fedzmq.errors import DataError
+
 
 class Randomness:
     """Most trainings draw nothing, and their rounds need not pay for it."""
@@ -31,10 +33,13 @@ class Randomness:
 
 
 def restore(text: str) -> None:
-    """Go on where `snapshot` was."""
-    states = json.loads(text)
-    torch.set_rng_state(torch.frombuffer(bytearray.fromhex(states["torch"]), dtype=torch.uint8))
-    kind, keys, place, has_gauss, gauss = states["numpy"]
-    np.random.set_state((kind, np.frombuffer(bytes.fromhex(keys), dtype=np.uint32), place, has_gauss, gauss))
-    version, inner, gauss_next = states["python"]
-    random.setstate((version, tuple(inner), gauss_next))
+    """Go on where `snapshot` was. Raises DataError."""
+    try:
+        states = json.loads(text)
+        torch.set_rng_state(torch.frombuffer(bytearray.fromhex(states["torch"]), dtype=torch.uint8))
+        kind, keys, place, has_gauss, gauss = states["numpy"]
+        np.random.set_state((kind, np.frombuffer(bytes.fromhex(keys), dtype=np.uint32), place, has_gauss, gauss))
+        version, inner, gauss_next = states["python"]
+        random.setstate((version, tuple(inner), gauss_next))
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise DataError(text[:60], f"expected the states of the process's random numbers: {error}") from error

@@ -12,15 +12,19 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from textwrap import shorten
+from typing import Any, NamedTuple, TypeVar
 
-from fedzmq.errors import RunFolderError
+from fedzmq.errors import DataError, RunFolderError
 from fedzmq.federated.ledger.checkpoint import Opened
 from fedzmq.federated.ledger.schema import SCHEMA, VERSION
 from fedzmq.federated.report import RoundReport
 
 NAME = "ledger.sqlite"
 _PATIENCE = 10.0  # seconds for a reader to be done
+_WIDTH = 240  # characters of a reason: SQLite's may hold all of a damaged text
+
+_Kind = TypeVar("_Kind")
 
 
 class Kept(NamedTuple):
@@ -93,11 +97,11 @@ class Record:
         if found != "ok":
             raise RunFolderError(str(self._folder), f"its record is damaged: {found}")
 
-    def fact(self, name: str) -> Any:
+    def fact(self, name: str, kind: type[_Kind]) -> _Kind | None:
         """What was noted under that name; None where nothing was."""
         with self._explained("its record cannot be read"):
-            value = self._one("SELECT value FROM facts WHERE name = ?", name)
-        return None if value is None else json.loads(value)
+            text = self._one("SELECT value FROM facts WHERE name = ?", name)
+            return None if text in (None, "null") else _read(text, kind)
 
     def note(self, **facts: object) -> None:
         with self._transaction("its record cannot be written"):
@@ -145,7 +149,7 @@ class Record:
             row = self._database.execute(
                 "SELECT round, workers, present FROM openings ORDER BY round DESC LIMIT 1"
             ).fetchone()
-        return None if row is None else Opened(row[0], tuple(json.loads(row[1])), tuple(json.loads(row[2])))
+            return None if row is None else Opened(row[0], tuple(_read(row[1], list)), tuple(_read(row[2], list)))
 
     def commit(self, kept: Kept, report: RoundReport | None, keep: int, every: int) -> set[str]:
         """A round, and the state after it; gives the names of all files that are still kept.
@@ -178,22 +182,22 @@ class Record:
         """Those that are kept, the latest first."""
         with self._explained("its record cannot be read"):
             rows = self._database.execute("SELECT * FROM states ORDER BY round DESC").fetchall()
-        return [
-            Kept(round, model, memory, run, json.loads(counted), json.loads(asked), randomness)
-            for round, model, memory, run, counted, asked, randomness in rows
-        ]
+            return [
+                Kept(round, model, memory, run, _read(counted, dict), _read(asked, dict), randomness)
+                for round, model, memory, run, counted, asked, randomness in rows
+            ]
 
     def reports(self) -> list[RoundReport]:
         """Of all rounds that count."""
         with self._explained("its record cannot be read"):
             rows = self._database.execute("SELECT report FROM rounds ORDER BY round").fetchall()
-        return [RoundReport.from_json(text) for (text,) in rows]
+            return [RoundReport.from_json(text) for (text,) in rows]
 
     def last_report(self) -> RoundReport | None:
         """Of the last round that counts."""
         with self._explained("its record cannot be read"):
             text = self._one("SELECT report FROM rounds ORDER BY round DESC LIMIT 1")
-        return None if text is None else RoundReport.from_json(text)
+            return None if text is None else RoundReport.from_json(text)
 
     def done(self) -> int:
         """How many rounds count."""
@@ -241,8 +245,16 @@ class Record:
     def _explained(self, failed: str) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            raise RunFolderError(str(self._folder), f"{failed}: {error}") from error
+        except (sqlite3.Error, ValueError, DataError) as error:
+            raise RunFolderError(str(self._folder), f"{failed}: {shorten(str(error), _WIDTH)}") from error
+
+
+def _read(text: str, kind: type[_Kind]) -> _Kind:
+    """What was kept as JSON. Raises ValueError."""
+    value = json.loads(text)
+    if not isinstance(value, kind):
+        raise ValueError(f"it has {text[:60]!r} where a {kind.__name__} is expected")
+    return value
 
 
 def _open(path: Path, read_only: bool) -> sqlite3.Connection:

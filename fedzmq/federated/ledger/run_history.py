@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from fedzmq.errors import RunNotFound, UsageError
 from fedzmq.federated.ledger.checkpoint import Opened
@@ -76,24 +75,23 @@ def read_history(path: Path) -> RunHistory:
     """Raises RunFolderError."""
     is_running = is_locked(path)  # before the rest: a run that ends meanwhile is not called interrupted
     with _looking(path) as record:
-        facts: Mapping[str, Any] = {name: record.fact(name) for name in ("rounds", "finished", "job")}
+        rounds, finished, job = record.fact("rounds", int), record.fact("finished", bool), record.fact("job", str)
         last, done = record.last_report(), record.done()
         sittings = tuple(record.sittings())
         opened = record.opened()
         committed = record.last_committed()
-    rounds = facts["rounds"] or 0
-    is_done = facts["rounds"] is not None and done >= rounds
+    is_done = rounds is not None and done >= rounds
     state = RUNNING if is_running else FINISHED if is_done else INTERRUPTED
     return RunHistory(
         path,
         state,
-        rounds,
+        rounds or 0,
         done,
         last,
         sittings[0].began if sittings else 0.0,
         committed,
-        facts["job"] or "",
-        bool(facts["finished"]),
+        job or "",
+        bool(finished),
         sittings,
         opened if opened is not None and opened.round > done else None,
     )

@@ -89,7 +89,7 @@ class RunLedger(Ledger):
 
     def take_up(self, terms: Mapping[str, Term], rounds: int) -> Checkpoint | None:
         terms = {**terms, **self._terms}
-        changed = differences(self._record.fact("terms") or terms, terms)
+        changed = differences(self._record.fact("terms", dict) or terms, terms)
         if changed and not self._force:
             raise RunChanged(str(self.path), changed)
         self._record.note(terms=terms, rounds=rounds, finished=False)
@@ -167,8 +167,9 @@ class RunLedger(Ledger):
         whole = next((kept.round for kept in states if self._is_whole(kept)), None)
         if whole is None and states:
             raise RunFolderError(str(self.path), f"no model in {self.path / 'models'} is as it was written")
-        if whole is not None and whole < states[0].round:
-            self._say(f"the files of round {states[0].round} are damaged; going on from round {whole}")
+        done = self._record.done()
+        if whole is not None and whole < max(states[0].round, done):
+            self._say(f"the files of round {max(states[0].round, done)} are damaged; going on from round {whole}")
             self._record.rewind(whole)
 
     def _commit(self, checkpoint: Checkpoint, report: RoundReport | None) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from fedzmq.errors import RunChanged, RunFolderError, RunLocked
+from fedzmq.errors import FedzmqError, RunChanged, RunFolderError, RunLocked
 from fedzmq.federated.ledger import lasting
 from fedzmq.federated.ledger.checkpoint import Checkpoint, Opened
+from fedzmq.federated.ledger.randomness import restore
 from fedzmq.federated.ledger.run_ledger import RunLedger
 from tests.federated.ledger.kept import TERMS, checkpoint, report, run_to
 
@@ -219,6 +220,51 @@ def failing(real: Callable[..., None], at: int) -> Callable[..., None]:
         real(*arguments, **named)
 
     return function
+
+
+@pytest.mark.parametrize(
+    ("table", "value"),
+    [
+        ("facts SET value", "{{"),
+        ("facts SET value", "[1]"),
+        ("states SET counted", "[1]"),
+        ("states SET asked", "{"),
+        ("states SET randomness", '{"torch": 1}'),
+        ("openings SET workers", "3"),
+        ("rounds SET report", "null"),
+    ],
+)
+def test_a_text_of_the_record_that_is_damaged_is_a_sentence(tmp_path: Path, table: str, value: str) -> None:
+    with RunLedger(tmp_path) as ledger:
+        run_to(ledger, 2)
+        ledger.open(Opened(3, ("bob",), ("bob",)))
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as database:
+        database.execute(f"UPDATE {table} = ?", (value,))
+    database.close()
+
+    def read_all() -> None:
+        with RunLedger(tmp_path) as ledger:
+            found = ledger.take_up(TERMS, 10)
+            assert found is not None
+            restore(found.randomness)
+            ledger.opened()
+            assert ledger.reports
+
+    with pytest.raises(FedzmqError) as caught:
+        read_all()
+    assert len(str(caught.value)) < 500
+
+
+def test_rounds_without_a_state_after_them_are_done_again(tmp_path: Path) -> None:
+    with RunLedger(tmp_path) as ledger:
+        run_to(ledger, 3)
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as database:
+        database.execute("DELETE FROM states WHERE round = 3")
+    database.close()
+
+    with RunLedger(tmp_path) as ledger:
+        run_to(ledger, 4)
+        assert len(ledger.reports) == 4
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "changed"])
