@@ -82,6 +82,7 @@ class Endpoint:
         self._room = room
         self._sessions: dict[tuple[Peer, Lane], Session] = {}
         self._ended: OrderedDict[Peer, str] = OrderedDict()
+        self._given_up: OrderedDict[str, Peer] = OrderedDict()  # of those that were silent: they may come back
         self._epochs: dict[str, int] = {}
         self._expected: deque[tuple[str, bytes]] = deque()  # who should show a sign of life from now on
         self._arrived: deque[Session] = deque()
@@ -307,6 +308,7 @@ class Endpoint:
             if delivery.topic in TOPICS:
                 for departure in self.presence.hear(delivery, now):
                     self._lose(departure)
+                self._remind(delivery.sender)
                 return
             self.presence.roster.heard(delivery.sender, now)
             self.bytes_received += sum(map(len, delivery.frames))
@@ -334,7 +336,7 @@ class Endpoint:
             try:
                 complete = session.receive(packet, now)
             except ProtocolError as error:  # the stream cannot go on without what this packet should have held
-                self._reset(peer, packet)
+                self._reset(peer, packet.lane)
                 self.end(peer, f"it broke the session protocol: {error}")
                 raise
             if lane is _CONTROL:
@@ -355,7 +357,7 @@ class Endpoint:
         if packet.kind is not Kind.DATA:
             return None
         if not self._accepts or packet.target != self.boot or peer in self._ended:
-            self._reset(peer, packet)
+            self._reset(peer, packet.lane)
             return None
         for other, _ in list(self._sessions):
             if other.name == peer.name:
@@ -365,13 +367,27 @@ class Endpoint:
                     self.end(other, "another session of the same name took its place")
         for lane in Lane:
             self._sessions[peer, lane] = self._session(peer, lane)
+        self._given_up.pop(peer.name, None)
         # Whoever opens a session is here, though no heartbeat came yet: it may die before it sends one.
         self.presence.roster.beat(peer.name, peer.boot, "", self._clock())
         return self._sessions[peer, packet.lane]
 
-    def _reset(self, peer: Peer, packet: Packet) -> None:
-        reset = Packet(Kind.RESET, packet.lane, self.boot, packet.source, packet.epoch, 0, 0, 0, (), ())
+    def _reset(self, peer: Peer, lane: Lane) -> None:
+        reset = Packet(Kind.RESET, lane, self.boot, peer.boot, peer.epoch, 0, 0, 0, (), ())
         self.connection.send(peer.name, reset.frames())
+
+    def _remind(self, name: str) -> None:
+        """Tell a party that is back, as after a sleep of its machine, that it was given up: it may only be waiting.
+
+        At each sign of life, until it opens another session: any message may be lost.
+        """
+        peer, member = self._given_up.get(name), self.presence.roster.get(name)
+        if peer is None or member is None:
+            return
+        if member.boot == peer.boot:
+            self._reset(peer, Lane.COMMANDS)
+        else:
+            del self._given_up[name]
 
     def _was_reset(self, sender: str, packet: Packet) -> None:
         if packet.target != self.boot:
@@ -390,6 +406,10 @@ class Endpoint:
         for peer, _ in list(self._sessions):
             if peer.name == departure.name and peer.boot == departure.boot:
                 self.end(peer, departure.reason)
+                if self._accepts:
+                    self._given_up[peer.name] = peer
+        while len(self._given_up) > REMEMBERED:
+            self._given_up.popitem(last=False)
 
     def _flow(self, session: Session, now: float) -> None:
         for packet in session.flow(now):

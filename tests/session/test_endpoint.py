@@ -173,6 +173,27 @@ def test_a_worker_that_forgot_a_client_says_so() -> None:
     assert "given this client up" in world.lost[0][1]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_client_that_slept_for_too_long_while_it_only_waited_is_told_that_it_was_given_up(seed: int) -> None:
+    world = World(seed, silence=10.0, drop=0.3)
+    world.open()
+    world.ask("client0", b"1")
+    world.run(lambda: world.history.complete and world.clients["client0"].idle() and world.worker.idle())
+    asleep = world.clients.copy()
+    world.clients.clear()
+    world.run(lambda: world.worker.presence.roster.get("client0") is None)
+    world.clients.update(asleep)
+    world.run(lambda: bool(world.lost), limit=60.0)
+    assert "given this client up" in world.lost[0][1]
+
+    world.open()
+    world.ask("client0", b"2")
+    world.run(lambda: world.history.complete)
+    end = world.medium.clock() + 10
+    world.run(lambda: world.medium.clock() >= end)
+    assert len(world.lost) == 1
+
+
 def test_a_new_session_of_the_same_two_starts_clean() -> None:
     world = World(silence=60.0)
     world.open()
