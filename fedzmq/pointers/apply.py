@@ -18,6 +18,7 @@ from fedzmq.operations.effects import written_keywords
 from fedzmq.pointers.decomposed import DECOMPOSED
 from fedzmq.pointers.effects import Effect, Output, Unforeseeable, Written
 from fedzmq.pointers.graph import Node
+from fedzmq.pointers.kernels import can_tell
 from fedzmq.pointers.meeting import check_local, check_written, meet
 from fedzmq.pointers.metadata import CONSTANT, INNER, LEAF, Meta, meta
 from fedzmq.pointers.modes import Modes, ambient
@@ -148,7 +149,9 @@ def _learn(stream: Stream, call: _Call) -> Effect:
     written = [operand for operand, is_written in enumerate(marks) if is_written]
     metas = call.metas
     check(call.func, call.on, metas)
-    return stream.effects.learn(call.number, metas, on_fakes, written, call.func in BLIND)
+    return stream.effects.learn(
+        call.number, metas, on_fakes, written, call.func in BLIND, can_tell(call.func, args, metas)
+    )
 
 
 def _in_place_unseen(call: _Call, modes: Modes) -> Effect | None:

@@ -1,6 +1,7 @@
 """What an operation does to metadata, learned once for each signature from a run on fake tensors, then looked up.
 
-A lookup costs a third of a microsecond, a run on fakes a hundred and more. The key holds all that the outcome depends
+A lookup costs a third of a microsecond, a run on fakes a hundred and more. (What `fedzmq.pointers.kernels` lists is run
+on small tensors.) The key holds all that the outcome depends
 on: the function, the modes, the metadata of every tensor, the value of what may shape the result and the mere type of
 what may not.
 """
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fedzmq.pointers.metadata import CONSTANT, INNER, Meta, meta_of
+from fedzmq.pointers.rehearsal import ones
 
 if TYPE_CHECKING:
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -119,28 +121,30 @@ class Effects:
         call: Callable[[Sequence[torch.Tensor]], Any],
         written: Sequence[int] = (),
         blind: bool = False,
+        from_kernel: bool = False,
     ) -> Effect:
         """The effect of `call(operands)` on operands of these metadata, of which it is known to write to `written`.
 
         Raises Unforeseeable, or what torch raises for such operands. A `blind` operation is not called: it is taken to
-        leave all metadata alone and to return None.
+        leave all metadata alone and to return None. With `from_kernel` it is called on tensors of ones, where such are
+        on the worker's device here too.
         """
         self.misses += 1
         if blind:
             into = tuple(Written(position, metas[position], ()) for position in written)
             return Effect(operation, (), into, lambda tensors: None, False)
-        with self._lock, _tracked(), self._fake_mode():
-            operands = [meta.blank(self.device) for meta in metas]
-            before = [_Before(operand) for operand in operands]
-            try:
-                result = call(operands)
-            except NotImplementedError:
-                raise Unforeseeable from None
-            except RuntimeError as error:
-                if _depends_on_values(error):
+        with self._lock, _tracked():
+            if from_kernel and self.device.type == "cpu":
+                return _learned(operation, [ones(meta) for meta in metas], call, written)
+            with self._fake_mode():
+                try:
+                    return _learned(operation, [meta.blank(self.device) for meta in metas], call, written)
+                except NotImplementedError:
                     raise Unforeseeable from None
-                raise
-            return _effect(operation, operands, before, result, frozenset(written))
+                except RuntimeError as error:
+                    if _depends_on_values(error):
+                        raise Unforeseeable from None
+                    raise
 
     def _fake_mode(self) -> contextlib.AbstractContextManager[object]:
         if self.device.type == "meta":
@@ -153,6 +157,17 @@ class Effects:
             logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.CRITICAL)
             self._mode = FakeTensorMode()
         return self._mode
+
+
+def _learned(
+    operation: int,
+    operands: list[torch.Tensor],
+    call: Callable[[Sequence[torch.Tensor]], Any],
+    written: Sequence[int],
+) -> Effect:
+    before = [_Before(operand) for operand in operands]
+    result = call(operands)
+    return _effect(operation, operands, before, result, frozenset(written))
 
 
 @contextmanager

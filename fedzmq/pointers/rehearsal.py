@@ -68,7 +68,7 @@ def tried(call: Call, metas: Sequence[Meta]) -> Exception | None:
     try:
         # It may draw, and what the program draws next is not to depend on that.
         with torch.random.fork_rng(devices=[]), torch._C.DisableTorchFunctionSubclass():
-            call([_ones(meta) for meta in metas])
+            call([ones(meta) for meta in metas])
     except Exception as error:
         return error.with_traceback(None)
     return None
@@ -81,10 +81,16 @@ def known(operand: torch.Tensor) -> Meta:
     return meta(operand.shape, operand.dtype, operand.stride(), CONSTANT)
 
 
-def _ones(meta: Meta) -> torch.Tensor:
+def ones(meta: Meta) -> torch.Tensor:
+    """A tensor here of these metadata: ones, zeros where it is of integers; a square matrix that has an inverse."""
     made = meta.blank(HERE)
     with torch.no_grad():
-        made.fill_(1 if made.is_floating_point() or made.is_complex() else 0)
+        memory = made.detach()
+        if 0 in memory.stride() and memory.numel():  # elements that share their memory are not written to as such
+            memory = memory.as_strided(
+                [extent if step else 1 for extent, step in zip(meta.shape, meta.stride, strict=True)], meta.stride
+            )
+        memory.fill_(1 if made.is_floating_point() or made.is_complex() else 0)
         if made.is_floating_point() and made.dim() > 1 and made.shape[-1] == made.shape[-2] and made.is_contiguous():
-            made.diagonal(0, -2, -1).add_(1)  # a matrix that has an inverse
+            made.diagonal(0, -2, -1).add_(1)
     return made

@@ -1,0 +1,65 @@
+"""Functions that are learned from a run of their own kernels on small tensors of ones, as fakes would cost a second.
+
+Fakes load torch's compiler, which a program without an optimizer never needs otherwise; and a kernel tells of wrong
+dtypes what a fake does not. Listed is what any value will do for, and what makes no more of its operands than a product
+of them: nothing that searches, draws or counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from fedzmq.pointers.metadata import Meta
+from fedzmq.pointers.signature import GETITEM, LOOSE_INTS, SETITEM, count_operands
+
+LARGEST = 1 << 14  # elements of one operand
+LARGEST_PRODUCT = 1 << 20  # and of all of them multiplied, which bounds what is made of them
+
+_NAMES = """
+    abs absolute neg negative positive sqrt rsqrt square exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh
+    asin acos atan atan2 sigmoid relu relu_ softmax log_softmax erf sign sgn floor ceil round trunc frac reciprocal
+    abs_ neg_ sqrt_ exp_ log_ tanh_ sigmoid_ square_ floor_ ceil_ round_ reciprocal_ sin_ cos_ zero_ copy_
+    __neg__ __pos__ __abs__ __invert__ __and__ __or__ __xor__ __rand__ __ror__ __rxor__ __lshift__ __rshift__
+    __iand__ __ior__ __ixor__ bitwise_and bitwise_or bitwise_xor bitwise_not logical_and logical_or logical_not
+    logical_xor isnan isinf isfinite maximum minimum lerp lerp_
+    matmul __matmul__ __rmatmul__ mm bmm mv dot inner outer addmm addmv addmm_ baddbmm
+    sum mean prod var std amax amin max min argmax argmin all any cumsum cumprod norm logsumexp sort argsort topk median
+    clone detach contiguous view view_as reshape reshape_as flatten squeeze unsqueeze transpose permute t movedim
+    swapaxes swapdims narrow select chunk split unbind flip roll expand_as cat stack hstack vstack
+    unsqueeze_ squeeze_ transpose_ t_ float double half bfloat16 int long short byte bool zeros_like ones_like
+    type_as masked_fill masked_fill_
+"""
+_LAYERS = """
+    linear relu relu_ leaky_relu elu gelu silu sigmoid tanh softplus softmax log_softmax mse_loss l1_loss smooth_l1_loss
+    huber_loss cross_entropy nll_loss binary_cross_entropy_with_logits layer_norm normalize
+"""
+PLAIN: frozenset[Callable[..., Any]] = (
+    LOOSE_INTS.difference({torch.where, torch.Tensor.where})  # of a condition alone it is a search
+    | {
+        function
+        for home in (torch, torch.Tensor)
+        for name in _NAMES.split()
+        if (function := getattr(home, name, None)) is not None
+    }
+    | {getattr(F, name) for name in _LAYERS.split()}
+    | {torch.Tensor.T.__get__, torch.Tensor.to, GETITEM, SETITEM}  # type: ignore[attr-defined]  # properties are values to mypy
+)
+
+
+def can_tell(func: Callable[..., Any], args: Sequence[Any], metas: Sequence[Meta]) -> bool:
+    """Whether the effect of this call is to be learned from its kernel."""
+    if func not in PLAIN or not metas:
+        return False
+    if (func is GETITEM or func is SETITEM) and count_operands(args[1]):  # a mask is a search too
+        return False
+    product = 1
+    for meta in metas:
+        extent = meta.shape.numel()
+        if extent > LARGEST:
+            return False
+        product *= max(extent, 1)
+    return product <= LARGEST_PRODUCT
