@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +11,7 @@ from fedzmq.client.findings import found_by, listed
 from fedzmq.client.neighbours import Neighbour
 from fedzmq.client.pending import Pending
 from fedzmq.client.session_line import SessionLine
+from fedzmq.client.tasks import EvaluationTask, TrainingTask
 from fedzmq.datasets.base_dataset import BaseDataset, datasets_among
 from fedzmq.errors import ProtocolError, UsageError
 from fedzmq.plans.plan import name_of
@@ -23,14 +23,11 @@ from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.stream import Stream
 from fedzmq.wire.messages import (
     Clear,
-    Course,
     DataDescribed,
     DatasetInfo,
     DefinePlan,
     DescribeData,
     Evaluate,
-    HeldOut,
-    Local,
     ObjectInfo,
     Progress,
     Pull,
@@ -42,41 +39,6 @@ from fedzmq.wire.messages import (
 
 if TYPE_CHECKING:
     from fedzmq.client.client import Client
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingTask:
-    """What a worker is to do with a plan: see `fedzmq.wire.messages.Train`."""
-
-    dataset: str
-    epochs: int
-    batch_size: int
-    optimizer: str
-    options: Mapping[str, float | int | bool]
-    seed: int
-    report_every: float = 0.5
-    local: Local = field(default_factory=Local)
-    control: Sequence[torch.Tensor] = ()
-    course: Course = field(default_factory=Course)
-    model: str = ""
-    ahead: int = 0
-    held_out: HeldOut = field(default_factory=HeldOut)
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationTask:
-    """On what a worker is to run a plan, and for how long: see `fedzmq.wire.messages.Evaluate`."""
-
-    dataset: str
-    batch_size: int
-    seed: int = 0
-    report_every: float = 0.5
-    trained: str = ""
-    local: Local = field(default_factory=Local)
-    model: str = ""
-    held_out: HeldOut = field(default_factory=HeldOut)
-    max_steps: int | None = None
-    max_seconds: float | None = None
 
 
 class WorkerHandle(Neighbour):

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from fedzmq.client.worker_handle import TrainingTask, WorkerHandle
+from fedzmq.client.tasks import TrainingTask
+from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import FedzmqError
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.edition import Edition

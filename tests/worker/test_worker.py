@@ -9,7 +9,8 @@ from torch import Tensor
 
 from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
-from fedzmq.client.worker_handle import TrainingTask, WorkerHandle
+from fedzmq.client.tasks import TrainingTask
+from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import RemoteError
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.session.packet import Lane

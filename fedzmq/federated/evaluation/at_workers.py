@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor
 
 from fedzmq.client.client import Client
-from fedzmq.client.worker_handle import EvaluationTask, WorkerHandle
+from fedzmq.client.tasks import EvaluationTask
+from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import FedzmqError
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.edition import Edition, publish

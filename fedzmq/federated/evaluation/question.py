@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from fedzmq.client.pending import Pending
-from fedzmq.client.worker_handle import EvaluationTask, WorkerHandle
+from fedzmq.client.tasks import EvaluationTask
+from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import ProtocolError
 from fedzmq.federated.edition import Edition
 from fedzmq.federated.errand import Errand

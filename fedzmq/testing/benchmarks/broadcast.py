@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from fedzmq.client.client import Client
-from fedzmq.client.worker_handle import TrainingTask, WorkerHandle
+from fedzmq.client.tasks import TrainingTask
+from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.cluster.local_cluster import START, LocalCluster
 from fedzmq.federated.edition import publish
 from fedzmq.testing.benchmarks.crew import DATA, Crew

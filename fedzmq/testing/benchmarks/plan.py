@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch.nn import functional
 
-from fedzmq.client.worker_handle import TrainingTask
+from fedzmq.client.tasks import TrainingTask
 from fedzmq.errors import FedzmqError
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.testing.benchmarks.mlp import BATCH, Training, model
