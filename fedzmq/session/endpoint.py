@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from fedzmq.errors import FedzmqError, ProtocolError, TransportClosed, WorkerLost
 from fedzmq.session.outbound import Ticket
-from fedzmq.session.packet import BOOT_BYTES, Kind, Lane, Packet, parse
+from fedzmq.session.packet import ADDRESS_BYTES, BOOT_BYTES, Kind, Lane, Packet, parse
 from fedzmq.session.presence import TOPICS, Presence
 from fedzmq.session.roster import Departure, Roster
 from fedzmq.session.session import MOST_MESSAGE_BYTES, WINDOW_BYTES, Peer, Session
@@ -81,6 +81,7 @@ class Endpoint:
         self._most_bytes = most_bytes
         self._room = room
         self._sessions: dict[tuple[Peer, Lane], Session] = {}
+        self._inlets: dict[tuple[str, bytes], Session] = {}  # the same, those of commands, by how their packets begin
         self._ended: OrderedDict[Peer, str] = OrderedDict()
         self._given_up: OrderedDict[str, Peer] = OrderedDict()  # of those that were silent: they may come back
         self._epochs: dict[str, int] = {}
@@ -104,8 +105,7 @@ class Endpoint:
         with self._state:
             epoch = self._epochs[name] = self._epochs.get(name, 0) + 1
             peer = Peer(name, boot, epoch)
-            for lane in Lane:
-                self._sessions[peer, lane] = self._session(peer, lane)
+            self._begin(peer)
             return peer
 
     def reach(self, name: str, boot: bytes) -> Peer:
@@ -222,11 +222,11 @@ class Endpoint:
     def end(self, peer: Peer, reason: str) -> None:
         """Close the sessions with a peer; what it still sends is answered with a reset."""
         with self._state:
-            known = False
-            for lane in Lane:
-                known = self._sessions.pop((peer, lane), None) is not None or known
-            if not known:
+            if (peer, Lane.COMMANDS) not in self._sessions:
                 return
+            for lane in Lane:
+                session = self._sessions.pop((peer, lane))
+                self._inlets.pop((peer.name, session.inlet), None)
             self._ended[peer] = reason
             while len(self._ended) > REMEMBERED:
                 self._ended.popitem(last=False)
@@ -246,8 +246,12 @@ class Endpoint:
             finally:
                 self.connection.close()
 
-    def _session(self, peer: Peer, lane: Lane) -> Session:
-        return Session(peer, lane, self.boot, window=self._window, most_bytes=self._most_bytes, room=self._room)
+    def _begin(self, peer: Peer) -> None:
+        for lane in Lane:
+            session = Session(peer, lane, self.boot, window=self._window, most_bytes=self._most_bytes, room=self._room)
+            self._sessions[peer, lane] = session
+            if lane is Lane.COMMANDS:
+                self._inlets[peer.name, session.inlet] = session
 
     def _tend(self) -> None:
         while not self._closed.wait(TICK):
@@ -317,9 +321,23 @@ class Endpoint:
                 if listener is not None:  # else it was on its way when nobody wanted it any more
                     listener(delivery, now)
                 return
-            self._receive(delivery.sender, parse(delivery.frames), now)
+            if not self._unpack(delivery, now):
+                self._receive(delivery.sender, parse(delivery.frames), now)
         except ProtocolError:
             self.refused += 1
+
+    def _unpack(self, delivery: Delivery, now: float) -> bool:
+        """Take in what nearly all mail is: one frame that holds the next command or answer of a known session."""
+        frame = delivery.frames[0] if delivery.frames else b""
+        if type(frame) is not bytes:
+            return False
+        with self._state:
+            session = self._inlets.get((delivery.sender, frame[:ADDRESS_BYTES]))
+            if session is None or len(delivery.frames) > 1 or not session.unpack(frame, now):
+                return False
+            self._arrived.append(session)
+            self._follow(session, now)
+            return True
 
     def _receive(self, sender: str, packet: Packet, now: float) -> None:
         if packet.kind is _RESET:
@@ -345,12 +363,16 @@ class Endpoint:
             else:
                 for _ in range(complete):
                     self._arrived.append(session)
-            if session.has_work(now):
-                self._flow(session, now)
-            elif self._next_tick > now + TICK:  # what came is to be acknowledged, with or without an answer
-                self._next_tick = now + TICK
+            self._follow(session, now)
         for arrival in urgent:
             self.urgent(arrival)
+
+    def _follow(self, session: Session, now: float) -> None:
+        """Something came: send what that lets go."""
+        if session.has_work(now):
+            self._flow(session, now)
+        elif self._next_tick > now + TICK:  # what came is to be acknowledged, with or without an answer
+            self._next_tick = now + TICK
 
     def _admit(self, peer: Peer, packet: Packet) -> Session | None:
         """The session that an unknown peer opens; None, and a reset for it, where there is none to open."""
@@ -365,8 +387,7 @@ class Endpoint:
                     return None  # late, from a session that this one replaced
                 if other != peer:
                     self.end(other, "another session of the same name took its place")
-        for lane in Lane:
-            self._sessions[peer, lane] = self._session(peer, lane)
+        self._begin(peer)
         self._given_up.pop(peer.name, None)
         # Whoever opens a session is here, though no heartbeat came yet: it may die before it sends one.
         self.presence.roster.beat(peer.name, peer.boot, "", self._clock())

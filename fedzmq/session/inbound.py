@@ -84,6 +84,25 @@ class Inbound:
             self._join(following)
         return len(self._ready) - before
 
+    def accept_whole(self, number: int, parts: list[Buffer], now: float) -> bool:
+        """Take in a message that came in one packet; False for one of which there is more to say than that it is next.
+
+        That is for `accept`.
+        """
+        cost = PACKET_OVERHEAD + sum(map(len, parts))
+        received = self._received + cost
+        if number != self._expected or self._early or self._assembly is not None or received > self._limit:
+            return False
+        if cost > self._most_bytes:
+            return False
+        self._expected = number + 1
+        self._received = received
+        self._unsaid += 1
+        if self._unsaid_since is None:
+            self._unsaid_since = now
+        self._ready.append((parts, cost))
+        return True
+
     def take(self) -> list[Buffer] | None:
         """The next complete message; its bytes become credit again."""
         if not self._ready:

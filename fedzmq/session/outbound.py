@@ -236,4 +236,4 @@ class Outbound:
             self._deviation += (abs(sample - self._round_trip) - self._deviation) / 4
             self._round_trip += (sample - self._round_trip) / 8
         wanted = self._round_trip + 4 * self._deviation
-        self._timeout = min(max(wanted, SHORTEST_TIMEOUT), LONGEST_TIMEOUT)
+        self._timeout = SHORTEST_TIMEOUT if wanted < SHORTEST_TIMEOUT else min(wanted, LONGEST_TIMEOUT)

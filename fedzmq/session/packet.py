@@ -23,9 +23,11 @@ _COUNTER = 1 << 62
 # Version, kind, lane, whether the message follows in this frame, source, target, epoch: what the packets of a session
 # have in common. Then number, ack, limit, how many sizes there are, and the sizes.
 _ADDRESS = Struct("!4B8s8sQ")
+_PLACE = Struct("!3QI")
 _HEADER = Struct("!4B8s8s4QI")
 _SIZES = tuple(Struct(f"!{count}Q") for count in range(9))  # of the lengths that nearly all have
 _PLACES = tuple(Struct(f"!3QI{count}Q") for count in range(9))
+ADDRESS_BYTES = _ADDRESS.size
 HEADER_BYTES = _HEADER.size + 8 * MOST_FRAMES
 
 
@@ -125,6 +127,24 @@ def parse(frames: Sequence[Buffer]) -> Packet:
     else:
         parts = _split(head, begin, sizes)
     return Packet(_KINDS[kind], _LANES[lane], source, target, epoch, number, ack, limit, sizes, parts)
+
+
+def parse_inline(frame: bytes) -> tuple[int, int, int, list[Buffer]] | None:
+    """Number, ack, limit and parts of the packet that this frame is, whose inline address was recognised.
+
+    None for any of which there is more to say: that is for `parse`.
+    """
+    if len(frame) < _HEADER.size:
+        return None
+    number, ack, limit, count = _PLACE.unpack_from(frame, ADDRESS_BYTES)
+    begin = _HEADER.size + 8 * count
+    if not 0 < count < len(_SIZES) or begin > len(frame) or (number | ack | limit) >= _COUNTER:
+        return None
+    parts: list[Buffer] = []
+    for size in _SIZES[count].unpack_from(frame, _HEADER.size):
+        parts.append(frame[begin : begin + size])
+        begin += size
+    return (number, ack, limit, parts) if begin == len(frame) else None
 
 
 def _place(number: int, ack: int, limit: int, sizes: tuple[int, ...]) -> bytes:

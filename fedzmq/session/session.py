@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from fedzmq.session.inbound import Inbound
 from fedzmq.session.outbound import Outbound, Ticket
-from fedzmq.session.packet import Kind, Lane, Packet, inline, inline_address
+from fedzmq.session.packet import Kind, Lane, Packet, inline, inline_address, parse_inline
 from fedzmq.transports.connection import Buffer
 
 WINDOW_BYTES = 8 * 1024 * 1024  # credit that each side gives the other
@@ -48,6 +48,8 @@ class Session:
         self.lane = lane
         self._boot = boot
         self._address = inline_address(lane, boot, peer.boot, peer.epoch)
+        self.inlet = inline_address(lane, peer.boot, boot, peer.epoch)
+        """How a packet begins that `unpack` takes."""
         self._outbound = Outbound(window)
         self._inbound = Inbound(window, most_bytes, room)
 
@@ -91,6 +93,20 @@ class Session:
         """
         self._outbound.heard(packet.ack, packet.limit, now)
         return self._inbound.accept(packet, now) if packet.kind is _DATA else 0
+
+    def unpack(self, frame: bytes, now: float) -> bool:
+        """Take in the next message, out of a packet that holds it whole: the short way, as with `pack`.
+
+        False for a packet that has to be parsed and received.
+        """
+        parsed = parse_inline(frame)
+        if parsed is None:
+            return False
+        number, ack, limit, parts = parsed
+        if not self._inbound.accept_whole(number, parts, now):
+            return False
+        self._outbound.heard(ack, limit, now)
+        return True
 
     def take(self) -> list[Buffer] | None:
         """The next message, whole; None when there is none."""

@@ -6,17 +6,20 @@ One codec serves every message: what a field may hold follows from its type hint
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import msgpack
 
-from fedzmq.errors import ProtocolError
+from fedzmq.errors import LimitExceeded, ProtocolError
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire import limits
 from fedzmq.wire.apply import check_apply, is_plain_apply
 from fedzmq.wire.kinds import Kind, Mismatch, fields_of, record
 from fedzmq.wire.messages import TAGS, Message, TensorSpec
 
+# Bound here, because every message is measured by them.
+_MAX_BODY, _MAX_RECORDS, _MAX_BUFFERS = limits.MAX_BODY, limits.MAX_RECORDS, limits.MAX_BUFFERS
 _BAD_BYTES = (ValueError, TypeError, OverflowError, RecursionError, msgpack.exceptions.UnpackException)
 
 
@@ -24,11 +27,13 @@ def encode(records: Iterable[Message | Sequence[Any]]) -> bytes:
     """The body of one message. A list or tuple among the records is one operation, and is packed as it is."""
     try:
         rows = [each if type(each) is tuple or type(each) is list else _to_row(each) for each in records]
-        limits.check_size("the number of records", len(rows), limits.MAX_RECORDS)
+        if len(rows) > _MAX_RECORDS:
+            raise LimitExceeded("the number of records", len(rows), _MAX_RECORDS)
         body: bytes = msgpack.packb(rows)
     except _BAD_BYTES as error:
         raise ProtocolError(f"these records cannot be packed: {type(error).__name__}: {error}") from None
-    limits.check_size("the bytes of a body", len(body), limits.MAX_BODY)
+    if len(body) > _MAX_BODY:
+        raise LimitExceeded("the bytes of a body", len(body), _MAX_BODY)
     return body
 
 
@@ -39,8 +44,9 @@ def decode(body: Buffer, buffers: Sequence[Buffer] = ()) -> list[Any]:
     operations are checked by whoever resolves the arguments.
     """
     rows = _unpack(body)
-    limits.check_size("the number of buffers", len(buffers), limits.MAX_BUFFERS)
-    messages = []
+    if len(buffers) > _MAX_BUFFERS:
+        raise LimitExceeded("the number of buffers", len(buffers), _MAX_BUFFERS)
+    carriers = []
     for index, row in enumerate(rows):
         if type(row) is not list or not row:
             raise ProtocolError("a record is an array that is not empty")
@@ -52,36 +58,42 @@ def decode(body: Buffer, buffers: Sequence[Buffer] = ()) -> list[Any]:
                 check_apply(row)
         else:
             message = rows[index] = _from_row(-head, row[1:])
-            messages.append(message)
-    _check_buffers(messages, buffers)
+            if type(message) in _TENSORS:
+                carriers.append(message)
+    if carriers:
+        _check_buffers(carriers, buffers)
     return rows
 
 
 def _unpack(body: Buffer) -> list[Any]:
-    size = body.nbytes if isinstance(body, memoryview) else len(body)
-    limits.check_size("the bytes of a body", size, limits.MAX_BODY)
+    if len(body) > _MAX_BODY:
+        raise LimitExceeded("the bytes of a body", len(body), _MAX_BODY)
     try:
-        rows = msgpack.unpackb(
-            body,
-            raw=False,
-            strict_map_key=True,
-            ext_hook=_refuse_extension,
-            max_str_len=limits.MAX_TEXT,
-            max_bin_len=limits.MAX_PLAN,
-            max_array_len=limits.MAX_ARRAY,
-            max_map_len=limits.MAX_MAP,
-            max_ext_len=0,
-        )
+        rows = _UNPACK(body)
     except _BAD_BYTES as error:
         raise ProtocolError(f"the body is not msgpack of the kind expected: {type(error).__name__}: {error}") from None
     if type(rows) is not list:
         raise ProtocolError(f"a body is an array of records, not a {type(rows).__name__}")
-    limits.check_size("the number of records", len(rows), limits.MAX_RECORDS)
+    if len(rows) > _MAX_RECORDS:
+        raise LimitExceeded("the number of records", len(rows), _MAX_RECORDS)
     return rows
 
 
 def _refuse_extension(code: int, data: bytes) -> NoReturn:
     raise ValueError(f"an extension type ({code}) is not part of the protocol")
+
+
+_UNPACK = partial(
+    msgpack.unpackb,
+    raw=False,
+    strict_map_key=True,
+    ext_hook=_refuse_extension,
+    max_str_len=limits.MAX_TEXT,
+    max_bin_len=limits.MAX_PLAN,
+    max_array_len=limits.MAX_ARRAY,
+    max_map_len=limits.MAX_MAP,
+    max_ext_len=0,
+)
 
 
 def _to_row(message: Any) -> list[Any]:
@@ -130,4 +142,4 @@ def tensors_of(message: Any) -> Iterator[TensorSpec]:
 
 _KINDS: dict[int, Kind] = {tag: record(cls) for tag, cls in TAGS.items()}
 _NUMBERS: dict[type, int] = {cls: tag for tag, cls in TAGS.items()}
-_TENSORS: dict[type, tuple[str, ...]] = {cls: fields_of(cls, TensorSpec) for cls in TAGS.values()}
+_TENSORS: dict[type, tuple[str, ...]] = {cls: names for cls in TAGS.values() if (names := fields_of(cls, TensorSpec))}

@@ -72,19 +72,20 @@ def record(cls: type) -> Kind:
     hints = get_type_hints(cls, include_extras=True)
     names = [field.name for field in fields(cls)]
     values_of = _values_of(names)
+    count = len(names)
     kinds = [kind(hints[name]) for name in names]
-    encoders = [each.encode for each in kinds]
-    decoders = [each.decode for each in kinds]
+    encode_each = _each(names, [each.encode for each in kinds])
+    decode_each = _each(names, [each.decode for each in kinds])
 
     def encode(value: Any) -> list[Any]:
         if type(value) is not cls:
             raise Mismatch(value, f"a {cls.__name__}")
-        return _each(names, encoders, values_of(value))
+        return encode_each(values_of(value))
 
     def decode(value: Any) -> Any:
-        if type(value) is not list or len(value) != len(names):
-            raise Mismatch(value, f"an array of the {len(names)} fields of {cls.__name__}")
-        return cls(*_each(names, decoders, value))
+        if type(value) is not list or len(value) != count:
+            raise Mismatch(value, f"an array of the {count} fields of {cls.__name__}")
+        return cls(*decode_each(value))
 
     return Kind(encode, decode)
 
@@ -120,12 +121,39 @@ def _values_of(names: list[str]) -> Convert:
     return lambda value: tuple([getattr(value, name) for name in names])
 
 
-def _each(names: list[str], converts: list[Convert], values: Sequence[Any]) -> list[Any]:
-    try:
-        return [convert(value) for convert, value in zip(converts, values)]  # noqa: B905 - lengths were compared
-    except Mismatch as error:
-        error.path.insert(0, _culprit(names, converts, values))
-        raise
+def _each(names: list[str], converts: list[Convert]) -> Callable[[Sequence[Any]], list[Any]]:
+    """From the values of all fields to what becomes of them. Most records have two or three: those need no loop."""
+
+    def two(values: Sequence[Any]) -> list[Any]:
+        first, second = values
+        try:
+            return [convert_first(first), convert_second(second)]
+        except Mismatch as error:
+            error.path.insert(0, _culprit(names, converts, values))
+            raise
+
+    def three(values: Sequence[Any]) -> list[Any]:
+        first, second, third = values
+        try:
+            return [convert_first(first), convert_second(second), convert_third(third)]
+        except Mismatch as error:
+            error.path.insert(0, _culprit(names, converts, values))
+            raise
+
+    def any_number(values: Sequence[Any]) -> list[Any]:
+        try:
+            return [convert(value) for convert, value in zip(converts, values)]  # noqa: B905 - lengths were compared
+        except Mismatch as error:
+            error.path.insert(0, _culprit(names, converts, values))
+            raise
+
+    if len(converts) == 2:
+        convert_first, convert_second = converts
+        return two
+    if len(converts) == 3:
+        convert_first, convert_second, convert_third = converts
+        return three
+    return any_number
 
 
 def _culprit(names: list[str], converts: list[Convert], values: Sequence[Any]) -> str:

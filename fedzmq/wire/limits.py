@@ -58,12 +58,14 @@ def check_shape(dtype: str, shape: Sequence[int]) -> int:
     size = ITEM_SIZES.get(dtype)
     if size is None:
         raise ProtocolError(f"{dtype!r} is no dtype of the wire (known: {', '.join(sorted(ITEM_SIZES))})")
-    check_size("the rank of a tensor", len(shape), MAX_RANK)
+    if len(shape) > MAX_RANK:
+        raise LimitExceeded("the rank of a tensor", len(shape), MAX_RANK)
     for extent in shape:
         if type(extent) is not int or extent < 0:
             raise ProtocolError(f"a shape holds {extent!r:.60}: an int of 0 or more is expected")
         size *= extent or 1
-    check_size("the bytes of a tensor", size, MAX_TENSOR)
+    if size > MAX_TENSOR:
+        raise LimitExceeded("the bytes of a tensor", size, MAX_TENSOR)
     return 0 if 0 in shape else size
 
 

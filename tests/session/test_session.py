@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fedzmq.errors import LimitExceeded, ProtocolError
 from fedzmq.session.outbound import CHUNK_BYTES, MOST_CHUNK_BYTES
-from fedzmq.session.packet import INLINE_BYTES, Kind, Lane, Packet, parse
+from fedzmq.session.packet import ADDRESS_BYTES, INLINE_BYTES, Kind, Lane, Packet, parse
 from fedzmq.session.session import Peer, Session
 from fedzmq.transports.connection import Buffer
 
@@ -53,7 +53,14 @@ class Pair:
                 continue
             self.carried += sum(len(frame) for frame in frames)
             for _ in range(2 if luck > 1 - self._loss else 1):
-                self.sessions[side].receive(parse(frames), self.now)
+                self.receive(side, frames)
+
+    def receive(self, side: int, frames: Sequence[Buffer]) -> None:
+        """By the short way, half of what may take it."""
+        session, frame = self.sessions[side], bytes(frames[0])
+        is_short = len(frames) == 1 and frame[:ADDRESS_BYTES] == session.inlet and self._random.random() < 0.5
+        if not (is_short and session.unpack(frame, self.now)):
+            session.receive(parse(frames), self.now)
 
     def run(self, side: int, count: int) -> list[list[bytes]]:
         """What arrives at a side, until so many messages did."""
