@@ -32,6 +32,11 @@ class CurrentMessage:
         self._records, self._buffers = records, list(buffers)
         self._begun, self._last_write = self._store.position, -1
 
+    @property
+    def only_reads(self) -> bool:
+        """It changes no memory and computes nothing."""
+        return _READS.issuperset(map(type, self._records))
+
     def end(self) -> None:
         """What nothing took is forgotten."""
         self._buffers = []

@@ -128,7 +128,9 @@ class Executor:
         replies: list[Answer] = []
         store, apply = self.store, self._operations.apply
         self._message.begin(records, buffers)
-        self._modes.enter()
+        has_modes = not self._message.only_reads  # a value is the same in all of them
+        if has_modes:
+            self._modes.enter()
         try:
             for record in records:
                 store.position += 1
@@ -140,8 +142,9 @@ class Executor:
                     apply(record)
         finally:
             self._message.end()
-            self._randomness.leave()
-            self._modes.leave()
+            if has_modes:
+                self._randomness.leave()
+                self._modes.leave()
         return replies
 
     def _command(self, message: Any, buffers: Sequence[Buffer]) -> list[Answer]:
