@@ -3,7 +3,7 @@
 None, bools, 64-bit ints, floats and short strings are themselves and a list is a list of values. Everything else is a
 map of one key: p a stored tensor, x a tensor whose bytes are a buffer of the message, t a tuple, d a dtype, s a slice,
 e Ellipsis, m a memory format, v a device, l a layout, c a complex number, b (in plans) a number that depends on the
-batch's rows, see `of_rows`.
+batch's rows, see `fedzmq.operations.rules`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy
 import torch
 
 from fedzmq.errors import OperationRefused, ProtocolError
+from fedzmq.operations.rules import Rule, is_rule
 from fedzmq.tensors.dtypes import dtype_of, name_of
 from fedzmq.wire.limits import MAX_ARGUMENT_DEPTH, MAX_ARGUMENT_TEXT, MAX_INT, MIN_INT
 from fedzmq.wire.messages import TensorSpec
 
-Rule: TypeAlias = int | tuple[int, int, int] | tuple[float, float, float] | tuple[float, float]
 Attach = Callable[[torch.Tensor], dict[str, Any]]
 """Gives the wire value of a tensor: `reference(id)` of a pointer, or `inline(spec)` of a local one."""
 
@@ -232,27 +232,13 @@ def _unpack_complex(content: Any, scope: Scope, depth: int) -> complex:
 
 
 def _unpack_batch(content: Any, scope: Scope, depth: int) -> Any:
-    if type(content) is int and 0 < content <= MAX_INT:
-        return scope.batch(content)
-    if type(content) in (list, tuple):
-        kinds = {type(each) for each in content}
-        bounded = all(MIN_INT <= each <= MAX_INT for each in content if type(each) is int)
-        if (len(content) == 3 and kinds in ({int}, {float}) and bounded) or (len(content) == 2 and kinds == {float}):
-            return scope.batch(tuple(content))
-    raise ProtocolError("a number that depends on the rows is a multiple from 1, a polynomial or a power")
+    return scope.batch(_rule(content))
 
 
-def of_rows(rule: Rule, rows: int) -> int | float:
-    """A number that depends on the rows of a batch: a multiple `k` of them; `(a, b, c)`, which is a + b * rows + c *
-    rows^2; or `(k, p)`, which is k * rows^p.
-    """
-    if isinstance(rule, int):
-        return rule * rows
-    if len(rule) == 2:
-        factor, power = rule
-        return float(factor * rows**power)
-    constant, linear, square = rule
-    return constant + linear * rows + square * rows * rows
+def _rule(content: Any) -> Rule:
+    if not is_rule(content):
+        raise ProtocolError("a number that depends on a size is a multiple from 1, a polynomial or another known rule")
+    return content if type(content) is int else tuple(content)
 
 
 _UNPACKERS: dict[str, Callable[[Any, Scope, int], Any]] = {

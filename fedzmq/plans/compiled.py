@@ -13,9 +13,10 @@ from typing import Any
 import torch
 
 from fedzmq.errors import PlanError
-from fedzmq.operations.arguments import Rule, Scope, of_rows, unpack, unpack_keywords
+from fedzmq.operations.arguments import Scope, unpack, unpack_keywords
 from fedzmq.operations.catalog import CATALOG, Operation
 from fedzmq.operations.guards.guard import Guard, leaves
+from fedzmq.operations.rules import Rule, of_size
 from fedzmq.plans.plan import Plan
 from fedzmq.tensors.buffers import restore
 from fedzmq.wire.messages import TensorSpec
@@ -106,7 +107,7 @@ class _Resolved:
         return _Later(lambda held: held[register], register)
 
     def _times_rows(self, rule: Rule) -> _Later:
-        return _Later(lambda held: of_rows(rule, held[0]), None)
+        return _Later(lambda held: of_size(rule, held[0]), None)
 
 
 def _call(function: Operation, arguments: list[Any], keywords: dict[str, Any]) -> _Get:

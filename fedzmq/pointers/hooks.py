@@ -268,6 +268,9 @@ def _id(gradient: Remote | None) -> int:
 
 
 def _node(p: Remote, otherwise: str) -> Node:
+    refused = p._ref.stream.takes_no_hook()
+    if refused is not None:
+        raise refused
     p._ref.catch_up()
     if p._ref.node is None:
         raise RuntimeError(otherwise)

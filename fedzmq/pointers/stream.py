@@ -238,6 +238,10 @@ class Stream:
         """The error for a program that asks for a value without fetching it."""
         return NeedsValueError(what, f"worker {self.worker!r}")
 
+    def takes_no_hook(self) -> Exception | None:
+        """The error for a hook on a gradient of this stream's, where there is no backward for it to be run in."""
+        return None
+
     def meets_nothing(self) -> Exception | None:
         """The error for an operand that lives elsewhere, where none may ever meet the tensors of this stream."""
         return None

@@ -1,7 +1,8 @@
-"""A function recorded for batches of any size: for two sizes, and the two made one.
+"""A function recorded for batches of any size: for several sizes, and these made one.
 
-What a recording of one size cannot show is learned from the other: which numbers, and which tensors that the function
-makes itself, depend on how many examples there are.
+What a recording of one size cannot show is learned from the others: which numbers, and which tensors that the function
+makes itself, depend on how many examples there are. A batch of a single example is taken as any other, even where the
+function tells it apart.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from typing import Any
 from fedzmq.errors import TensorsNotCollocatedException
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import Meta
-from fedzmq.recording.batch_rows import generalise
+from fedzmq.recording.batch_rows import check_alike, does_the_same, generalise
+from fedzmq.recording.fitting import SIZES
 from fedzmq.recording.makers import Makers, varying
 from fedzmq.recording.registers import Record, Registers
+from fedzmq.recording.steadiness import no_chance
 from fedzmq.recording.tracing import Recording, record
 
 ROWS = (7, 11)  # two primes: a number that is a multiple of both by chance is not to be expected
-THIRD = 13  # where a number is no multiple of the rows, two sizes do not tell by what rule it grows
+LARGE = (1030,)  # what a program does from some size on, and for even ones, shows there
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,13 +75,25 @@ def _recorded(
     effects: Effects,
     watched: Sequence[Makers],
 ) -> AnyRows:
-    first, second = (
-        record(function, inputs(rows), effects, makers) for rows, makers in zip(ROWS, watched, strict=True)
-    )
+    def at(rows: int, makers: Makers) -> tuple[Recording, int]:
+        return record(function, inputs(rows), effects, makers), rows
 
-    def third() -> tuple[Recording, int]:
-        return record(function, inputs(THIRD), effects, watched[0].again()), THIRD
+    def possible(sizes: Sequence[int]) -> list[tuple[Recording, int]]:
+        """Those that the function takes: one of a single example it may refuse, and rightly."""
+        found: list[tuple[Recording, int]] = []
+        for rows in sizes:
+            with suppress(Exception):
+                found.append(at(rows, watched[0].again()))
+        return found
 
-    merged = generalise(first, ROWS[0], second, ROWS[1], third)
-    registers = Registers(first, second)
-    return AnyRows(first, second, registers, tuple(registers.records(merged, first.origins)))
+    with no_chance(lambda: at(ROWS[0], watched[0].again())):
+        first, second = (at(rows, makers) for rows, makers in zip(ROWS, watched, strict=True))
+    check_alike(first, second)
+    sized = [first, second]
+    for large in possible(LARGE):
+        check_alike(first, large)
+        sized.append(large)
+    sized += [each for each in possible((1,)) if does_the_same(first[0], each[0])]
+    merged = generalise(sized, lambda: possible(SIZES))
+    registers = Registers(sized)
+    return AnyRows(first[0], second[0], registers, tuple(registers.records(merged, first[0].origins)))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 from torch.func import functional_call
+from torch.nn.parameter import is_lazy
 
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
@@ -24,6 +25,10 @@ from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Meta
 from fedzmq.recording.any_rows import ROWS, record_any_rows
 from fedzmq.recording.batch_norm import make_recordable
+from fedzmq.recording.dense import make_dense
+from fedzmq.recording.makers import Makers
+from fedzmq.recording.steadiness import Attributes, check_counters
+from fedzmq.recording.tracing import Recording, record
 from fedzmq.tensors.dtypes import name_of
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
@@ -48,8 +53,7 @@ def batch_plan(
     counts. Raises PlanError, which names the user's line.
     """
     given = all_inputs(inputs)
-    if isinstance(module, torch.jit.ScriptModule):
-        raise PlanError("a module that torch.jit compiled cannot be recorded: give the module that it was made from")
+    _check(module)
     parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
     state = {**parameters, **buffers}
     names: list[str] = []
@@ -67,10 +71,18 @@ def batch_plan(
 
     effects = Effects("meta")  # where no import of torch's compiler makes the first round wait
     columns = [*given, targets]
-    with _kept(module):
-        recorded = record_any_rows(
-            step, lambda rows: [*map(_meta, state.values()), *(_rows(column, rows) for column in columns)], effects
-        )
+
+    def forms(rows: int) -> list[Meta]:
+        return [*map(_meta, state.values()), *(_rows(column, rows) for column in columns)]
+
+    def once() -> Recording:
+        return record(step, forms(ROWS[0]), effects, Makers())
+
+    with _kept(module) as before:
+        try:
+            recorded = record_any_rows(step, forms, effects)
+        finally:
+            check_counters(module, before, once)
     plan = Plan(
         CATALOG.digest(),
         tuple(_slot(name, each, each.requires_grad) for name, each in parameters.items()),
@@ -105,6 +117,22 @@ class _Whole(torch.nn.Module):
         return self._outputs(self.module(*inputs), targets)
 
 
+def _check(module: torch.nn.Module) -> None:
+    """Raises PlanError for a module of which no plan can be made, whatever it does."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise PlanError("a module that torch.jit compiled cannot be recorded: give the module that it was made from")
+    for name, each in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(each):
+            raise PlanError(f"{name!r} has no shape yet: call the module once, on an example, before it is recorded")
+    for name, each in module.named_parameters():
+        # A worker runs no function of the user's, and to leave one out would train another model.
+        if each._backward_hooks or getattr(each, "_post_accumulate_grad_hooks", None):
+            raise PlanError(
+                f"the parameter {name!r} has a hook on its gradient, and a plan has no place for one: multiply by a "
+                "mask in forward, use gradient clipping, or freeze it by requires_grad_(False)"
+            )
+
+
 @torch.no_grad()
 def _write_back(held: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None:
     """What a module assigned to a buffer anew, as `self.count = self.count + 1` does, is the buffer's next value."""
@@ -122,23 +150,26 @@ def _write_back(held: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None
 
 
 @contextmanager
-def _kept(module: torch.nn.Module) -> Iterator[None]:
-    """Afterwards the attributes of the module and of its parts are what they were."""
-    before = [(each, dict(vars(each))) for each in module.modules()]
+def _kept(module: torch.nn.Module) -> Iterator[Attributes]:
+    """Gives the attributes of the module and of its parts, by name. Afterwards they are what they were."""
+    parts = dict(module.named_modules())
+    before = [(name, dict(vars(each))) for name, each in parts.items()]
     held = [(value, value.copy()) for _, attributes in before for value in attributes.values() if _holds(value)]
     validates = Distribution._validate_args
     try:
         make_recordable(module)
+        make_dense(module)
+        recordable = [(name, dict(vars(each))) for name, each in parts.items()]
         Distribution.set_default_validate_args(False)  # which looks at values
-        yield
+        yield recordable
     finally:
         Distribution.set_default_validate_args(validates)
         for value, content in held:
             value.clear()
             value.extend(content) if isinstance(value, list) else value.update(content)
-        for each, attributes in before:
-            vars(each).clear()
-            vars(each).update(attributes)
+        for name, attributes in before:
+            parts[name].__dict__.clear()
+            parts[name].__dict__.update(attributes)
 
 
 def _holds(value: object) -> bool:

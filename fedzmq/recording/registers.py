@@ -1,12 +1,13 @@
 """The tensors of a recording, numbered as those of a plan: inputs, then constants, then what the operations make.
 
-A tensor of the program's own is a constant of the plan. One as large as the batch cannot be; if it holds one value
-throughout, as the zeros that a recurrent network starts from, an operation makes it anew for every batch.
+A tensor of the program's own is a constant of the plan. One that depends on how large the batch is cannot be; if it
+holds one value throughout, as the zeros that a recurrent network starts from, or counts, an operation makes it anew for
+every batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ import torch
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.plans.plan import Constant
-from fedzmq.recording.tracing import Recording
+from fedzmq.recording.batch_rows import Sized
+from fedzmq.recording.fitting import fitting
 from fedzmq.tensors.buffers import restore
 from fedzmq.wire.limits import ITEM_SIZES
 from fedzmq.wire.messages import TensorSpec
@@ -23,23 +25,25 @@ Record = list[Any]
 
 
 class Registers:
-    """Renumbers the records that `first` and `second`, of batches of different size, were merged to.
+    """Renumbers the records that these recordings, of batches of different size, were merged to.
 
     In those, a number as large as the batch is `{"b": times}`, also in the shape of a constant.
     """
 
-    def __init__(self, first: Recording, second: Recording) -> None:
+    def __init__(self, sized: Sequence[Sized]) -> None:
         self.constants: list[Constant] = []
         self._places: dict[Constant, int] = {}
+        first, _ = sized[0]
         self._inputs = len(first.inputs)
-        self._first = first.constants
-        self._second = second.constants
+        self._most = len(first.constants)
+        self._own_tensors = [recording.constants for recording, _ in sized]
+        self._rows = [rows for _, rows in sized]
         self._made = 0
         self._pending: list[Record] = []
 
     def register(self, id: int) -> int:
         """Every constant has a register kept free for it, whether it turns out to be one or is made by an operation."""
-        return id if id <= self._inputs else id + len(self._first)
+        return id if id <= self._inputs else id + self._most
 
     def records(self, merged: list[Record], origins: tuple[str, ...]) -> Iterator[Record]:
         """The records with new numbers. Raises PlanError, which names the line."""
@@ -79,27 +83,50 @@ class Registers:
         return {key: self._value(content)}
 
     def _own(self, dtype: str, shape: list[Any], number: int) -> int:
-        one, other = bytes(self._first[number]), bytes(self._second[number])
-        if any(isinstance(extent, dict) for extent in shape):
-            item = one[: ITEM_SIZES[dtype]]
-            if any(data != item * (len(data) // len(item)) for data in (one, other) if data):
-                raise _NotConstant("has a size that depends on the number of examples in a batch")
-            return self._full(dtype, shape, item)
-        if one != other:
-            raise _NotConstant("depends on the number of examples in a batch, or on chance")
-        constant = Constant(dtype, tuple(shape), one)
+        found = [bytes(constants[number]) for constants in self._own_tensors]
+        grows = any(isinstance(extent, dict) for extent in shape)
+        if grows or any(each != found[0] for each in found):
+            made = self._filled(dtype, shape, found) or self._counted(dtype, shape, found)
+            if made is None:
+                raise _NotConstant(f"{'has a size that' if grows else 'is one that'} depends on the number of examples")
+            return made
+        constant = Constant(dtype, tuple(shape), found[0])
         if constant not in self._places:
             self.constants.append(constant)
             self._places[constant] = self._inputs + len(self.constants)
         return self._places[constant]
 
-    def _full(self, dtype: str, shape: list[Any], item: bytes) -> int:
+    def _filled(self, dtype: str, shape: list[Any], found: Sequence[bytes]) -> int | None:
+        """Where it holds one number throughout, which may depend on the rows."""
+        size = ITEM_SIZES[dtype]
+        if any(data != data[:size] * (len(data) // size) for data in found):
+            return None
+        numbers = [restore(TensorSpec(dtype, (1,), 0), data[:size]).item() if data else 0 for data in found]
+        value: Any = numbers[0]
+        if any(repr(each) != repr(value) for each in numbers):
+            rule = fitting(numbers, self._rows)
+            if rule is None:
+                return None
+            value = {"b": rule if isinstance(rule, int) else list(rule)}
+        elif isinstance(value, complex):
+            value = {"c": [value.real, value.imag]}
+        return self._make([CATALOG.number(torch.full), 0, 0, [{"t": shape}, value], {"dtype": {"d": dtype}}])
+
+    def _counted(self, dtype: str, shape: list[Any], found: Sequence[bytes]) -> int | None:
+        """Where it holds 0, 1, 2, ... for as many as there are."""
+        if len(shape) != 1 or dtype not in ("int64", "int32"):
+            return None
+        for data in found:
+            length = len(data) // ITEM_SIZES[dtype]
+            if restore(TensorSpec(dtype, (length,), 0), data).tolist() != list(range(length)):
+                return None
+        return self._make([CATALOG.number(torch.arange), 0, 0, [shape[0]], {"dtype": {"d": dtype}}])
+
+    def _make(self, record: Record) -> int:
         """Of the registers kept for constants, those fill up from below and these from above."""
-        register = self._inputs + len(self._first) - self._made
+        register = self._inputs + self._most - self._made
         self._made += 1
-        number = restore(TensorSpec(dtype, (1,), 0), item).item() if item else 0
-        value = {"c": [number.real, number.imag]} if isinstance(number, complex) else number
-        self._pending.append([CATALOG.number(torch.full), register, 0, [{"t": shape}, value], {"dtype": {"d": dtype}}])
+        self._pending.append([record[0], register, *record[2:]])
         return register
 
 

@@ -33,6 +33,7 @@ from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import Command, Described
 
 DETACH = torch.Tensor.detach
+_WAY_OUT = "use torch.where and masks instead of branches, and take gradients and values outside"
 _APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]  # a class method's
 
 
@@ -77,6 +78,11 @@ def record(
     except (OperationRefused, TensorsNotCollocatedException) as error:
         raise PlanError(f"{error}{at_line(error)}") from error
     except RuntimeError as error:
+        if "TorchScript" in str(error):
+            raise PlanError(
+                f"a function that torch.jit compiled{at_line(error)} cannot be recorded: call the one that it was made "
+                "from, without the decorator"
+            ) from error
         if "meta tensor" not in str(error):
             raise
         raise PlanError(
@@ -185,8 +191,14 @@ class Tape(Stream):
     def needs_value(self, what: str) -> Exception:
         return _refused(f"{what}, which needs a value,")
 
+    def takes_no_hook(self) -> Exception | None:
+        return _refused("a hook on a gradient")
+
     def meets_nothing(self) -> Exception | None:
-        return _refused("a tensor that lives on a worker")
+        return _refused(
+            "a tensor that lives on a worker, or was kept from another batch",
+            way_out="what a model keeps from batch to batch is a buffer: register_buffer(name, torch.zeros(...))",
+        )
 
     def _check(self, modes: Modes, origin: Origin | None) -> None:
         if modes.autocast is not None:
@@ -243,13 +255,10 @@ def _in_a_function_of_autograd() -> bool:
     return False
 
 
-def _refused(what: str, where: Origin | None = None) -> PlanError:
+def _refused(what: str, where: Origin | None = None, way_out: str = _WAY_OUT) -> PlanError:
     line = shown(where or origin())
     at = f" at {line}" if line else ""
-    return PlanError(
-        f"{what}{at} cannot be part of a plan: a plan is a fixed list of operations on tensors; "
-        "use torch.where and masks instead of branches, and take gradients and values outside"
-    )
+    return PlanError(f"{what}{at} cannot be part of a plan: a plan is a fixed list of operations on tensors; {way_out}")
 
 
 def _flat(value: Any) -> list[Any]:

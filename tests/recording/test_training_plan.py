@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import math
+import random
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,16 +25,20 @@ X = torch.ones(4, 6)
 Y = torch.tensor([0, 1, 2, 0])
 
 
+def half_twice(x: Tensor) -> Tensor:
+    return 2 * (x / 2)
+
+
 class Does(nn.Module):
     """A linear layer, and then what a test wants it to do."""
 
-    def __init__(self, then: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, then: Callable[[Tensor], Tensor], part: nn.Module | None = None) -> None:
         super().__init__()
-        self.linear = nn.Linear(6, 3)
+        self.part = nn.Linear(6, 3) if part is None else part
         self.then = then
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.then(self.linear(x))
+        return self.then(self.part(x))
 
 
 def branches_on_a_value(x: Tensor) -> Tensor:
@@ -57,8 +63,36 @@ def does_more_for_more_rows(x: Tensor) -> Tensor:
     return x
 
 
-def halves_the_rows(x: Tensor) -> Tensor:
-    return torch.cat([x[: len(x) // 2], x[len(x) // 2 :]])
+def does_more_from_a_hundred_rows_on(x: Tensor) -> Tensor:
+    return x.tanh() if len(x) > 100 else x
+
+
+def thins_out_the_rows_from_a_hundred_on(x: Tensor) -> Tensor:
+    return x * (2 if len(x) > 100 else 1)
+
+
+def flips_by_chance(x: Tensor) -> Tensor:
+    return x.flip(1) if random.random() < 1e-9 else x
+
+
+def scales_by_numpys_chance(x: Tensor) -> Tensor:
+    return x * float(numpy.random.rand() < 1e-9)
+
+
+def draws_a_gamma(x: Tensor) -> Tensor:
+    return x * (torch.distributions.Gamma(1.0, 1.0).sample() < -1)
+
+
+def hooks_a_gradient(x: Tensor) -> Tensor:
+    x.register_hook(lambda gradient: gradient / 2)
+    return x
+
+
+def calls_what_jit_compiled(x: Tensor) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        compiled = torch.jit.script(half_twice)
+    return compiled(x)
 
 
 def adds_numpys_noise(x: Tensor) -> Tensor:
@@ -87,12 +121,8 @@ def counts_classes_by_value(x: Tensor) -> Tensor:
     return x + nn.functional.one_hot(x.argmax(1))
 
 
-def takes_a_logarithm_of_the_rows(x: Tensor) -> Tensor:
-    return x / math.log(len(x))
-
-
 def counts_its_rows(x: Tensor) -> Tensor:
-    return x + torch.tensor(float(len(x)))
+    return x + torch.tensor(math.sin(len(x)))
 
 
 def takes_a_gradient(x: Tensor) -> Tensor:
@@ -116,13 +146,18 @@ def plan_of(name: str) -> Plan:
         (asks_numpy, "which needs a value"),
         (branches_on_the_rows, "Tensor.tanh and Tensor.relu"),
         (does_more_for_more_rows, "for 7 and 11 examples"),
-        (halves_the_rows, "3 and 5 for 7 and 11 examples"),
-        (adds_numpys_noise, "or on chance"),
+        (does_more_from_a_hundred_rows_on, "for 7 and 1030 examples"),
+        (thins_out_the_rows_from_a_hundred_on, "1 and 2 for 7 and 1030 examples"),
+        (adds_numpys_noise, "the model draws from numpy's random at"),
+        (flips_by_chance, "the model draws from Python's random at"),
+        (scales_by_numpys_chance, "the model draws from numpy's random at"),
+        (draws_a_gamma, "the model draws from torch's own random numbers, outside of the plan's operations at"),
+        (hooks_a_gradient, "a hook on a gradient at"),
+        (calls_what_jit_compiled, "a function that torch.jit compiled at"),
         (packs_a_sequence, "how long a packed sequence is only values tell; run the padded one"),
         (has_a_backward_of_its_own, "a torch.autograd.Function at"),
         (counts_classes_by_value, "such as the number of classes of one_hot"),
-        (takes_a_logarithm_of_the_rows, "make the number of examples a tensor first: torch.full((), len(x))"),
-        (counts_its_rows, "depends on the number of examples in a batch"),
+        (counts_its_rows, "is one that depends on the number of examples"),
         (takes_a_gradient, "cannot be part of a plan"),
         (chooses_by_values, "whose result has a shape that depends on values"),
     ],
@@ -139,6 +174,49 @@ def test_what_a_list_of_operations_cannot_say_is_refused_at_the_users_line(
     assert reason in str(caught.value)
     if then is not does_more_for_more_rows:
         assert any(f"{Path(__file__).name}:{line}" in str(caught.value) for line in lines)
+
+
+class Counts(nn.Module):
+    """Does something else from its fourth batch on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 3)
+        self.batches = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.batches += 1
+        x = self.linear(x)
+        return 2 * x if self.batches > 3 else x
+
+
+def test_what_depends_on_a_number_that_the_module_counts_is_refused_with_its_line() -> None:
+    line = Counts.forward.__code__.co_firstlineno + 3
+    with pytest.raises(PlanError, match=rf"test_training_plan.py:{line} depends on its attribute 'part.batches'"):
+        training_plan(Does(lambda x: x, Counts()), cross_entropy, X, Y)
+
+
+def test_a_number_that_only_counts_is_no_obstacle() -> None:
+    module = Counts()
+    module.register_forward_pre_hook(lambda module, inputs: setattr(module, "batches", -1_000_000_000))
+
+    training_plan(module, cross_entropy, X, Y)
+
+    assert module.batches == 0
+
+
+@pytest.mark.parametrize("register", [Tensor.register_hook, Tensor.register_post_accumulate_grad_hook])
+def test_a_parameter_with_a_hook_is_refused(register: Any) -> None:
+    module = nn.Linear(6, 3)
+    register(module.weight, lambda gradient: None)
+
+    with pytest.raises(PlanError, match="the parameter 'weight' has a hook on its gradient"):
+        training_plan(module, cross_entropy, X, Y)
+
+
+def test_a_module_without_shapes_is_refused() -> None:
+    with pytest.raises(PlanError, match="'weight' has no shape yet: call the module once"):
+        training_plan(nn.LazyLinear(3), cross_entropy, X, Y)
 
 
 def test_an_autograd_function_is_refused_alike_beside_pointers() -> None:

@@ -12,23 +12,25 @@ from fedzmq.data.data import Data
 from fedzmq.errors import PlanError
 from fedzmq.recording.training_plan import training_plan
 from tests.recording.recorded import Recorded
+from tests.recording.sizes import SIZES
 from tests.recording.zoo import ZOO
 from tests.worker.training import data_of, plainly_trained, run, state_of, trained
 
+ALL = ZOO | SIZES
+BY_ORDER = {"noisy", "variational", "distributed", "in halves"}  # what they draw or choose depends on the order
 
-@pytest.mark.parametrize("name", ZOO)
+
+@pytest.mark.parametrize("name", ALL)
 def test_a_model_trains_as_a_plain_loop_trains_it(name: str) -> None:
-    made = ZOO[name]()
+    made = ALL[name]()
     expected = plainly_trained(made, lambda p: optim.SGD(p, 0.1), data_of(made))
 
     torch.testing.assert_close(trained(made).state, state_of(expected), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "name", sorted(set(ZOO) - {"noisy", "variational", "distributed"})
-)  # whose noise depends on the order
+@pytest.mark.parametrize("name", sorted(set(ALL) - BY_ORDER))
 def test_a_model_that_evaluates_has_the_loss_of_the_plain_one(name: str) -> None:
-    made = ZOO[name]()
+    made = ALL[name]()
     made.module.eval()
     data = data_of(made)
     *inputs, targets = data.tensors

@@ -1,0 +1,13 @@
+"""Embeddings whose gradients are sparse, made ones whose gradients are dense: the same numbers, in another form."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def make_dense(module: torch.nn.Module) -> None:
+    """A worker's optimizers take dense gradients. The attribute `sparse` is to be set back."""
+    for each in module.modules():
+        if isinstance(each, nn.Embedding | nn.EmbeddingBag) and each.sparse:
+            each.sparse = False
