@@ -14,6 +14,7 @@ from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import NotEnoughWorkers, UnavailableError, WorkerNotFoundError
 from fedzmq.wire.messages import DataDescribed, DatasetInfo
 
+TELL_AFTER = 1.0  # seconds of waiting for those who were here before that need no words
 TELL_EVERY = 5.0  # seconds between two words about what is waited for
 LOOK = 0.2  # seconds between two calls of the roll
 
@@ -51,18 +52,22 @@ class Cohort:
             self._client.endpoint.presence.ask()
             self._client.wait_until(lambda: self._seen() != seen, min(LOOK, began + patience - now))  # noqa: B023
 
-    def await_all(self, names: Collection[str], patience: float) -> None:
+    def await_all(self, names: Collection[str], patience: float, *, is_told: bool = True) -> None:
         """Wait until these are here with the data set, or for `patience` seconds; who is missing then is told of."""
-        began = told = time.monotonic()
+        began = time.monotonic()
+        tell = began + TELL_AFTER
         while missing := ", ".join(sorted(set(names) - set(self._present()))):
             now = time.monotonic()
             left = began + patience - now
             if left <= 0:
-                self._say(f"going on without {missing}, who took part before")
+                if is_told:
+                    self._say(f"going on without {missing}, who took part before")
                 return
-            if now - told >= TELL_EVERY:
-                told = now
-                self._say(f"waiting for {missing}, who took part before; {left:.0f} s left")
+            if is_told and now >= tell:
+                tell = now + TELL_EVERY
+                self._say(
+                    f"waiting for {missing}, who took part before: the model would be another one; {left:.0f} s left"
+                )
             seen = self._seen()
             self._client.endpoint.presence.ask()
             self._client.wait_until(lambda: self._seen() != seen, min(LOOK, left))  # noqa: B023

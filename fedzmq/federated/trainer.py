@@ -31,6 +31,7 @@ from fedzmq.federated.training_state import TrainingState
 from fedzmq.federated.updates.collection import along
 from fedzmq.wire.messages import Progress
 
+RETURN = 1.0  # seconds that those whom a round lost have to come back, before it is done without them
 GRACE = 0.5  # seconds that those who were late in the last round have to stop, before the next one begins without them
 
 Evaluate = Callable[[torch.nn.Module], Score]
@@ -94,7 +95,9 @@ class Trainer:
         if done >= self._job.rounds:
             return
         self._cohort.gather(max(self._job.workers, self._needed), self._job.patience)
-        self._cohort.await_all(self._kept.seen, self._job.patience)
+        # Without one of them the model becomes another one; but a round with a deadline goes on without late ones.
+        patience = self._job.patience if self._job.deadline is None else min(self._job.patience, self._job.deadline)
+        self._cohort.await_all(self._kept.seen, patience)
         for number in range(done + 1, self._job.rounds + 1):
             report = self._round(number)
             self._kept.commit(number, report)
@@ -203,3 +206,5 @@ class Trainer:
             raise NotEnoughWorkers(self._needed, answered, f"round {number} asked no more")
         what = f"has {len(answered)} of {self._needed} answers" if answered else "lost all its workers"
         self._say(f"round {number} {what}; waiting for others")
+        # It may have been this process that was away, and all of them are back at once: not the first alone goes on.
+        self._cohort.await_all(running.failed, RETURN, is_told=False)

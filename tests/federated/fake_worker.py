@@ -10,7 +10,7 @@ import torch
 
 from fedzmq.errors import UsageError
 from fedzmq.session.endpoint import Arrival, Endpoint
-from fedzmq.session.roster import Roster
+from fedzmq.session.roster import Departure, Roster
 from fedzmq.session.session import Peer
 from fedzmq.tensors.buffers import export_all, restore_all
 from fedzmq.tensors.row import Row, cut
@@ -63,6 +63,11 @@ class FakeWorker:
     def leave(self) -> None:
         self._asked.clear()
         self.endpoint.close()
+
+    def give_up(self) -> None:
+        """Take the coordinator for gone, as after its silence."""
+        assert self._peer is not None
+        self.endpoint._lose(Departure(self._peer.name, self._peer.boot, "nothing was heard of it"))
 
     def _step(self) -> None:
         self.endpoint.pump(0.0)

@@ -302,6 +302,25 @@ def test_a_round_that_lost_all_its_workers_is_done_by_those_who_come(meeting: Me
     assert "round 1 lost all its workers; waiting for others" in federated.said
 
 
+def test_a_round_that_lost_all_its_workers_is_done_by_all_of_them_that_come_back(meeting: Meeting) -> None:
+    made = MODULES["linear"]()
+    lost: list[str] = []
+
+    def gives_up(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
+        if worker.endpoint.connection.name in lost:
+            worker.answer_state(task, state)
+            return
+        lost.append(worker.endpoint.connection.name)
+        if len(lost) == 2:  # as after a sleep of the coordinator
+            for each in (alice, bob):
+                each.give_up()
+
+    alice, bob = fake(meeting, "alice", gives_up), fake(meeting, "bob", gives_up)
+    (report,) = Run(meeting, made, replace(JOB, workers=2)).all()
+
+    assert [each.worker for each in report.answered] == ["alice", "bob"]
+
+
 def test_too_few_workers_are_named_with_how_long_they_were_waited_for(meeting: Meeting) -> None:
     made = MODULES["linear"]()
     meeting.worker("bob", [data_of(made)])

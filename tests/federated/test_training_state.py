@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from fedzmq.errors import RunChanged
+from fedzmq.federated import cohort
 from fedzmq.federated.async_trainer import AsyncTrainer
 from fedzmq.federated.evaluation.score import Score
 from fedzmq.federated.ledger.checkpoint import Opened
@@ -244,6 +245,34 @@ def test_whoever_is_missing_since_then_is_waited_for_and_told_of(made: Made, tmp
 
     assert said[1:] == ["going on without alice, carol, who took part before"]
     assert [answer.worker for answer in reports[1].answered] == ["bob"]
+
+
+def test_rounds_with_a_deadline_wait_no_longer_than_that_for_who_is_missing(made: Made, tmp_path: Path) -> None:
+    said = ["they began:"]
+    job = replace(JOB, deadline=0.2)
+    with Meeting() as meeting:
+        site(meeting, made)
+        coordinator(meeting, made, tmp_path / "run", FedAvg(), ("trained", 2), job)
+    with Meeting() as meeting:
+        meeting.worker("bob", [data_of(made)])
+        coordinator(meeting, made, tmp_path / "run", FedAvg(), job=replace(job, workers=1, patience=1e6), said=said)
+
+    assert said[1:] == ["going on without alice, carol, who took part before"]
+
+
+def test_who_is_waited_for_is_said_before_it_becomes_long(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cohort, "TELL_AFTER", 0.0)
+    said = ["they began:"]
+    with Meeting() as meeting:
+        site(meeting, made)
+        coordinator(meeting, made, tmp_path / "run", FedAvg(), ("trained", 2))
+    with Meeting() as meeting:
+        meeting.worker("bob", [data_of(made)])
+        coordinator(meeting, made, tmp_path / "run", FedAvg(), job=replace(JOB, workers=1, patience=1.0), said=said)
+
+    assert "waiting for alice, carol, who took part before: the model would be another one; 1 s left" in said
 
 
 def test_a_training_without_rounds_goes_on_from_its_last_step(made: Made, tmp_path: Path) -> None:
