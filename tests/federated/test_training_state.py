@@ -176,7 +176,7 @@ def test_workers_that_had_trained_the_interrupted_round_do_not_train_again(
         trained.append(task.local.round)
         return really_train(task, *given, **named)
 
-    monkeypatch.setattr("fedzmq.worker.guest.train", train)
+    monkeypatch.setattr("fedzmq.worker.tasks.train", train)
     with Meeting() as meeting:
         site(meeting, made)
         coordinator(meeting, made, tmp_path / "run", Scaffold(), ("trained", 3))
