@@ -13,7 +13,7 @@ import click
 
 from fedzmq.cli.resuming import command_for
 from fedzmq.cli.run_story import story, when
-from fedzmq.errors import RunFolderError, UsageError
+from fedzmq.errors import RunFolderError
 from fedzmq.federated.ledger.run_history import (
     INTERRUPTED,
     RUNS,
@@ -23,6 +23,7 @@ from fedzmq.federated.ledger.run_history import (
     read_reports,
     runs_in,
 )
+from fedzmq.federated.pictures.canvas import form_of
 from fedzmq.federated.report import RoundReport
 from fedzmq.federation.printable import printable
 
@@ -33,7 +34,6 @@ else:
 
 _TOLD = ("strategy", "strategy-option", "model", "data", "dataset", "broker", "workers", "fraction", "epochs", "seed")
 _APART = {"broker", "out", "log", "json", "silence", "wait", "patience"}
-PICTURES = (".png", ".svg", ".pdf")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -113,8 +113,7 @@ def show(folder: Path, run: str, as_json: bool) -> None:
 def plot(folder: Path, runs: tuple[str, ...], out: Path | None, by: str) -> None:
     """Draw several runs in one picture, with what differs in how they were configured."""
     out = out or folder / "runs.png"
-    if out.suffix.lower() not in PICTURES:
-        raise UsageError(f"{str(out)!r} cannot be drawn: the picture is .png, .svg or .pdf, by the ending of --out")
+    form = form_of(out)
     histories = [read_history(find_run(run, folder)) for run in runs]
     labels = labels_of(histories)
     from fedzmq.federated.pictures.comparison import Curve, draw_comparison
@@ -122,7 +121,7 @@ def plot(folder: Path, runs: tuple[str, ...], out: Path | None, by: str) -> None
     picture = draw_comparison(
         [Curve(label, read_reports(each.path)) for label, each in zip(labels, histories, strict=True)],
         by,
-        out.suffix.lower().removeprefix("."),
+        form,
     )
     try:
         out.write_bytes(picture)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Sequence
 
 import torch
@@ -36,7 +37,7 @@ def load_model(source: str, features: Sequence[int], classes: int | None, seed: 
             return BUILT_IN[source](source, shape, width)
         if names_a_function(source):
             return _own_model(source, shape[0] if len(shape) == 1 else shape, width)
-    hint = suggestion(source, BUILT_IN)
+    hint = suggestion(source, BUILT_IN) or _like(source)
     raise ModelError(source, f"expected a built-in model ({', '.join(BUILT_IN)}) or module:function{hint}")
 
 
@@ -85,6 +86,17 @@ def _precision(model: nn.Module, inputs: Sequence[torch.Tensor]) -> str:
         return ""
     ours, theirs = (" and ".join(sorted(str(dtype) for dtype in each)) for each in (own, given))
     return f"its parameters are {ours} and the features {theirs}: bring one to the other, as by model.to({theirs})"
+
+
+def _like(source: str) -> str:
+    """The end of a sentence about a model of the literature's: the nearest to it that there is."""
+    plain = re.sub(r"[^a-z]", "", source.lower())
+    near = next((ours for theirs, ours in _LIKE.items() if theirs in plain), "")
+    return (
+        f"; the nearest to it is {near!r}, and one like it of your own is a function in a file: my_models:net"
+        if near
+        else ""
+    )
 
 
 def _own_model(source: str, features: int | tuple[int, ...], width: int) -> nn.Module:
@@ -169,4 +181,9 @@ def _image(source: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
     return image
 
 
+_LIKE = {
+    **dict.fromkeys(("resnet", "lenet", "alexnet", "vgg", "densenet", "mobilenet", "efficientnet", "conv"), "cnn"),
+    **dict.fromkeys(("logistic", "softmax", "regression"), "linear"),
+    **dict.fromkeys(("perceptron", "dense", "dnn", "fc"), "mlp"),
+}
 BUILT_IN: dict[str, Callable[[str, tuple[int, ...], int], nn.Module]] = {"linear": _linear, "mlp": _mlp, "cnn": _cnn}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import overload
 
+from fedzmq.federated.pictures.canvas import form_of
 from fedzmq.federated.pictures.plot import draw
 from fedzmq.federated.report import RoundReport, amount
 
@@ -15,16 +17,22 @@ _HEADINGS = ("round", "loss", "accuracy", "training loss", "seconds", "traffic",
 
 
 class Picture:
-    """A PNG that a notebook shows."""
+    """A PNG that a notebook shows. `draw` gives it in another form."""
 
-    def __init__(self, png: bytes) -> None:
-        self.png = png
+    def __init__(self, draw: Callable[[str], bytes]) -> None:
+        self.png = draw("png")
+        self._draw = draw
 
     def save(self, path: str | Path) -> Path:
-        """Write it to a file, in a new folder where there is none, and give the file's path."""
+        """Write it to a file, in a new folder where there is none, and give the file's path.
+
+        It is what the name ends with, .png, .svg or .pdf; raises UsageError for another ending.
+        """
         file = Path(path)
+        form = form_of(file)
+        picture = self.png if form == "png" else self._draw(form)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(self.png)
+        file.write_bytes(picture)
         return file
 
     def _repr_png_(self) -> bytes:
@@ -43,7 +51,7 @@ class History(Sequence[RoundReport]):
 
     def plot(self) -> Picture:
         """Loss and accuracy by round. Raises MissingExtraError without matplotlib."""
-        return Picture(draw(self._reports, self.title))
+        return Picture(partial(draw, tuple(self._reports), self.title))
 
     def rounds_to(self, accuracy: float) -> float | None:
         """After how many rounds the accuracy was reached, between two rounds by a straight line; None where it was not.

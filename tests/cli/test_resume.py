@@ -119,6 +119,16 @@ def test_a_run_of_a_living_process_is_refused(call: Call, tmp_path: Path) -> Non
     assert "the run 'run' is in use by process " in ended.err
 
 
+def test_a_run_that_was_killed_before_it_began_says_how_it_is_begun_again(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "job.toml").write_text("rounds = 10\n")
+    (tmp_path / "run" / "ledger.sqlite").touch()
+    ended = call("train", "--resume", "run")
+
+    assert ended.code == 2
+    assert "the run ended before it began; fedzmq train --config run/job.toml begins it in a new folder" in ended.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

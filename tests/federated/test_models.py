@@ -91,6 +91,14 @@ def test_an_unknown_model_gets_a_suggestion() -> None:
         load_model("mpl", (64,), 10, seed=0)
 
 
+@pytest.mark.parametrize(("name", "near"), [("resnet18", "cnn"), ("DenseNet", "cnn"), ("logistic", "linear")])
+def test_a_model_of_the_literatures_gets_the_nearest_to_it(name: str, near: str) -> None:
+    with pytest.raises(
+        ModelError, match=rf"module:function; the nearest to it is '{near}', and one like it of your own"
+    ):
+        load_model(name, (64,), 10, seed=0)
+
+
 def test_a_function_without_arguments_is_called_so(own: Owner) -> None:
     model = load_model(own("def model(): return nn.Linear(7, 3)"), (64,), 10, seed=0)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fedzmq.errors import UsageError
 from fedzmq.federated.report import Absence, Answer, RoundReport
 from fedzmq.federation.history import History
 
@@ -64,3 +65,15 @@ def test_its_picture_is_shown_and_saved(tmp_path: Path) -> None:
 
     assert picture._repr_png_().startswith(b"\x89PNG")
     assert picture.save(tmp_path / "runs" / "mine.png").read_bytes() == picture.png
+
+
+@pytest.mark.parametrize(("name", "begins"), [("a.pdf", b"%PDF"), ("a.SVG", b"<?xml"), ("a.png", b"\x89PNG")])
+def test_its_picture_is_what_the_files_name_ends_with(tmp_path: Path, name: str, begins: bytes) -> None:
+    assert history(0.5).plot().save(tmp_path / name).read_bytes().startswith(begins)
+
+
+@pytest.mark.parametrize("name", ["a.jpeg", "a"])
+def test_a_picture_in_a_form_that_is_not_drawn_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"the picture is \.png, \.svg or \.pdf"):
+        history(0.5).plot().save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []

@@ -68,7 +68,7 @@ class Record:
         self.is_new = version == 0
         if self.is_new and read_only:
             self._database.close()
-            raise RunFolderError(str(folder), "its record is empty: the run ended before it began")
+            raise RunFolderError(str(folder), f"its record is empty: the run ended before it began{_anew(folder)}")
 
     @property
     def log(self) -> Path:
@@ -247,6 +247,12 @@ class Record:
             yield
         except (sqlite3.Error, ValueError, DataError) as error:
             raise RunFolderError(str(self._folder), f"{failed}: {shorten(str(error), _WIDTH)}") from error
+
+
+def _anew(folder: Path) -> str:
+    """The end of a sentence: how what was to be done there is begun again."""
+    job = folder / "job.toml"
+    return f"; fedzmq train --config {job} begins it in a new folder" if job.is_file() else ""
 
 
 def _read(text: str, kind: type[_Kind]) -> _Kind:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedzmq.errors import MissingExtraError
+from fedzmq.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 DOTS = 160  # an inch
+FORMS = ("png", "svg", "pdf")
 
 
 def prepare() -> None:
@@ -44,12 +46,20 @@ def set_ticks(axis: Axis, *, are_whole: bool = True, least: int = 1) -> None:
     axis.set_major_locator(MaxNLocator(integer=are_whole, min_n_ticks=least))
 
 
+def form_of(path: Path) -> str:
+    """Which of `FORMS` a file of that name is to hold. Raises UsageError."""
+    form = path.suffix.lower().removeprefix(".")
+    if form not in FORMS:
+        raise UsageError(f"{str(path)!r} cannot be drawn: the picture is .png, .svg or .pdf, by the name's ending")
+    return form
+
+
 def png(figure: Figure) -> bytes:
     return drawn(figure, "png")
 
 
 def drawn(figure: Figure, form: str) -> bytes:
-    """form: "png", "svg" or "pdf"."""
+    """form: one of `FORMS`."""
     picture = io.BytesIO()
     figure.savefig(picture, format=form)
     return picture.getvalue()

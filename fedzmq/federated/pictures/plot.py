@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fedzmq.federated.pictures.canvas import blank, png, set_ticks
+from fedzmq.federated.pictures.canvas import blank, drawn, set_ticks
 from fedzmq.federated.report import RoundReport
 
 if TYPE_CHECKING:
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#2563a8", "#d97a1f", "#2e7d4f", "#c0392b", "#555555"
 
 
-def draw(reports: Sequence[RoundReport], title: str) -> bytes:
-    """A PNG of 1280 by 960 pixels; half as high without accuracy. Raises MissingExtraError without matplotlib."""
+def draw(reports: Sequence[RoundReport], title: str, form: str = "png") -> bytes:
+    """A PNG of 1280 by 960 pixels, or the like as "svg" or "pdf"; half as high without accuracy.
+
+    Raises MissingExtraError without matplotlib.
+    """
     has_accuracy = any(report.accuracy is not None for report in reports)
     figure = blank(8, 6 if has_accuracy else 3.6, "drawing a run")
     figure.suptitle(title, fontsize=12, x=0.01, ha="left")
@@ -36,7 +39,7 @@ def draw(reports: Sequence[RoundReport], title: str) -> bytes:
         panels[-1].set_xlim(reports[0].round - 0.5, reports[-1].round + 0.5)
     panels[-1].set_xlabel("round", color=_GREY)
     figure.align_ylabels()
-    return png(figure)
+    return drawn(figure, form)
 
 
 def _accuracy(panel: Axes, reports: Sequence[RoundReport]) -> None:
