@@ -22,7 +22,7 @@ from fedzmq.errors import BrokerUnreachable, DataError, FunctionError
 from fedzmq.federation.printable import printable
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.registry import connect
-from fedzmq.worker.kept_files import KeptFiles
+from fedzmq.worker.training.kept_files import KeptFiles
 from fedzmq.worker.worker import Worker
 
 TELL_AFTER = 1.0  # seconds of waiting that need no words

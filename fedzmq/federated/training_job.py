@@ -9,9 +9,9 @@ from numbers import Integral, Real
 from fedzmq.errors import UsageError
 from fedzmq.federated.seeds import derive
 from fedzmq.wire.messages import Course, HeldOut
-from fedzmq.worker.optimizers.optimizer import Options
-from fedzmq.worker.optimizers.table import check_optimizer
-from fedzmq.worker.schedules import check_schedule, make_schedule
+from fedzmq.worker.training.optimizers.optimizer import Options
+from fedzmq.worker.training.optimizers.table import check_optimizer
+from fedzmq.worker.training.schedules import check_schedule, make_schedule
 
 _COUNTS = ("rounds", "epochs", "batch_size", "workers", "least", "cohort", "quorum", "max_steps", "evaluate_every")
 _NUMBERS = (
@@ -33,9 +33,9 @@ class TrainingJob:
     what comes later.
 
     `schedule` is how the learning rate goes over a worker's steps of a round, and `round_schedule` over the rounds,
-    each with its options: see `fedzmq.worker.schedules`. `clip_norm` and `clip_value` bound the gradients, `max_steps`
-    and `max_seconds` a worker's training in a round; its update then counts as the examples that it came to. With a
-    limit in seconds, the same seed does not give the same model.
+    each with its options: see `fedzmq.worker.training.schedules`. `clip_norm` and `clip_value` bound the gradients,
+    `max_steps` and `max_seconds` a worker's training in a round; its update then counts as the examples that it came
+    to. With a limit in seconds, the same seed does not give the same model.
 
     `holdout` is the share of its examples that each worker keeps from training, by lot from the seed, to evaluate on
     where it is asked to; of every `evaluate_every` rounds it is asked in one, and in the last.

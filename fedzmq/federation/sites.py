@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fedzmq.client.client import Client
     from fedzmq.data.examples import Examples
     from fedzmq.data.load import Given
-    from fedzmq.worker.kept_files import KeptFiles
+    from fedzmq.worker.training.kept_files import KeptFiles
     from fedzmq.worker.worker import Worker
 
 
@@ -125,7 +125,7 @@ class Inside(Site):
         return Client(MemoryConnection(self._address, "client"), silence=math.inf, tended=False)
 
     def keep_in(self, folder: Path) -> None:
-        from fedzmq.worker.kept_files import KeptFiles
+        from fedzmq.worker.training.kept_files import KeptFiles
 
         self._let_go()
         for name, worker in zip(self._data, self._workers, strict=True):

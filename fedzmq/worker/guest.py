@@ -36,14 +36,14 @@ from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.executor import Executor
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.labels import Commons, Labels
-from fedzmq.worker.memory import Memory
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.privacy import Privacy
-from fedzmq.worker.results import Results
-from fedzmq.worker.shares import Shares
 from fedzmq.worker.store import Store
-from fedzmq.worker.tasks import Post, Tasks
 from fedzmq.worker.told import told
+from fedzmq.worker.training.memory import Memory
+from fedzmq.worker.training.results import Results
+from fedzmq.worker.training.shares import Shares
+from fedzmq.worker.training.tasks import Post, Tasks
 from fedzmq.worker.transfers import Transfers
 
 

@@ -24,12 +24,12 @@ from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.guest import Guest
 from fedzmq.worker.labels import Commons
-from fedzmq.worker.memory import Files, Memory
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.privacy import Privacy
-from fedzmq.worker.results import Results
 from fedzmq.worker.subscriptions import Subscriptions
 from fedzmq.worker.told import told
+from fedzmq.worker.training.memory import Files, Memory
+from fedzmq.worker.training.results import Results
 
 LOOK = 0.1  # seconds until a worker that waits notices that it was told to stop
 _OF_WORKERS = frozenset({Deliver, Undelivered})  # what one worker sends to another

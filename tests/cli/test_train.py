@@ -17,8 +17,8 @@ from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.errors import ClusterError
 from fedzmq.federated.models import load_model
 from fedzmq.federated.run_folder import read_rounds
-from fedzmq.worker.optimizers.table import OPTIMIZERS
-from fedzmq.worker.schedules import DEFAULTS as SCHEDULES
+from fedzmq.worker.training.optimizers.table import OPTIMIZERS
+from fedzmq.worker.training.schedules import DEFAULTS as SCHEDULES
 from tests.cli.conftest import Call
 from tests.processes import Fedzmq, until
 

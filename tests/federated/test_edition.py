@@ -24,7 +24,7 @@ from fedzmq.worker.worker import Worker
 from tests.federated.fake_worker import FakeWorker
 from tests.recording.recorded import Made
 from tests.worker.hub import Meeting
-from tests.worker.training import state_of
+from tests.worker.training.trained import state_of
 
 NAMES = ("alice", "bob", "carol")
 JOB = TrainingJob("data", rounds=1, epochs=1, batch_size=4, options={"lr": 0.1}, seed=3, workers=3)

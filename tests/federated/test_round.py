@@ -19,7 +19,7 @@ from tests.federated.fake_worker import FakeWorker
 from tests.federated.test_trainer import JOB, Run, answers_nan, fake, keeps_quiet
 from tests.recording.recorded import MODULES
 from tests.worker.hub import Meeting
-from tests.worker.training import data_of, state_of
+from tests.worker.training.trained import data_of, state_of
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank")
 

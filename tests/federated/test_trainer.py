@@ -23,7 +23,7 @@ from fedzmq.wire.messages import PlanMissing, Progress, Synced, Train
 from tests.federated.fake_worker import FakeWorker
 from tests.recording.recorded import MODULES, Made, Recorded
 from tests.worker.hub import Meeting
-from tests.worker.training import data_of, plainly_trained, run, state_of
+from tests.worker.training.trained import data_of, plainly_trained, run, state_of
 
 JOB = TrainingJob("data", rounds=1, epochs=2, batch_size=4, options={"lr": 0.1}, seed=3)
 

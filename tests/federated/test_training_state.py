@@ -32,11 +32,11 @@ from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.wire.messages import Train
-from fedzmq.worker.training import Outcome
-from fedzmq.worker.training import train as really_train
+from fedzmq.worker.training.train import Outcome
+from fedzmq.worker.training.train import train as really_train
 from tests.recording.recorded import MODULES, Made
 from tests.worker.hub import Meeting
-from tests.worker.training import data_of, state_of
+from tests.worker.training.trained import data_of, state_of
 
 JOB = TrainingJob("data", rounds=4, epochs=1, batch_size=4, options={"lr": 0.1}, seed=3, workers=3)
 NAMES = ("alice", "bob", "carol")

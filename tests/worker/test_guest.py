@@ -15,7 +15,7 @@ from fedzmq.wire.messages import DefinePlan, Failed, Fetch, PlanMissing, Progres
 from fedzmq.worker.guest import Guest
 from fedzmq.worker.plan_shelf import PlanShelf
 from tests.recording.recorded import MODULES
-from tests.worker.training import TASK, data_of, state_of
+from tests.worker.training.trained import TASK, data_of, state_of
 
 MADE = MODULES["linear"]()
 PLAN = training_plan(MADE.module, MADE.loss, MADE.features, MADE.targets)

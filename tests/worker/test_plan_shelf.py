@@ -10,7 +10,7 @@ from fedzmq.worker.guest import Guest
 from fedzmq.worker.plan_shelf import PlanShelf
 from tests.plans.listing import op, plan
 from tests.recording.recorded import MODULES
-from tests.worker.training import TASK, data_of, state_of
+from tests.worker.training.trained import TASK, data_of, state_of
 
 ONE, OTHER = (plan(op(name, 3, 1, 1)).to_bytes() for name in ("Tensor.sum", "Tensor.mean"))
 

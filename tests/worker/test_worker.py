@@ -21,7 +21,7 @@ from fedzmq.worker.plan_shelf import MOST_PLANS
 from tests.plans.listing import op, plan
 from tests.recording.recorded import MODULES
 from tests.worker.hub import Meeting
-from tests.worker.training import TASK, data_of, state_of, trained
+from tests.worker.training.trained import TASK, data_of, state_of, trained
 
 MADE = MODULES["mlp"]()
 DATA = data_of(MADE)

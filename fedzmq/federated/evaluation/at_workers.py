@@ -23,7 +23,7 @@ from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies.strategy import Strategy
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.plans.plan import name_of
-from fedzmq.worker.training import PERSONAL
+from fedzmq.worker.training.train import PERSONAL
 
 LEAST_BATCH = 256  # examples at once, where training takes fewer: without gradients there is room
 LOOK = 0.25  # seconds between two looks at the time

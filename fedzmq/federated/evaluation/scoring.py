@@ -15,7 +15,7 @@ from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import from_bytes
 from fedzmq.recording.batch_plan import Inputs, Loss
 from fedzmq.recording.evaluation_plan import evaluation_plan
-from fedzmq.worker.evaluating import add_up
+from fedzmq.worker.training.evaluate import add_up
 
 ACCURACY = "accuracy"
 

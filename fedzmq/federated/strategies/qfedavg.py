@@ -15,7 +15,7 @@ from fedzmq.federated.strategies.strategy import Instructions, Opening, Strategy
 from fedzmq.federated.updates.aggregator import Aggregator, Weigh
 from fedzmq.federated.updates.collector import Collector
 from fedzmq.federated.updates.precision import wide
-from fedzmq.worker.training import LOSS_BEFORE
+from fedzmq.worker.training.train import LOSS_BEFORE
 
 if TYPE_CHECKING:
     from fedzmq.federated.training_job import TrainingJob

@@ -15,8 +15,8 @@ class Course:
     """How local training goes from step to step, beside the optimizer's own options.
 
     rate: the part of the learning rate that counts in this task. schedule: how it goes on from there in every step, see
-    `fedzmq.worker.schedules`. clip_value, clip_norm: bounds of the gradients, see `fedzmq.worker.clipping`.
-    max_steps, max_seconds: training is over after as many, and at least one step. None is no bound.
+    `fedzmq.worker.training.schedules`. clip_value, clip_norm: bounds of the gradients, see its `clipping`. max_steps,
+    max_seconds: training is over after as many, and at least one step. None is no bound.
     """
 
     rate: Real = 1.0
@@ -33,12 +33,12 @@ class Train(Request):
     """Train a plan on the worker's own data; answered by Trained, Failed, PlanMissing or ModelMissing, with Progress
     before.
 
-    `plan` is the plan's hash, `state` its parameters and then its buffers in the plan's order, `report_every` the
-    least time between two Progress. `control` is the global control variate of every parameter that is trained and not
-    personal, or is empty: see `fedzmq.worker.corrections`. `model` names the state: the sha256 of its bytes in that
-    order, or what else the run calls this state and no other. With it, and a run in `local`, a worker that has done the
-    very same finds its result again. Where no state comes along, it is the one of that name that the client published.
-    `ahead` is how many bytes of the result are to come along with the answer, as if they had been pulled.
+    `plan` is the plan's hash, `state` its parameters and then its buffers in the plan's order, `report_every` the least
+    time between two Progress. `control` is the global control variate of every parameter that is trained and not
+    personal, or is empty: see `fedzmq.worker.training.corrections`. `model` names the state: the sha256 of its bytes in
+    that order, or what else the run calls this state and no other. With it, and a run in `local`, a worker that has
+    done the very same finds its result again. Where no state comes along, it is the one of that name that the client
+    published. `ahead` is how many bytes of the result are to come along with the answer, as if they had been pulled.
     What is `held_out` is not trained on.
     """
 
@@ -66,7 +66,7 @@ class Trained(Reply):
     `examples` counts those that the model was trained on: a training that a limit ended may not have come to all. The
     new state stays where it is, to be pulled: in the plan's order, without what is personal. `parts` are its first
     bytes, where the task asked for them. `way` is how far a gradient of one in every step would have led: the sum of
-    the learning rates where neither momentum nor a pull makes another one of it, see `fedzmq.worker.way`.
+    the learning rates where neither momentum nor a pull makes another one of it, see `fedzmq.worker.training.way`.
     """
 
     examples: Count

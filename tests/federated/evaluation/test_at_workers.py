@@ -27,8 +27,8 @@ from fedzmq.federated.training_job import TrainingJob
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.buffers import export_all
 from fedzmq.wire.messages import Evaluate, Evaluated, HeldOut, ModelMissing
-from fedzmq.worker.memory import Kept
-from fedzmq.worker.shares import Shares
+from fedzmq.worker.training.memory import Kept
+from fedzmq.worker.training.shares import Shares
 from tests.federated.fake_worker import FakeWorker
 from tests.federated.strategies.federation import kept_by
 from tests.recording.recorded import MODULES, Made

@@ -20,12 +20,12 @@ from fedzmq.federated.updates.collector import Collector
 from fedzmq.recording.batch_plan import Loss
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.wire.messages import Train
-from fedzmq.worker.memory import Kept
+from fedzmq.worker.training.memory import Kept
 from fedzmq.worker.worker import Worker
 from tests.federated.fake_worker import FakeWorker
 from tests.recording.recorded import Made, Recorded
 from tests.worker.hub import Meeting
-from tests.worker.training import run
+from tests.worker.training.trained import run
 
 JOB = TrainingJob("data", rounds=30, epochs=4, batch_size=4, options={"lr": 0.05}, seed=1)
 

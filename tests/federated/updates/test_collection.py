@@ -25,7 +25,7 @@ from tests.federated.fake_worker import FakeWorker, answer_pull
 from tests.federated.test_trainer import JOB, Run
 from tests.recording.recorded import MODULES
 from tests.worker.hub import Meeting
-from tests.worker.training import state_of
+from tests.worker.training.trained import state_of
 
 NAMES = ("alice", "bob", "carol")
 MADE = MODULES["cnn"]()

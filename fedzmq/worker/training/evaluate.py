@@ -1,0 +1,110 @@
+"""Evaluation of one task: what a plan gives, added up over the examples, of the model that came and of the own one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+
+from fedzmq.data.examples import Batch, Examples
+from fedzmq.errors import PlanError
+from fedzmq.plans.compiled import constants
+from fedzmq.plans.compiled_plan import CompiledPlan
+from fedzmq.plans.plan import Plan
+from fedzmq.wire.messages import Evaluate
+from fedzmq.worker.training.epochs import Cancelled, Report
+from fedzmq.worker.training.layout import layout
+from fedzmq.worker.training.memory import Kept
+from fedzmq.worker.training.train import alone, check_fit
+
+MOST_NUMBERS = 1 << 20  # that all sums of a plan hold together
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """Of what a plan gives for every batch, in the order of its outputs and in float64."""
+
+    examples: int
+    sums: list[torch.Tensor]
+
+
+def add_up(compiled: CompiledPlan, state: Sequence[torch.Tensor], batches: Iterator[Batch]) -> Iterator[Sums]:
+    """The sums so far, after every batch. The state is written to where the plan does."""
+    plan, step, fixed = compiled.plan, compiled.step, constants(compiled.plan)
+    sums: list[torch.Tensor] = []
+    examples = 0
+    for columns in batches:
+        rows = len(columns[-1])
+        outputs = [each.detach().to(torch.float64) for each in step(rows, *state, *columns, *fixed)]
+        if not sums:
+            _check_size(plan, outputs)
+        sums = [sum + each for sum, each in zip(sums, outputs, strict=True)] if sums else outputs
+        examples += rows
+        yield Sums(examples, sums)
+
+
+def evaluate(
+    task: Evaluate,
+    compiled: CompiledPlan,
+    state: Sequence[torch.Tensor],
+    data: Examples,
+    *,
+    report: Report,
+    is_cancelled: Callable[[], bool],
+    kept: Kept | None = None,
+) -> tuple[Sums, Sums | None]:
+    """Evaluate a copy of `state`, with what is personal in its place, and then the worker's own model if it has one.
+
+    Both are evaluated on the same examples, in the set's order. Raises DataError or PlanError where plan, state, data
+    and task do not fit together, and Cancelled.
+    """
+    check_fit(compiled.plan, state, data)
+    kept = kept or Kept()
+    places = layout(compiled.plan, task.local.personal)
+    models = [places.copy(state, kept.personal)]
+    if task.local.ditto is not None and kept.model:
+        models.append(places.copy(state, kept.model))
+    with alone(task.seed), torch.no_grad():
+        common = _last(task, compiled, models[0], data, task.max_steps, task.max_seconds, report, is_cancelled)
+        if len(models) == 1:
+            return common, None
+        batches = -(-common.examples // task.batch_size)
+        return common, _last(task, compiled, models[1], data, batches, None, report, is_cancelled)
+
+
+def _last(
+    task: Evaluate,
+    compiled: CompiledPlan,
+    state: Sequence[torch.Tensor],
+    data: Examples,
+    most: int | None,
+    seconds: float | None,
+    report: Report,
+    is_cancelled: Callable[[], bool],
+) -> Sums:
+    """The sums in the end, or when a limit is reached."""
+    steps = -(-len(data) // task.batch_size)
+    began = time.monotonic()
+    next_report = began + task.report_every
+    found = Sums(0, [])
+    for number, sums in enumerate(add_up(compiled, state, islice(data.in_order(task.batch_size), most)), 1):
+        if is_cancelled():
+            raise Cancelled
+        now = time.monotonic()
+        if now >= next_report:
+            before = float(found.sums[0]) if found.sums else 0.0
+            report(0, number, steps, (float(sums.sums[0]) - before) / (sums.examples - found.examples))
+            next_report = now + task.report_every
+        found = sums
+        if seconds is not None and now >= began + seconds:
+            break
+    return found
+
+
+def _check_size(plan: Plan, outputs: Sequence[torch.Tensor]) -> None:
+    numbers = sum(each.numel() for each in outputs)
+    if numbers > MOST_NUMBERS:
+        raise PlanError(f"the plan's sums hold {numbers} numbers, and an evaluation gives at most {MOST_NUMBERS}")

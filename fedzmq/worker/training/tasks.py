@@ -1,0 +1,185 @@
+"""What one client has a worker do with the data of its owner: trainings and evaluations, one after the other.
+
+While one runs, what stops it and what asks for the result of another may come from any thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from fedzmq.session.reception import Reception
+from fedzmq.tensors.buffers import export_all, restore_all
+from fedzmq.transports.connection import Buffer
+from fedzmq.wire.messages import (
+    Evaluate,
+    Evaluated,
+    Failed,
+    ModelMissing,
+    PlanMissing,
+    Progress,
+    Pull,
+    Pulled,
+    Release,
+    Reply,
+    Train,
+    Trained,
+)
+from fedzmq.worker.answer import Answer
+from fedzmq.worker.failure import failure_of
+from fedzmq.worker.plan_shelf import PlanShelf
+from fedzmq.worker.store import Store
+from fedzmq.worker.training.evaluate import evaluate
+from fedzmq.worker.training.memory import Memory, RunName
+from fedzmq.worker.training.published import Published
+from fedzmq.worker.training.results import Identity, Result, Results
+from fedzmq.worker.training.shares import Shares
+from fedzmq.worker.training.train import train
+
+Post = Callable[[Reply, Sequence[Buffer]], None]
+
+
+class Tasks:
+    """Those of one client, which `owner` tells from all others. `post` sends it a reply while a task still runs."""
+
+    def __init__(
+        self,
+        store: Store,
+        owner: Hashable,
+        shares: Shares,
+        plans: PlanShelf,
+        reception: Reception,
+        memory: Memory,
+        results: Results,
+        post: Post,
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._shares = shares
+        self._plans = plans
+        self._published = Published(reception, lambda request: request in self._cancelled)
+        self._memory = memory
+        self._results = results
+        self._post = post
+        self._cancelled: set[int] = set()
+        self._finished = 0  # the last task that is over; a client numbers its requests upwards
+        self._is_gone = False
+
+    def ready(self, records: Sequence[Any]) -> int:
+        """How many of the records can run now: all before the first task whose model may still come."""
+        return self._published.ready(records)
+
+    def train(self, message: Train, buffers: Sequence[Buffer]) -> list[Answer]:
+        return [self._do(message, buffers, self._trained, "training")]
+
+    def evaluate(self, message: Evaluate, buffers: Sequence[Buffer]) -> list[Answer]:
+        return [self._do(message, buffers, self._evaluated, "evaluation")]
+
+    def cancel(self, request: int) -> None:
+        """Stop a task; may come from another thread, and before the task began."""
+        if request > self._finished:
+            self._cancelled.add(request)
+
+    def pull(self, message: Pull) -> Answer:
+        """A piece of what a task led to; may come from any thread. The memory that it gives is never written to."""
+        try:
+            parts, buffers = export_all(self._results.pull((self._owner, message.task), message.start, message.stop))
+        except Exception as error:
+            return Answer(Failed(message.request, failure_of(error, 0, "pull")))
+        return Answer(Pulled(message.request, parts), buffers)
+
+    def release(self, message: Release) -> None:
+        """A run is over: what it led to can go."""
+        self._results.release(message.run)
+
+    def leave(self) -> None:
+        """The client is gone: whatever runs for it stops."""
+        self._is_gone = True
+        self._results.leave(self._owner)
+
+    def _trained(self, message: Train, buffers: Sequence[Buffer]) -> Answer:
+        found = self._plans.get(message.plan)
+        if found is None:
+            return Answer(PlanMissing(message.request, message.plan))
+        began = time.monotonic()
+        data = self._shares.to_train(message.dataset, message.held_out)
+        task, run = (self._owner, message.request), RunName(message.local.run, message.plan, message.dataset)
+        control = restore_all(message.control, buffers)
+        identity = Identity.of(message, control)
+        done = self._results.begin(task, run, identity)
+        if done is not None:
+            return self._told(message, replace(done, request=message.request))
+        came = self._published.state(message, found.plan, buffers)
+        if came is None:
+            return Answer(ModelMissing(message.request, message.model))
+        outcome = train(
+            message,
+            found,
+            came,
+            data,
+            control=control,
+            kept=self._memory.recall(run, message.local.basis),
+            report=lambda *progress: self._post(Progress(message.request, *progress), ()),
+            is_cancelled=lambda: self._is_gone or message.request in self._cancelled,
+        )
+        if outcome.kept:
+            self._memory.keep(run, message.local.round, outcome.kept)
+        seconds = time.monotonic() - began
+        trained = Trained(
+            message.request,
+            outcome.examples,
+            outcome.loss,
+            seconds,
+            outcome.metrics,
+            outcome.steps,
+            way=outcome.way,
+        )
+        self._results.keep(task, run, Result(trained, outcome.state, identity))
+        return self._told(message, trained)
+
+    def _told(self, message: Train, trained: Trained) -> Answer:
+        """The answer, with what is to come along."""
+        if not message.ahead:
+            return Answer(trained)
+        parts, buffers = export_all(self._results.pull((self._owner, message.request), 0, message.ahead))
+        return Answer(replace(trained, parts=parts), buffers)
+
+    def _evaluated(self, message: Evaluate, buffers: Sequence[Buffer]) -> Answer:
+        found = self._plans.get(message.plan)
+        if found is None:
+            return Answer(PlanMissing(message.request, message.plan))
+        began = time.monotonic()
+        data = self._shares.to_evaluate(message.dataset, message.held_out)
+        came = self._published.state(message, found.plan, buffers)
+        if came is None:
+            return Answer(ModelMissing(message.request, message.model))
+        run = RunName(message.local.run, message.trained, message.dataset)
+        common, own = evaluate(
+            message,
+            found,
+            came,
+            data,
+            kept=self._memory.look(run, message.local.basis),
+            report=lambda *progress: self._post(Progress(message.request, *progress), ()),
+            is_cancelled=lambda: self._is_gone or message.request in self._cancelled,
+        )
+        sums, exported = export_all([*common.sums, *(own.sums if own is not None else ())])
+        return Answer(Evaluated(message.request, common.examples, sums, time.monotonic() - began), exported)
+
+    def _do(
+        self,
+        message: Any,
+        buffers: Sequence[Buffer],
+        task: Callable[[Any, Sequence[Buffer]], Answer],
+        what: str,
+    ) -> Answer:
+        """A task that can be cancelled."""
+        try:
+            return task(message, buffers)
+        except Exception as error:
+            return Answer(Failed(message.request, failure_of(error, self._store.position, what)))
+        finally:
+            self._finished = max(self._finished, message.request)
+            self._cancelled.discard(message.request)

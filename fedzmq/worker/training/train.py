@@ -1,0 +1,190 @@
+"""Local training of one task: what is done with the model that came, what stays here, and what goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from fedzmq.data.examples import Examples
+from fedzmq.errors import DataError, PlanError, UsageError
+from fedzmq.plans.check import check_training
+from fedzmq.plans.compiled_plan import CompiledPlan
+from fedzmq.plans.plan import Plan
+from fedzmq.tensors.dtypes import name_of
+from fedzmq.wire.messages import Train
+from fedzmq.worker.modes import Modes
+from fedzmq.worker.randomness import Randomness
+from fedzmq.worker.training.corrections import Correction
+from fedzmq.worker.training.epochs import Epochs, Means, Report
+from fedzmq.worker.training.layout import Layout, layout
+from fedzmq.worker.training.memory import Kept
+
+LOSS_BEFORE = "loss_before"  # the metric that tells the loss of the model that came
+PERSONAL = "personal_"  # before the loss and the metrics of the worker's own model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """The state after training, in the plan's order without what is personal, and the means over the last epoch of
+    what the plan gives back. Without an epoch, the means are NaN. `examples` are those that it was trained on. `kept`
+    is for the next round here. `way` is how far the optimizer went, see `fedzmq.worker.training.way`.
+    """
+
+    state: list[torch.Tensor]
+    loss: float
+    metrics: dict[str, float]
+    steps: int
+    kept: Kept
+    examples: int
+    way: float
+
+
+def train(
+    task: Train,
+    compiled: CompiledPlan,
+    state: Sequence[torch.Tensor],
+    data: Examples,
+    *,
+    report: Report,
+    is_cancelled: Callable[[], bool],
+    control: Sequence[torch.Tensor] = (),
+    kept: Kept | None = None,
+) -> Outcome:
+    """Train a copy of `state` on `data` as `task` says, whatever modes of torch are in force around it.
+
+    Dropout and the like draw from the task's seed, and the process's own random state is left as it was. `kept` is
+    what an earlier round kept. Raises DataError, PlanError or UsageError where plan, state, data and task do not fit
+    together, and Cancelled.
+    """
+    check_fit(compiled.plan, state, data)
+    local, kept = task.local, kept or Kept()
+    places = layout(compiled.plan, local.personal)
+    _check(task, control, [state[place] for place in places.pulled])
+    epochs = Epochs(task, compiled, data, report, is_cancelled)
+    metrics: dict[str, float] = {}
+    if local.loss_before:
+        with alone(task.seed):
+            metrics[LOSS_BEFORE] = epochs.loss(places.copy(state, kept.personal))
+    with alone(task.seed):
+        trained = places.copy(state, kept.personal)
+        drift = _drift(places, control, kept.control)
+        means = _train(epochs, places, trained, state, local.proximal, drift)
+        own: list[torch.Tensor] = []
+        if local.ditto is not None:
+            own = places.copy(state, kept.model or kept.personal)
+            own_means = _train(epochs, places, own, state, local.ditto, ())
+            metrics |= {PERSONAL + "loss": own_means.loss}
+            metrics |= {PERSONAL + name: value for name, value in own_means.metrics.items()}
+        still_kept = Kept(
+            _control(places, state, trained, drift, means.way) or kept.control,
+            places.by_name(trained, places.personal),
+            places.by_name(own, range(len(own))),
+        )
+    return Outcome(
+        [trained[place].detach() for place in places.shared],
+        means.loss,
+        means.metrics | metrics,
+        means.steps,
+        still_kept,
+        means.examples,
+        means.way,
+    )
+
+
+def _train(
+    epochs: Epochs,
+    places: Layout,
+    state: Sequence[torch.Tensor],
+    came: Sequence[torch.Tensor],
+    strength: float,
+    drift: Sequence[torch.Tensor],
+) -> Means:
+    """Train a state in place, pulled to the one that came; what is personal is not pulled."""
+    pulled = [state[place] for place in places.pulled]
+    moving = [*pulled, *(state[place] for place in places.free)]
+    is_plain = not strength and not drift
+    anchors = [came[place].detach() for place in places.pulled]
+    return epochs.fit(state, moving, None if is_plain else Correction(pulled, anchors, strength, drift), strength)
+
+
+@torch.no_grad()
+def _drift(places: Layout, control: Sequence[torch.Tensor], own: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+    """The global control variates less the worker's own, which are zero in the beginning."""
+    return [
+        everybodys - own[name] if name in own else everybodys.clone()
+        for name, everybodys in zip(places.pulled_names, control, strict=False)
+    ]
+
+
+@torch.no_grad()
+def _control(
+    places: Layout,
+    came: Sequence[torch.Tensor],
+    trained: Sequence[torch.Tensor],
+    drift: Sequence[torch.Tensor],
+    way: float,
+) -> dict[str, torch.Tensor]:
+    """The worker's new control variates, by option II of SCAFFOLD (Karimireddy et al. 2020, algorithm 1, line 12):
+    its old one, less the global one, plus how far it went in all per step and unit of the learning rate.
+    """
+    if not way:
+        return {}
+    return {
+        name: (came[place] - trained[place]) / way - each
+        for name, place, each in zip(places.pulled_names, places.pulled, drift, strict=False)
+    }
+
+
+@contextmanager
+def alone(seed: int) -> Iterator[None]:
+    """Torch's modes and random numbers for one task, apart from all others of the process."""
+    modes, randomness = Modes("cpu"), Randomness()
+    modes.enter()
+    try:
+        randomness.seed(seed)
+        yield
+    finally:
+        randomness.leave()
+        modes.leave()
+
+
+def _check(task: Train, control: Sequence[torch.Tensor], pulled: Sequence[torch.Tensor]) -> None:
+    local = task.local
+    for name, strength in (("proximal", local.proximal), ("ditto", local.ditto or 0.0)):
+        if strength < 0:
+            raise UsageError(f"the strength {name!r} of local training is {strength:g}, and it cannot be negative")
+    if control and [each.shape for each in control] != [each.shape for each in pulled]:
+        raise UsageError(
+            f"{len(control)} control variates came, and each of the {len(pulled)} parameters that are trained and "
+            "shared needs one of its shape"
+        )
+
+
+def check_fit(plan: Plan, state: Sequence[torch.Tensor], data: Examples) -> None:
+    """Raises PlanError, or DataError, where plan, state and data do not fit together."""
+    check_training(plan)
+    slots = (*plan.parameters, *plan.buffers)
+    if len(state) != len(slots):
+        raise PlanError(f"the plan takes {len(slots)} tensors of state, and {len(state)} came")
+    for slot, tensor in zip(slots, state, strict=True):
+        if tuple(tensor.shape) != slot.shape or name_of(tensor.dtype) != slot.dtype:
+            raise PlanError(
+                f"{slot.name!r} is {slot.dtype}{list(slot.shape)} in the plan, "
+                f"and {name_of(tensor.dtype)}{list(tensor.shape)} came"
+            )
+    if len(data) == 0:
+        raise DataError(data.name, "it has no examples here")
+    columns = data.columns
+    if len(plan.columns) != len(columns):
+        has = " and ".join(column.name for column in columns)
+        raise PlanError(f"the plan takes {len(plan.columns)} columns of data, and an example has {has}")
+    for slot, column in zip(plan.columns, columns, strict=True):
+        if column.shape != slot.shape or name_of(column.dtype) != slot.dtype:
+            raise DataError(
+                data.name,
+                f"the {slot.name} of an example are {name_of(column.dtype)}{list(column.shape)}, "
+                f"and the model takes {slot.dtype}{list(slot.shape)}",
+            )

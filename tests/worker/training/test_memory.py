@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from fedzmq.errors import FolderLocked
+from fedzmq.worker.training.kept_files import KeptFiles
+from fedzmq.worker.training.memory import Kept, Memory, RunName
+
+NAME = RunName("run", "plan", "data")
+
+
+def kept(value: float) -> Kept:
+    return Kept(control={"weight": torch.tensor(value)})
+
+
+def value(found: Kept) -> float | None:
+    return float(found.control["weight"]) if found else None
+
+
+def test_a_round_goes_on_from_the_one_that_counted_last() -> None:
+    memory = Memory()
+    memory.keep(NAME, 1, kept(1.0))
+    memory.keep(NAME, 2, kept(2.0))
+
+    assert value(memory.recall(NAME, 1)) == 1.0
+
+
+def test_a_round_that_is_trained_twice_begins_from_the_same() -> None:
+    memory = Memory()
+    memory.keep(NAME, 1, kept(1.0))
+    first = value(memory.recall(NAME, 1))
+    memory.keep(NAME, 2, kept(2.0))
+
+    assert value(memory.recall(NAME, 1)) == first
+
+
+def test_what_did_not_count_is_forgotten() -> None:
+    memory = Memory()
+    memory.keep(NAME, 1, kept(1.0))
+    memory.keep(NAME, 2, kept(2.0))
+    memory.recall(NAME, 2)
+
+    assert value(memory.recall(NAME, 1)) is None
+
+
+def test_nothing_is_recalled_of_a_round_that_this_worker_did_not_take_part_in() -> None:
+    memory = Memory()
+    memory.keep(NAME, 1, kept(1.0))
+
+    assert value(memory.recall(NAME, 0)) is None
+
+
+def test_runs_do_not_meet() -> None:
+    memory = Memory()
+    memory.keep(NAME, 1, kept(1.0))
+
+    for other in (RunName("other", "plan", "data"), RunName("run", "other", "data"), RunName("run", "plan", "other")):
+        assert value(memory.recall(other, 1)) is None
+
+
+def test_the_run_that_was_not_used_for_longest_makes_room() -> None:
+    memory = Memory(most=2)
+    for number in range(3):
+        memory.keep(RunName(str(number), "plan", "data"), 1, kept(number))
+
+    assert [value(memory.recall(RunName(str(number), "plan", "data"), 1)) for number in range(3)] == [None, 1.0, 2.0]
+
+
+def test_what_has_files_outlives_its_process(tmp_path: Path) -> None:
+    first = KeptFiles(tmp_path / "bob")
+    memory = Memory(files=first)
+    everything = Kept({"w": torch.tensor(1.0)}, {"p": torch.tensor([2.0])}, {"m": torch.tensor(3.0).double()})
+    memory.keep(NAME, 1, everything)
+    memory.keep(NAME, 2, kept(2.0))
+    first.close()
+    found = Memory(files=KeptFiles(tmp_path / "bob")).recall(NAME, 1)
+
+    for kind in ("control", "personal", "model"):
+        now, then = getattr(found, kind), getattr(everything, kind)
+        assert now.keys() == then.keys()
+        assert all(torch.equal(now[name], then[name]) and now[name].dtype is then[name].dtype for name in then)
+
+
+def test_files_of_rounds_that_did_not_count_are_removed(tmp_path: Path) -> None:
+    memory = Memory(files=KeptFiles(tmp_path))
+    for number in (1, 2, 3):
+        memory.keep(NAME, number, kept(float(number)))
+    memory.recall(NAME, 2)
+
+    assert [path.name.rpartition("-")[2] for path in tmp_path.glob("*.safetensors")] == ["2.safetensors"]
+
+
+def test_files_of_runs_that_were_used_too_long_ago_are_removed(tmp_path: Path) -> None:
+    memory = Memory(most=2, files=KeptFiles(tmp_path))
+    for run in ("a", "b", "c"):
+        memory.keep(RunName(run, "plan", "data"), 1, kept(1.0))
+
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+def test_no_folder_is_made_before_there_is_something_to_keep(tmp_path: Path) -> None:
+    assert not Memory(files=KeptFiles(tmp_path / "bob")).recall(NAME, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_that_leads_elsewhere_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "first")
+    files = KeptFiles(tmp_path / "link" / "bob")
+    files.write(NAME, 1, kept(1.0))
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to(tmp_path / "second")
+    files.write(NAME, 1, kept(2.0))
+
+    assert value(KeptFiles(tmp_path / "first" / "bob").read(NAME, 1) or Kept()) == 1.0
+
+
+def test_files_of_a_living_process_are_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedzmq.worker.training.kept_files.PATIENCE", 0.0)
+    files = KeptFiles(tmp_path)
+    files.write(NAME, 1, kept(1.0))
+
+    with pytest.raises(FolderLocked, match="is in use by process"):
+        KeptFiles(tmp_path).write(NAME, 2, kept(2.0))
