@@ -1,9 +1,34 @@
-"""The end of a sentence about a name that is not known: what was probably meant."""
+"""What is wrong with a name that is not known, as a sentence or its end: what was probably meant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+
+from fedzmq.errors import UsageError
+
+_CLOSE = 0.7  # below, 'train' is near to 'fraction'
+_SHORT = 3  # letters
+
+
+def check_named(what: str, name: str, known: Mapping[str, Iterable[str]], options: Iterable[str]) -> None:
+    """`known` has the options of each name. Raises UsageError, which names what is known and what is near."""
+    if name not in known:
+        raise UsageError(f"no {what} {name!r} (known: {', '.join(sorted(known))}){nearest(name, known)}")
+    own = sorted(known[name])
+    for option in options:
+        if option not in own:
+            takes = f"known: {', '.join(own)}" if own else "it has none"
+            raise UsageError(f"the {what} {name!r} has no option {option!r} ({takes}){nearest(option, own)}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """As `suggestion`, among words that a user types: near is what looks like a slip of the keyboard."""
+    names = list(known)
+    near = suggestion(word, names, _CLOSE)
+    if not near and len(word) <= _SHORT:  # one letter is much of it
+        near = suggestion(word, [name for name in names if name[:1] == word[:1]], 0.5)
+    return near
 
 
 def suggestion(word: str, known: Iterable[str], closeness: float = 0.6) -> str:

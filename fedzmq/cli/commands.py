@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fedzmq.worker.named import nearest
+from fedzmq.suggestion import nearest
 
 _COMMANDS = {
     "bench": "fedzmq.cli.bench",

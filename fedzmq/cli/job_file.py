@@ -18,7 +18,7 @@ import tomli_w
 from click.core import ParameterSource
 
 from fedzmq.errors import JobFileError, UsageError
-from fedzmq.worker.named import nearest
+from fedzmq.suggestion import nearest
 
 if sys.version_info >= (3, 11):
     import tomllib

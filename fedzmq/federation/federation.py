@@ -17,7 +17,7 @@ from fedzmq.data.split import Split
 from fedzmq.errors import UsageError
 from fedzmq.federation.sites import Inside, Remote, Site, Started
 from fedzmq.session.roster import SILENCE
-from fedzmq.worker.named import nearest
+from fedzmq.suggestion import nearest
 
 if TYPE_CHECKING:
     import os

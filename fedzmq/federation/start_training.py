@@ -38,8 +38,8 @@ from fedzmq.federation.recipe import Recipe, recipe_for, sample_of
 from fedzmq.federation.training import Training
 from fedzmq.files.weights import digest_of
 from fedzmq.recording.evaluation_plan import Measure
+from fedzmq.suggestion import nearest
 from fedzmq.wire.messages import Progress
-from fedzmq.worker.named import nearest
 
 if TYPE_CHECKING:
     from fedzmq.data.examples import Examples

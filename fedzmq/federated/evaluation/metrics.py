@@ -17,7 +17,7 @@ from torch.nn.functional import one_hot
 from fedzmq.data.own_code import names_a_function, own_function
 from fedzmq.errors import ModelError, UsageError
 from fedzmq.recording.evaluation_plan import Measure, Sum
-from fedzmq.worker.named import nearest
+from fedzmq.suggestion import nearest
 
 Figure: TypeAlias = float | list[Any]
 """A number, or several in lists."""

@@ -24,7 +24,7 @@ from fedzmq.federated.strategies.robust.median import Median
 from fedzmq.federated.strategies.robust.trimmed_mean import TrimmedMean
 from fedzmq.federated.strategies.scaffold import Scaffold
 from fedzmq.federated.strategies.strategy import Strategy
-from fedzmq.worker.named import nearest
+from fedzmq.suggestion import nearest
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
     "fedavg": FedAvg,

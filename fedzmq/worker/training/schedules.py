@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from fedzmq.errors import UsageError
-from fedzmq.worker.named import check_named
+from fedzmq.suggestion import check_named
 
 Options = Mapping[str, float | int | bool]
 Rate = Callable[[int], float]

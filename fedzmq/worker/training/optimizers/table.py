@@ -8,7 +8,7 @@ from numbers import Real
 from torch import Tensor
 
 from fedzmq.errors import UsageError
-from fedzmq.worker.named import check_named
+from fedzmq.suggestion import check_named
 from fedzmq.worker.training.optimizers.adagrad import Adagrad
 from fedzmq.worker.training.optimizers.adam import Adam, AdamW
 from fedzmq.worker.training.optimizers.adam_variants import Adamax, NAdam, RAdam
