@@ -35,7 +35,7 @@ def hear(reception: Reception, whole: bytes = WHOLE, name: bytes = NAME) -> None
 
 def test_a_state_that_was_heard_is_what_was_published(reception: Reception) -> None:
     hear(reception)
-    state = Published(reception).state(BY_NAME, RECORDED.plan, ())
+    state = Published(reception).state(BY_NAME, RECORDED.compiled.plan, ())
     assert state is not None
     assert [each.dtype for each in state] == [each.dtype for each in STATE]
     assert all(map(torch.equal, state, STATE))
@@ -44,7 +44,7 @@ def test_a_state_that_was_heard_is_what_was_published(reception: Reception) -> N
 def test_a_state_that_came_along_needs_nothing_to_be_heard(reception: Reception) -> None:
     published = Published(reception)
     assert published.ready([WITH_STATE]) == 1
-    state = published.state(WITH_STATE, RECORDED.plan, [torch.tensor([2.5]).numpy().tobytes()])
+    state = published.state(WITH_STATE, RECORDED.compiled.plan, [torch.tensor([2.5]).numpy().tobytes()])
     assert state is not None
     assert state[0].tolist() == [2.5]
 
@@ -62,7 +62,7 @@ def test_a_state_that_does_not_come_is_not_waited_for(reception: Reception) -> N
     assert published.ready([BY_NAME]) == 0
     clock.advance(PATIENCE + 0.1)
     assert published.ready([BY_NAME]) == 1
-    assert published.state(BY_NAME, RECORDED.plan, ()) is None
+    assert published.state(BY_NAME, RECORDED.compiled.plan, ()) is None
 
 
 def test_a_cancelled_training_waits_for_nothing(reception: Reception) -> None:
@@ -74,10 +74,10 @@ def test_a_whole_that_is_not_the_plans_state_is_refused(reception: Reception) ->
     hear(reception, WHOLE[:-4], digest([WHOLE[:-4]]))
     task = replace(TASK, model=digest([WHOLE[:-4]]).hex())
     with pytest.raises(PlanError, match=f"{len(WHOLE)} bytes"):
-        Published(reception).state(task, RECORDED.plan, ())
+        Published(reception).state(task, RECORDED.compiled.plan, ())
 
 
 @pytest.mark.parametrize("name", ["no hexadecimal", "abc", "00"])
 def test_a_name_of_another_form_is_that_of_nothing(reception: Reception, name: str) -> None:
     hear(reception)
-    assert Published(reception).state(replace(TASK, model=name), RECORDED.plan, ()) is None
+    assert Published(reception).state(replace(TASK, model=name), RECORDED.compiled.plan, ()) is None

@@ -8,7 +8,7 @@ import torch
 
 from fedzmq.errors import UsageError
 from fedzmq.wire.messages import Local, Train, Trained
-from fedzmq.worker import results
+from fedzmq.worker.training import results
 from fedzmq.worker.training.memory import RunName
 from fedzmq.worker.training.results import Identity, Result, Results
 from tests.worker.training.trained import TASK
