@@ -29,6 +29,7 @@ from fedzmq.transports.dealer import plain_send
 from fedzmq.transports.names import check_name
 from fedzmq.transports.route import (
     BOOT_BYTES,
+    NOTE,
     VERSION,
     Bye,
     Channel,
@@ -179,13 +180,16 @@ class Broker:
         while frame.more:
             frame = receive(_NOW, copy=False)
             frames.append(frame)
+        mark = note = b""
+        if head and head[0] == _MAIL:
+            head, mark, note = head.partition(NOTE)
         seat = self.directory.seat(place)
         if seat is not None:
             seat.member.heard = now
             if head and head[0] == _MAIL:
                 receiver = self.directory.addressee(head)
                 if receiver is not None:
-                    self._pass_on(receiver, seat.channel, seat.member.route, frames)
+                    self._pass_on(receiver, seat.channel, seat.member.route + mark + note, frames)
                 else:
                     self.dropped += 1
                 return True

@@ -1,7 +1,8 @@
 """The first frame of every message between a ZeroMQ connection and its broker: what is to be done with the others.
 
 Plain bytes, a verb and its operands, because it is all that a broker reads. Any byte string decodes to a route or is a
-ProtocolError.
+ProtocolError. Where the first frame of mail is small it has no frame of its own, and follows the route behind a zero
+byte, which no name holds: every frame costs each hop as much as its bytes do.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from fedzmq.errors import InvalidName, ProtocolError
 from fedzmq.transports.connection import Buffer
 from fedzmq.transports.names import check_name, check_publishable, check_topic
 
-VERSION = 1
+VERSION = 2
 INSTANCE_BYTES = 16
 BOOT_BYTES = 8
 MOST_ROUTE_BYTES = 512
+MOST_NOTE_BYTES = 8 * 1024  # of a frame that follows the route of its mail
+NOTE = b"\0"
 MOST_FRAME_BYTES = 16 << 20  # of any frame: what one message can make the other side allocate by its word
 
 

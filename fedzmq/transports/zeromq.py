@@ -26,6 +26,8 @@ from fedzmq.transports.names import check_name, check_publishable, check_topic
 from fedzmq.transports.route import (
     INSTANCE_BYTES,
     MOST_FRAME_BYTES,
+    MOST_NOTE_BYTES,
+    NOTE,
     VERSION,
     Bye,
     Channel,
@@ -99,6 +101,8 @@ class ZeroMQConnection(Connection):
             if len(self._mail_routes) >= MOST_ROUTES:
                 self._mail_routes.clear()
             route = self._mail_routes[to] = encode(Mail(check_name(to)))
+        if frames and len(frames[0]) <= MOST_NOTE_BYTES:
+            route, frames = NOTE.join((route, frames[0])), frames[1:]
         self._put(self._bulk if bulk else self._control, route, frames, donate)
 
     def publish(self, topic: str, frames: Sequence[Buffer], *, bulk: bool = False, donate: bool = False) -> None:
@@ -229,15 +233,12 @@ class ZeroMQConnection(Connection):
     def _interpret(self, line: Dealer, frames: list[zmq.Frame]) -> Delivery | None:
         """The mail that a message is; what the broker says of itself is acted on here."""
         head = frames[0].bytes
-        sender = self._senders.get(head)
-        if sender is not None:
-            return Delivery(sender, None, _contents(frames))
         try:
             if head and head[0] == _MAIL:
-                if len(self._senders) >= MOST_ROUTES:
-                    self._senders.clear()
-                sender = self._senders[head] = head[1:].decode()
-                return Delivery(sender, None, _contents(frames))
+                mail, mark, note = head.partition(NOTE)
+                sender = self._senders.get(mail) or self._sender(mail)
+                contents = _contents(frames)
+                return Delivery(sender, None, [note, *contents] if mark else contents)
             route = decode(head)
         except (ProtocolError, UnicodeDecodeError):
             self.dropped += 1
@@ -256,6 +257,12 @@ class ZeroMQConnection(Connection):
             self._refusal = self._refused(route)
             self._due = self._heard + PING_INTERVAL
         return None
+
+    def _sender(self, mail: bytes) -> str:
+        if len(self._senders) >= MOST_ROUTES:
+            self._senders.clear()
+        sender = self._senders[mail] = mail[1:].decode()
+        return sender
 
     def _refused(self, refuse: Refuse) -> FedzmqError:
         if refuse.reason is Reason.NAME_TAKEN:

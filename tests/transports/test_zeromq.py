@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from fedzmq.testing.conformance.medium import Outage
 from fedzmq.testing.conformance.parties import expect, settle
 from fedzmq.transports.connection import Delivery
 from fedzmq.transports.dealer import Dealer
-from fedzmq.transports.route import MOST_FRAME_BYTES
+from fedzmq.transports.route import MOST_FRAME_BYTES, MOST_NOTE_BYTES
 from fedzmq.transports.zeromq import ZeroMQConnection, connect
 
 
@@ -144,17 +145,30 @@ def test_bulk_gets_its_turn_in_a_flood_of_the_rest(alice: ZeroMQConnection) -> N
     assert sorted(set(got)) == [b"bulk", b"end", b"small"]
 
 
+@pytest.mark.parametrize("size", [0, MOST_NOTE_BYTES, MOST_NOTE_BYTES + 1])
+@pytest.mark.parametrize("more", [[], [b""], [b"\0", bytes(MOST_NOTE_BYTES)]])
+def test_a_small_first_frame_that_travels_with_the_route_arrives_like_any_other(
+    alice: ZeroMQConnection, size: int, more: list[bytes]
+) -> None:
+    alice.send("alice", [bytes(size), *more])
+    alice.send("alice", [])
+    assert expect(alice).frames == [bytes(size), *more]
+    assert expect(alice).frames == []
+
+
 def test_an_interrupt_in_the_middle_of_a_message_costs_that_message_alone(
     broker: Broker, alice: ZeroMQConnection
 ) -> None:
     class Interrupting(list[bytes]):
-        def __getitem__(self, index: object) -> object:
-            raise KeyboardInterrupt
+        def __getitem__(self, index: Any) -> Any:
+            if isinstance(index, slice):
+                raise KeyboardInterrupt
+            return super().__getitem__(index)
 
     with connect(broker.address, "bob") as bob:
         settle(bob)
         with pytest.raises(KeyboardInterrupt):
-            alice.send("bob", Interrupting([b"torn", b"apart"]))
+            alice.send("bob", Interrupting([bytes(MOST_NOTE_BYTES + 1), b"apart"]))
         settle(alice)
         alice.send("bob", [b"whole"])
         assert expect(bob) == Delivery("alice", None, [b"whole"])
