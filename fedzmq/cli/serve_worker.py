@@ -41,6 +41,7 @@ def serve_worker(
     wait: float,
     threads: int,
     keep: Path | None,
+    shared_memory: bool,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises DataError, BrokerUnreachable, NameTaken."""
     on_signal(interrupt)
@@ -57,7 +58,14 @@ def serve_worker(
     with connect(broker, name) as connection:
         _greet(connection, wait)
         with Worker(
-            connection, data=data, tell_labels=tell_labels, functions=offered, silence=silence, kept=kept, say=_say
+            connection,
+            data=data,
+            tell_labels=tell_labels,
+            functions=offered,
+            silence=silence,
+            kept=kept,
+            shared_memory=shared_memory,
+            say=_say,
         ) as worker:
             click.echo(f"worker {name} at {broker} (Ctrl-C ends it)")
             try:

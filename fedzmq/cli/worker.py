@@ -70,6 +70,12 @@ from fedzmq.errors import UsageError
     help="Where what rounds leave with this worker (control variates, personal layers, a model of its own) outlives "
     "it: started again, it goes on with that.",
 )
+@click.option(
+    "--shared-memory/--no-shared-memory",
+    default=True,
+    show_default=True,
+    help="Exchange what is large with clients on this machine, of the same user, by memory and not through the broker.",
+)
 @click.option("--while-stdin", is_flag=True, hidden=True)
 def command(
     name: str,
@@ -89,6 +95,7 @@ def command(
     wait: float,
     threads: int,
     keep: Path | None,
+    shared_memory: bool,
     while_stdin: bool,
 ) -> None:
     """Hold tensors and data, and run the commands of clients on them.
@@ -104,4 +111,18 @@ def command(
     from fedzmq.cli.serve_worker import serve_worker  # brings torch, which --help and a wrong option do without
 
     split = Split(how, alpha, per_worker, exponent, column, split_seed)
-    serve_worker(name, broker, sources, functions, part, data_memory, tell_labels, split, silence, wait, threads, keep)
+    serve_worker(
+        name,
+        broker,
+        sources,
+        functions,
+        part,
+        data_memory,
+        tell_labels,
+        split,
+        silence,
+        wait,
+        threads,
+        keep,
+        shared_memory,
+    )

@@ -100,13 +100,15 @@ class LocalCluster:
             raise
         return self
 
-    def connect(self, *, timeout: float = START) -> Client:
-        """A client, once every worker is here. Raises ClusterError with a dead process's last words."""
+    def connect(self, *, timeout: float = START, shared_memory: bool = True) -> Client:
+        """A client, once every worker is here, see `fedzmq.connect`. Raises ClusterError with a dead process's last
+        words.
+        """
         from fedzmq.client.client import connect  # torch, which a cluster does without until here
 
         deadline = time.monotonic() + timeout
         self._wait_for_broker(timeout)
-        client = connect(self.address, silence=self._silence, timeout=timeout)
+        client = connect(self.address, silence=self._silence, timeout=timeout, shared_memory=shared_memory)
         try:
             self.wait(client, max(0.0, deadline - time.monotonic()))
         except BaseException:

@@ -15,6 +15,7 @@ from fedzmq.tensors.buffers import export_all
 from fedzmq.tensors.row import digest_of
 
 LEAST_BYTES = CHUNK_BYTES  # a smaller model takes one message, which costs less than to say who listens
+MOST_SHARED = 64 * 1024 * 1024  # bytes that go by memory at once, where the machine holds them for every worker
 LEAST_SAVED = 2 * 1024 * 1024  # bytes; that every worker makes sure of what it heard costs more than to send fewer
 
 
@@ -50,13 +51,18 @@ def publish(
 ) -> Edition:
     """Send the model to all of these at once, where that is less work than to send it to each.
 
+    Those on this machine, who are sent it by memory, are not counted where the model is small: each is sent it alone.
+
     name: what the run calls this state and no other, in place of its digest, where nobody has to make sure of it.
     `say` is given a line where the medium is waited for.
     """
     size = sum(tensor.nbytes for tensor in state)
-    if size <= LEAST_BYTES or size * (len(handles) - 1) < LEAST_SAVED:
+    peers = [handle.line.peer for handle in handles]
+    far = [peer for peer in peers if not client.endpoint.shares_with(peer)]
+    if size * (len(peers) - len(far)) <= MOST_SHARED:
+        peers = far
+    if size <= LEAST_BYTES or size * (len(peers) - 1) < LEAST_SAVED:
         return Edition(state, name or digest_of(state))
     name = digest_of(state)
     _, buffers = export_all(state)
-    peers = [handle.line.peer for handle in handles]
     return Edition(state, name, client.publisher.publish(bytes.fromhex(name), buffers, peers, say))

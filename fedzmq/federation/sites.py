@@ -113,7 +113,7 @@ class Inside(Site):
 
         for name, data in self._data.items():
             connection = MemoryConnection(self._address, name)
-            worker = Worker(connection, data=[data], silence=math.inf)
+            worker = Worker(connection, data=[data], silence=math.inf, shared_memory=False)
             self._workers.append(worker)
             connection.serve(lambda worker=worker: worker.step(0.0))  # type: ignore[misc]
             worker.step(0.0)  # its first sign of life
@@ -122,7 +122,8 @@ class Inside(Site):
         from fedzmq.client.client import Client
         from fedzmq.transports.memory import MemoryConnection
 
-        return Client(MemoryConnection(self._address, "client"), silence=math.inf, tended=False)
+        connection = MemoryConnection(self._address, "client")
+        return Client(connection, silence=math.inf, tended=False, shared_memory=False)
 
     def keep_in(self, folder: Path) -> None:
         from fedzmq.worker.training.kept_files import KeptFiles

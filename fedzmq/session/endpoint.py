@@ -21,6 +21,7 @@ from fedzmq.session.packet import ADDRESS_BYTES, BOOT_BYTES, Kind, Lane, Packet,
 from fedzmq.session.presence import TOPICS, Presence
 from fedzmq.session.roster import Departure, Roster
 from fedzmq.session.session import MOST_MESSAGE_BYTES, WINDOW_BYTES, Peer, Session
+from fedzmq.session.sharing import Sharing
 from fedzmq.transports.connection import Buffer, Connection, Delivery
 
 TICK = 0.02  # seconds between two looks of the tender, and of whoever has not heard all that is here
@@ -50,6 +51,8 @@ class Endpoint:
       now and then, and it may post.
     - `hear` gives what is published on a topic to whoever wants it, in the thread that pumps.
     - `found` is called when the medium is back, or there for the first time: what was on its way may be lost.
+    - With `shared_memory`, what is large goes to parties on the same machine by memory that both can reach, where they
+      want it too, see `fedzmq.session.sharing`.
     - A party that `accepts` answers sessions that others open; one that does not knows only those it opened.
     """
 
@@ -64,6 +67,7 @@ class Endpoint:
         window: int = WINDOW_BYTES,
         most_bytes: int = MOST_MESSAGE_BYTES,
         room: Callable[[int], Buffer] = bytearray,
+        shared_memory: bool = False,
     ) -> None:
         self.boot = boot if boot is not None else os.urandom(BOOT_BYTES)
         self.connection = connection
@@ -80,6 +84,7 @@ class Endpoint:
         self._window = window
         self._most_bytes = most_bytes
         self._room = room
+        self._shared_memory = shared_memory
         self._sessions: dict[tuple[Peer, Lane], Session] = {}
         self._inlets: dict[tuple[str, bytes], Session] = {}  # the same, those of commands, by how their packets begin
         self._ended: OrderedDict[Peer, str] = OrderedDict()
@@ -190,6 +195,11 @@ class Endpoint:
         """The session with this peer goes on."""
         return (peer, Lane.COMMANDS) in self._sessions
 
+    def shares_with(self, peer: Peer) -> bool:
+        """What is large goes to this peer by memory, and costs the medium nothing."""
+        session = self._sessions.get((peer, Lane.COMMANDS))
+        return session is not None and session.shares
+
     def received(self, peer: Peer) -> int:
         """Bytes that came from a peer on the command lane, of whole messages or not; 0 where the session ended."""
         session = self._sessions.get((peer, Lane.COMMANDS))
@@ -226,6 +236,7 @@ class Endpoint:
                 return
             for lane in Lane:
                 session = self._sessions.pop((peer, lane))
+                session.close()
                 self._inlets.pop((peer.name, session.inlet), None)
             self._ended[peer] = reason
             while len(self._ended) > REMEMBERED:
@@ -245,10 +256,21 @@ class Endpoint:
                 self.presence.leave()
             finally:
                 self.connection.close()
+                with self._state:
+                    for session in self._sessions.values():
+                        session.close()
 
     def _begin(self, peer: Peer) -> None:
         for lane in Lane:
-            session = Session(peer, lane, self.boot, window=self._window, most_bytes=self._most_bytes, room=self._room)
+            session = Session(
+                peer,
+                lane,
+                self.boot,
+                window=self._window,
+                most_bytes=self._most_bytes,
+                room=self._room,
+                sharing=Sharing() if self._shared_memory else None,
+            )
             self._sessions[peer, lane] = session
             if lane is Lane.COMMANDS:
                 self._inlets[peer.name, session.inlet] = session
@@ -322,7 +344,10 @@ class Endpoint:
                     listener(delivery, now)
                 return
             if not self._unpack(delivery, now):
-                self._receive(delivery.sender, parse(delivery.frames), now)
+                packet = parse(delivery.frames)
+                if packet.region is not None:
+                    self.bytes_received += packet.size
+                self._receive(delivery.sender, packet, now)
         except ProtocolError:
             self.refused += 1
 
@@ -436,6 +461,6 @@ class Endpoint:
         for packet in session.flow(now):
             frames = packet.frames()
             size = sum(map(len, frames))
-            self.bytes_sent += size
+            self.bytes_sent += size if packet.region is None else size + packet.size
             # Parts are bytes, or memory that stays as it is until it was acknowledged: the session may send them again.
             self.connection.send(session.peer.name, frames, bulk=size >= BULK_BYTES, donate=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fedzmq.errors import LimitExceeded, ProtocolError
 from fedzmq.session.outbound import PACKET_OVERHEAD
 from fedzmq.session.packet import Packet
+from fedzmq.session.shared_memory import NBYTES, STEPS, BorrowedMemory, Region
 from fedzmq.transports.connection import Buffer
 
 ACK_DELAY = 0.02  # seconds that an acknowledgement may wait for a packet that carries it
@@ -48,7 +49,10 @@ class Inbound:
         self._released = 0  # of these, bytes that no longer weigh on this side
         self._limit = window
         self._told_limit = window
+        self.borrowed: BorrowedMemory | None = None
+        """Where the other side puts what is large."""
         self._unsaid = 0  # packets whose arrival was not yet acknowledged
+        self._unsaid_shared = 0  # bytes of these in memory that is lent, and that the sender waits for
         self._unsaid_since: float | None = None
         self._repeat = False
 
@@ -68,6 +72,8 @@ class Inbound:
         Raises ProtocolError when it cannot be a part of this stream.
         """
         self._unsaid += 1
+        if packet.region is not None:
+            self._unsaid_shared += packet.region.nbytes
         if self._unsaid_since is None:
             self._unsaid_since = now
         number = packet.number
@@ -125,6 +131,8 @@ class Inbound:
             return True
         if self._unsaid_since is None:
             return False
+        if self._unsaid_shared >= NBYTES // STEPS:
+            return True
         return self._unsaid >= ACK_PACKETS or now - self._unsaid_since >= ACK_DELAY
 
     def due(self) -> float | None:
@@ -133,7 +141,7 @@ class Inbound:
 
     def say(self) -> tuple[int, int]:
         """What a packet that goes out now says of what came: up to which number, and the sender's credit in bytes."""
-        self._unsaid = 0
+        self._unsaid = self._unsaid_shared = 0
         self._unsaid_since = None
         self._repeat = False
         self._told_limit = self._limit
@@ -168,6 +176,8 @@ class Inbound:
             assembly = self._assembly = _Assembly(packet.sizes, [])
         elif packet.sizes:
             raise ProtocolError("a packet begins a message inside another")
+        if packet.region is not None:
+            self._fetch(assembly, packet.region)
         for part in packet.parts:
             self._append(assembly, part)
         assembly.cost += cost
@@ -200,6 +210,28 @@ class Inbound:
         else:
             assembly.offset = offset + length
 
+    def _fetch(self, assembly: _Assembly, region: Region) -> None:
+        """Read the next bytes of a message out of the memory that is lent, to where they belong."""
+        if self.borrowed is None:
+            raise ProtocolError("a packet lies in memory that was never lent")
+        left, buffers, sizes = region.nbytes, [], assembly.sizes
+        while assembly.frame < len(sizes):
+            size, offset = sizes[assembly.frame], assembly.offset
+            if size and not left:
+                break
+            if offset == 0:
+                assembly.frames.append(self._room_for(size) if size else b"")
+            take = min(size - offset, left)
+            if take:
+                buffers.append(memoryview(assembly.frames[-1])[offset : offset + take])
+            left -= take
+            assembly.offset = offset + take
+            if assembly.offset == size:
+                assembly.frame, assembly.offset = assembly.frame + 1, 0
+        if left:
+            raise ProtocolError("a packet holds more than its message")
+        self.borrowed.read(region, buffers)
+
     def _room_for(self, size: int) -> Buffer:
         try:
             return self._room(size)  # pages that nothing was written to yet cost no memory
@@ -212,4 +244,4 @@ class Inbound:
 
 
 def _cost(packet: Packet) -> int:
-    return PACKET_OVERHEAD + sum(map(len, packet.parts))
+    return PACKET_OVERHEAD + packet.size

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fedzmq.session.packet import INLINE_BYTES
+from fedzmq.session.shared_memory import LentMemory, Region
 from fedzmq.transports.connection import Buffer
 
 CHUNK_BYTES = 512 * 1024  # one part of a packet; complete messages alone keep a slow link's heartbeats alive
@@ -20,9 +21,10 @@ PACKET_OVERHEAD = 64  # what a packet costs of the credit beside its parts, so t
 FIRST_TIMEOUT = 1.0  # seconds, before any answer was measured
 SHORTEST_TIMEOUT = 0.5
 LONGEST_TIMEOUT = 5.0
+SHARED_BYTES = 64 * 1024  # of a message that goes by shared memory, where there is some
 RESEND_BYTES = 4 * 1024 * 1024  # at most so much is sent again at once: the first of them may be all that was lost
 
-Cut = tuple[int, tuple[int, ...], Sequence[Buffer]]  # number, sizes and parts of a packet
+Cut = tuple[int, tuple[int, ...], Sequence[Buffer], Region | None]  # number, sizes, parts and region of a packet
 
 
 @dataclass(slots=True)
@@ -34,7 +36,12 @@ class Piece:
     parts: Sequence[Buffer]
     cost: int
     first_sent: float
+    region: Region | None = None
     resent: bool = False
+
+    @property
+    def content(self) -> Cut:
+        return self.number, self.sizes, self.parts, self.region
 
 
 @dataclass(slots=True)
@@ -66,6 +73,8 @@ class Outbound:
         self._round_trip: float | None = None
         self._deviation = 0.0
         self._timer: float | None = None  # when the oldest unacknowledged piece is due again
+        self.lent: LentMemory | None = None
+        """Where the other side reads what is large."""
 
     @property
     def idle(self) -> bool:
@@ -127,7 +136,7 @@ class Outbound:
             piece = self._cut(self._waiting[0], now)
             if piece is None:
                 break
-            yield piece.number, piece.sizes, piece.parts
+            yield piece.content
 
     def heard(self, ack: int, limit: int, now: float) -> None:
         """Everything up to `ack` arrived there, and `limit` bytes in all may be sent."""
@@ -138,6 +147,8 @@ class Outbound:
             return  # nothing new, or what was never sent: that is not from an honest peer, and of no use
         while pieces and pieces[0].number <= ack:
             piece = pieces.popleft()
+            if piece.region is not None and self.lent is not None:
+                self.lent.free()
             if piece.cost > CHUNK_BYTES and not piece.resent:
                 self._chunk = MOST_CHUNK_BYTES if now - piece.first_sent < FAST else CHUNK_BYTES
         if not piece.resent:  # an answer to a repeated packet says nothing about time (Karn and Partridge 1987)
@@ -161,20 +172,29 @@ class Outbound:
                 break
             budget -= piece.cost
             piece.resent = True
-            yield piece.number, piece.sizes, piece.parts
+            yield piece.content
         self._timer = now + self._timeout
 
     def _cut(self, ticket: Ticket, now: float) -> Piece | None:
         """The next packet of a message, or None while credit is short."""
-        chunk = ticket.rest if ticket.rest <= self._chunk + SLIVER_BYTES else self._chunk
+        lent = self.lent if ticket.rest >= SHARED_BYTES else None
+        most = lent.at_once if lent is not None and lent.is_usable else self._chunk
+        chunk = ticket.rest if ticket.rest <= most + SLIVER_BYTES else most
         room = min(chunk, self._limit - self._sent - PACKET_OVERHEAD)
         if room < 0 or (room == 0 and ticket.rest):
             return None
         sizes = () if ticket.begun else tuple(map(len, ticket.frames))
-        if sizes and ticket.rest <= room:
-            parts: Sequence[Buffer] = [
-                frame if ticket.donated or type(frame) is bytes else bytes(frame) for frame in ticket.frames
-            ]
+        region: Region | None = None
+        parts: Sequence[Buffer] = ()
+        cost = PACKET_OVERHEAD + room
+        if lent is not None and lent.is_usable:
+            if not lent.fits(room):
+                return None
+            region = self._share(ticket, room, lent)
+        if region is not None:
+            pass
+        elif sizes and ticket.rest <= room:
+            parts = [frame if ticket.donated or type(frame) is bytes else bytes(frame) for frame in ticket.frames]
             cost = PACKET_OVERHEAD + ticket.rest
             ticket.rest = 0
         else:
@@ -183,11 +203,13 @@ class Outbound:
         if not ticket.rest and (sizes or ticket.frame == len(ticket.frames)):
             ticket.left = True
             self._waiting.popleft()
-        return self._begin(sizes, parts, cost, now)
+        return self._begin(sizes, parts, cost, now, region)
 
-    def _begin(self, sizes: tuple[int, ...], parts: Sequence[Buffer], cost: int, now: float) -> Piece:
+    def _begin(
+        self, sizes: tuple[int, ...], parts: Sequence[Buffer], cost: int, now: float, region: Region | None = None
+    ) -> Piece:
         """Give a packet its number; it is on its way from now on."""
-        piece = Piece(self._next, sizes, parts, cost, now)
+        piece = Piece(self._next, sizes, parts, cost, now, region)
         self._next += 1
         self._sent += cost
         self._unacknowledged.append(piece)
@@ -195,7 +217,16 @@ class Outbound:
             self._timer = now + self._timeout
         return piece
 
-    def _some(self, ticket: Ticket, room: int) -> tuple[list[Buffer], int]:
+    def _share(self, ticket: Ticket, room: int, lent: LentMemory) -> Region | None:
+        """Put so much of a message where the other side reads it; None where the system has no more such memory."""
+        before = ticket.rest, ticket.frame, ticket.offset
+        parts, _ = self._some(ticket, room, copy=False)
+        region = lent.put(parts)
+        if region is None:
+            ticket.rest, ticket.frame, ticket.offset = before
+        return region
+
+    def _some(self, ticket: Ticket, room: int, *, copy: bool = True) -> tuple[list[Buffer], int]:
         """So much of a message as there is room for, and what that costs."""
         parts: list[Buffer] = []
         cost = PACKET_OVERHEAD
@@ -206,7 +237,7 @@ class Outbound:
             take = min(size - offset, room)
             if take == 0 and size > offset:
                 break
-            parts.append(self._part(ticket, whole, offset, take))
+            parts.append(self._part(ticket, whole, offset, take) if copy else memoryview(whole)[offset : offset + take])
             ticket.rest -= take
             room -= take
             cost += take

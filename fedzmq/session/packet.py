@@ -12,16 +12,17 @@ from struct import Struct
 from typing import NamedTuple
 
 from fedzmq.errors import ProtocolError
+from fedzmq.session.shared_memory import Region
 from fedzmq.transports.connection import Buffer
 
-VERSION = 2
+VERSION = 3
 BOOT_BYTES = 8
 MOST_FRAMES = 70_000
 MOST_FRAME_BYTES = 1 << 40
 INLINE_BYTES = 16 * 1024  # of a whole message that travels in the frame of its header
 _COUNTER = 1 << 62
-# Version, kind, lane, whether the message follows in this frame, source, target, epoch: what the packets of a session
-# have in common. Then number, ack, limit, how many sizes there are, and the sizes.
+# Version, kind, lane, where the parts are, source, target, epoch: what the packets of a session have in common. Then
+# number, ack, limit, how many sizes there are, and the sizes.
 _ADDRESS = Struct("!4B8s8sQ")
 _PLACE = Struct("!3QI")
 _HEADER = Struct("!4B8s8s4QI")
@@ -29,6 +30,8 @@ _SIZES = tuple(Struct(f"!{count}Q") for count in range(9))  # of the lengths tha
 _PLACES = tuple(Struct(f"!3QI{count}Q") for count in range(9))
 ADDRESS_BYTES = _ADDRESS.size
 HEADER_BYTES = _HEADER.size + 8 * MOST_FRAMES
+_FRAMES, _INLINE, _SHARED = range(3)  # parts are in frames of their own, in the header's, or in memory that was lent
+_REGION = Struct("!QQ")
 
 
 class Kind(IntEnum):
@@ -37,6 +40,8 @@ class Kind(IntEnum):
     DATA = 0  # carries a numbered part of the stream
     ACK = 1  # only says what arrived, and how much more may come
     RESET = 2  # the session that a packet belonged to is not known here
+    OFFER = 3  # of memory, see `fedzmq.session.sharing`
+    ANSWER = 4  # to an offer
 
 
 class Lane(IntEnum):
@@ -57,7 +62,7 @@ class Packet(NamedTuple):
     `source` and `target` are the incarnations of the two processes, and `epoch` counts the sessions that one pair of
     incarnations had. `ack` says that every packet up to that number arrived; `limit` is how many bytes the other side
     may have sent in all. `sizes` (bytes of each frame) is set on the packet that begins a message, and empty on those
-    that continue it.
+    that continue it. Its parts are here, or they lie in a `region` of the memory that its sender lent.
     """
 
     kind: Kind
@@ -70,24 +75,29 @@ class Packet(NamedTuple):
     limit: int
     sizes: tuple[int, ...]
     parts: Sequence[Buffer]
+    region: Region | None = None
 
     @property
     def size(self) -> int:
-        """Bytes of its parts."""
-        return sum(map(len, self.parts))
+        """Bytes of its parts, wherever they are."""
+        return sum(map(len, self.parts)) if self.region is None else self.region.nbytes
 
     def frames(self) -> list[Buffer]:
-        kind, lane, source, target, epoch, number, ack, limit, sizes, parts = self
-        is_inline = bool(sizes) and sum(sizes) <= INLINE_BYTES and tuple(map(len, parts)) == sizes
-        address = _ADDRESS.pack(VERSION, kind, lane, is_inline, source, target, epoch)
-        if is_inline:
-            return [inline(address, number, ack, limit, sizes, parts)]
-        return [address + _place(number, ack, limit, sizes), *parts]
+        kind, lane, source, target, epoch, number, ack, limit, sizes, parts, region = self
+        form = _FRAMES
+        if region is not None:
+            form, parts = _SHARED, (_REGION.pack(*region),)
+        elif sizes and sum(sizes) <= INLINE_BYTES and tuple(map(len, parts)) == sizes:
+            form = _INLINE
+        address = _ADDRESS.pack(VERSION, kind, lane, form, source, target, epoch)
+        if form == _FRAMES:
+            return [address + _place(number, ack, limit, sizes), *parts]
+        return [inline(address, number, ack, limit, sizes, parts)]
 
 
 def inline_address(lane: Lane, source: bytes, target: bytes, epoch: int) -> bytes:
     """How every packet of a session begins that holds a whole message in its one frame."""
-    return _ADDRESS.pack(VERSION, Kind.DATA, lane, True, source, target, epoch)
+    return _ADDRESS.pack(VERSION, Kind.DATA, lane, _INLINE, source, target, epoch)
 
 
 def inline(address: bytes, number: int, ack: int, limit: int, sizes: tuple[int, ...], parts: Sequence[Buffer]) -> bytes:
@@ -105,11 +115,11 @@ def parse(frames: Sequence[Buffer]) -> Packet:
         raise ProtocolError(f"the peer speaks version {head[0]} of the session protocol, and this is {VERSION}")
     if not _HEADER.size <= length <= HEADER_BYTES + INLINE_BYTES:
         raise ProtocolError(f"a packet's header has {_HEADER.size} bytes or more, not {length}")
-    _, kind, lane, inline, source, target, epoch, number, ack, limit, count = _HEADER.unpack_from(head)
+    _, kind, lane, form, source, target, epoch, number, ack, limit, count = _HEADER.unpack_from(head)
     if (epoch | number | ack | limit) >= _COUNTER:
         raise ProtocolError("a packet counts further than any session goes")
-    if kind >= len(_KINDS) or lane >= len(_LANES) or inline > 1:
-        raise ProtocolError(f"no packet has kind {kind}, lane {lane} and form {inline}")
+    if kind >= len(_KINDS) or lane >= len(_LANES) or form > _SHARED:
+        raise ProtocolError(f"no packet has kind {kind}, lane {lane} and form {form}")
     if count > MOST_FRAMES:
         raise ProtocolError(f"a message has at most {MOST_FRAMES} frames, not {count}")
     begin = _HEADER.size + 8 * count
@@ -118,15 +128,23 @@ def parse(frames: Sequence[Buffer]) -> Packet:
     sizes: tuple[int, ...] = _sizes(count).unpack_from(head, _HEADER.size) if count else ()
     if count and max(sizes) > MOST_FRAME_BYTES:
         raise ProtocolError(f"a frame has at most {MOST_FRAME_BYTES} bytes, not {max(sizes)}")
-    if not inline:
+    region: Region | None = None
+    parts: Sequence[Buffer] = ()
+    if form == _FRAMES:
         if length != begin:
             raise ProtocolError(f"a packet's header has {length - begin} bytes too many")
         parts = frames[1:]
+    elif form == _SHARED:
+        if len(frames) > 1 or length - begin != _REGION.size:
+            raise ProtocolError(f"a packet says in {length - begin} bytes where its parts lie, not in {_REGION.size}")
+        region = Region(*_REGION.unpack_from(head, begin))
+        if not 0 < region.nbytes <= MOST_FRAME_BYTES:
+            raise ProtocolError(f"a packet has {region.nbytes} bytes in memory that was lent")
     elif len(frames) > 1 or sum(sizes) != length - begin:
         raise ProtocolError(f"a packet holds {length - begin} bytes of a message of {sum(sizes)}")
     else:
         parts = _split(head, begin, sizes)
-    return Packet(_KINDS[kind], _LANES[lane], source, target, epoch, number, ack, limit, sizes, parts)
+    return Packet(_KINDS[kind], _LANES[lane], source, target, epoch, number, ack, limit, sizes, parts, region)
 
 
 def parse_inline(frame: bytes) -> tuple[int, int, int, list[Buffer]] | None:

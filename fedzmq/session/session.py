@@ -12,6 +12,8 @@ from typing import NamedTuple
 from fedzmq.session.inbound import Inbound
 from fedzmq.session.outbound import Outbound, Ticket
 from fedzmq.session.packet import Kind, Lane, Packet, inline, inline_address, parse_inline
+from fedzmq.session.shared_memory import Region
+from fedzmq.session.sharing import Sharing
 from fedzmq.transports.connection import Buffer
 
 WINDOW_BYTES = 8 * 1024 * 1024  # credit that each side gives the other
@@ -30,6 +32,8 @@ class Peer(NamedTuple):
 class Session:
     """The two halves of a stream on one side.
 
+    With `sharing`, what is large goes by memory that both sides can reach, where the other side can and wants.
+
     The first `window` bytes are granted to either side before anything was heard, so both sides must be given the same
     window.
     """
@@ -43,6 +47,7 @@ class Session:
         window: int = WINDOW_BYTES,
         most_bytes: int = MOST_MESSAGE_BYTES,
         room: Callable[[int], Buffer] = bytearray,
+        sharing: Sharing | None = None,
     ) -> None:
         self.peer = peer
         self.lane = lane
@@ -52,6 +57,7 @@ class Session:
         """How a packet begins that `unpack` takes."""
         self._outbound = Outbound(window)
         self._inbound = Inbound(window, most_bytes, room)
+        self._sharing = sharing
 
     @property
     def idle(self) -> bool:
@@ -64,6 +70,11 @@ class Session:
         return self._inbound.ready
 
     @property
+    def shares(self) -> bool:
+        """What is large goes by memory that the other side reads."""
+        return self._outbound.lent is not None
+
+    @property
     def received(self) -> int:
         """Bytes that came, of whole messages or not."""
         return self._inbound.received
@@ -73,6 +84,8 @@ class Session:
 
         None for a message that has to be submitted.
         """
+        if self._sharing is not None and not self._sharing.is_settled:
+            return None  # an offer goes with it
         piece = self._outbound.whole(frames, now, donate=donate)
         if piece is None:
             return None
@@ -80,6 +93,8 @@ class Session:
 
     def submit(self, frames: Sequence[Buffer], *, donate: bool, lend: bool = False) -> Ticket:
         """Queue one message; see `Outbound.submit`."""
+        if self._sharing is not None:
+            self._sharing.want()
         return self._outbound.submit(frames, donate=donate, lend=lend)
 
     def detach(self, ticket: Ticket) -> None:
@@ -92,7 +107,11 @@ class Session:
         Raises ProtocolError when it cannot belong to it.
         """
         self._outbound.heard(packet.ack, packet.limit, now)
-        return self._inbound.accept(packet, now) if packet.kind is _DATA else 0
+        if packet.kind is _DATA:
+            return self._inbound.accept(packet, now)
+        if packet.kind is not Kind.ACK and self._sharing is not None:
+            self._agree(self._sharing, packet)
+        return 0
 
     def unpack(self, frame: bytes, now: float) -> bool:
         """Take in the next message, out of a packet that holds it whole: the short way, as with `pack`.
@@ -114,8 +133,13 @@ class Session:
 
     def flow(self, now: float) -> Iterator[Packet]:
         """The packets that are to be sent now. After anything else here, and when `due` says so, there may be some."""
-        for number, sizes, parts in self._outbound.flow(now):
-            yield self._packet(Kind.DATA, number, sizes, parts)
+        for number, sizes, parts, region in self._outbound.flow(now):
+            yield self._packet(Kind.DATA, number, sizes, parts, region)
+        if self._sharing is not None and self._sharing.has_work:
+            if (offer := self._sharing.offer(now)) is not None:
+                yield self._packet(Kind.OFFER, 0, (), (offer,))
+            if (answer := self._sharing.answer()) is not None:
+                yield self._packet(Kind.ANSWER, 0, (), (answer,))
         if self._inbound.owes(now):
             yield self._packet(Kind.ACK, 0, (), ())
 
@@ -126,7 +150,9 @@ class Session:
 
     def has_work(self, now: float) -> bool:
         """`flow` may have something to give."""
-        return self._outbound.has_work(now) or self._inbound.owes(now)
+        if self._outbound.has_work(now) or self._inbound.owes(now):
+            return True
+        return self._sharing is not None and self._sharing.has_work
 
     def hurry(self, now: float) -> None:
         """What was under way is likely lost: the medium was away."""
@@ -139,7 +165,23 @@ class Session:
             return acknowledge if resend is None else resend
         return min(resend, acknowledge)
 
-    def _packet(self, kind: Kind, number: int, sizes: tuple[int, ...], parts: Sequence[Buffer]) -> Packet:
+    def close(self) -> None:
+        """Nothing more is sent or received. Twice is fine."""
+        self._outbound.lent = self._inbound.borrowed = None
+        if self._sharing is not None:
+            self._sharing.close()
+
+    def _agree(self, sharing: Sharing, packet: Packet) -> None:
+        content = packet.parts[0] if len(packet.parts) == 1 else b""
+        if packet.kind is Kind.OFFER:
+            sharing.was_offered(content)
+        else:
+            sharing.was_answered(content)
+        self._outbound.lent, self._inbound.borrowed = sharing.lent, sharing.borrowed
+
+    def _packet(
+        self, kind: Kind, number: int, sizes: tuple[int, ...], parts: Sequence[Buffer], region: Region | None = None
+    ) -> Packet:
         ack, limit = self._inbound.say()
         peer = self.peer
-        return Packet(kind, self.lane, self._boot, peer.boot, peer.epoch, number, ack, limit, sizes, parts)
+        return Packet(kind, self.lane, self._boot, peer.boot, peer.epoch, number, ack, limit, sizes, parts, region)

@@ -40,8 +40,9 @@ class Worker:
 
     A client that is silent for `silence` seconds is gone, and so is all that it kept here. `functions` are the owner's
     own, which clients may call by these names. With `tell_labels`, clients learn how many examples of each class there
-    are. `kept` is where what rounds leave here outlives the worker. `say` is
-    given a line for the operator at every turn of events.
+    are. `kept` is where what rounds leave here outlives the worker. With `shared_memory`, what is large goes to parties
+    on this machine, which are of the same user, by memory and not by the medium. `say` is given a line for the operator
+    at every turn of events.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Worker:
         tell_labels: bool = False,
         silence: float = SILENCE,
         kept: Files | None = None,
+        shared_memory: bool = True,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._data = {each.name: each for each in data}
@@ -69,7 +71,9 @@ class Worker:
         self._lent: list[tuple[Ticket, Peer]] = []  # replies out of memory of the stores
         self._say = say
         self._stopped = threading.Event()
-        self._endpoint = Endpoint(connection, is_worker=True, roster=Roster(silence), room=room)
+        self._endpoint = Endpoint(
+            connection, is_worker=True, roster=Roster(silence), room=room, shared_memory=shared_memory
+        )
         self._endpoint.urgent = self._urgent
         self._endpoint.departed = self._departed
         self._subscriptions = Subscriptions(self._endpoint)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fedzmq.client.client import connect
 from fedzmq.cluster.local_cluster import LocalCluster
@@ -42,6 +43,18 @@ def test_its_options_may_be_in_a_file(call: Call, tmp_path: Path) -> None:
     assert ended.code == 3
     assert ended.out.startswith("holds digits: ")
     assert f"no broker answered at {NOBODY} within 0.2 s" in ended.err
+
+
+def test_its_owner_may_want_no_shared_memory(tmp_path: Path, site: LocalCluster) -> None:
+    with (
+        Fedzmq("worker", "--id", "judy", "--broker", site.address, "--no-shared-memory", folder=tmp_path) as worker,
+        connect(site.address) as client,
+    ):
+        worker.expect("worker judy at ")
+        judy = client.worker("judy")
+        for _ in range(3):
+            assert torch.ones(1 << 18).send(judy).get().sum() == 1 << 18
+        assert not client.endpoint.shares_with(judy.line.peer)
 
 
 def test_sigterm_ends_it_cleanly(tmp_path: Path, site: LocalCluster) -> None:

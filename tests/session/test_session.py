@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +13,7 @@ from fedzmq.errors import LimitExceeded, ProtocolError
 from fedzmq.session.outbound import CHUNK_BYTES, MOST_CHUNK_BYTES
 from fedzmq.session.packet import ADDRESS_BYTES, INLINE_BYTES, Kind, Lane, Packet, parse
 from fedzmq.session.session import Peer, Session
+from fedzmq.session.sharing import Sharing
 from fedzmq.transports.connection import Buffer
 
 BOOTS = (b"a" * 8, b"b" * 8)
@@ -21,10 +22,24 @@ BOOTS = (b"a" * 8, b"b" * 8)
 class Pair:
     """Two sessions, and a medium between them that follows a script of faults. Time passes only by `advance`."""
 
-    def __init__(self, window: int = 1 << 20, most_bytes: int = 1 << 30, seed: int = 0, loss: float = 0.0) -> None:
+    def __init__(
+        self,
+        window: int = 1 << 20,
+        most_bytes: int = 1 << 30,
+        seed: int = 0,
+        loss: float = 0.0,
+        sharing: Callable[[], Sharing | None] = lambda: None,
+    ) -> None:
         self.now = 0.0
         self.sessions = [
-            Session(Peer("other", BOOTS[1 - side], 1), Lane.COMMANDS, BOOTS[side], window=window, most_bytes=most_bytes)
+            Session(
+                Peer("other", BOOTS[1 - side], 1),
+                Lane.COMMANDS,
+                BOOTS[side],
+                window=window,
+                most_bytes=most_bytes,
+                sharing=sharing(),
+            )
             for side in (0, 1)
         ]
         self.flying: list[tuple[int, list[Buffer]]] = []

@@ -1,0 +1,168 @@
+"""Memory that a party lends to one other party on its machine: what it sends is put there, and read out of there.
+
+It is a file without a name in any folder, and is gone with the last process that has it open. Nobody maps it: the one
+writes and the other reads, both by system calls, so nothing that one of them does to it can make the other fall.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Sequence
+from struct import Struct
+from typing import NamedTuple
+
+from fedzmq.errors import ProtocolError
+from fedzmq.transports.connection import Buffer
+
+NBYTES = 8 * 1024 * 1024
+STEPS = 4  # in which it is filled, so that one side writes while the other reads
+MOST_NBYTES = 64 * 1024 * 1024
+SECRET_BYTES = 16
+MOST_AT_ONCE = 512  # buffers of one system call
+_OFFER = Struct(f"!QQQ{SECRET_BYTES}s")
+
+
+class Region(NamedTuple):
+    """Where in the memory the bytes of a packet lie."""
+
+    offset: int
+    nbytes: int
+
+
+class Offer(NamedTuple):
+    """Where another process of the machine finds the memory, and the secret by which it knows that it is this one.
+
+    Who was not told the secret cannot name the memory of others.
+    """
+
+    process: int
+    descriptor: int
+    nbytes: int
+    secret: bytes
+
+    def encode(self) -> bytes:
+        return _OFFER.pack(*self)
+
+    @classmethod
+    def decode(cls, encoded: Buffer) -> Offer:
+        """Raises ProtocolError."""
+        if len(encoded) != _OFFER.size:
+            raise ProtocolError(f"an offer of memory has {_OFFER.size} bytes, not {len(encoded)}")
+        return cls(*_OFFER.unpack(encoded))
+
+    @property
+    def path(self) -> str:
+        return f"/proc/{self.process}/fd/{self.descriptor}"
+
+    @property
+    def title(self) -> str:
+        """What the system calls it."""
+        return f"/memfd:{_name(self.secret)} (deleted)"
+
+
+class LentMemory:
+    """The side that writes. What was put in first is freed first."""
+
+    def __init__(self, nbytes: int = NBYTES) -> None:
+        """Raises OSError where the system has no such memory."""
+        secret = os.urandom(SECRET_BYTES)
+        if not hasattr(os, "memfd_create"):
+            raise OSError("this system has no memory without a name")
+        self._descriptor = os.memfd_create(_name(secret))
+        try:
+            os.ftruncate(self._descriptor, nbytes)
+        except OSError:
+            os.close(self._descriptor)
+            raise
+        self.offer = Offer(os.getpid(), self._descriptor, nbytes, secret)
+        self._taken: deque[Region] = deque()
+        self.at_once = nbytes // STEPS
+        """Bytes that are well put in at once."""
+        self.is_usable = True
+        """The system gave what was wanted so far."""
+
+    def fits(self, nbytes: int) -> bool:
+        """There is room for so many bytes now. Where nothing is taken there is, for all that is lent."""
+        return self._place(nbytes) is not None
+
+    def put(self, parts: Sequence[Buffer]) -> Region | None:
+        """Write these, which fit, behind each other; None where the system has no more memory, now or later."""
+        nbytes = sum(map(len, parts))
+        offset = self._place(nbytes)
+        if offset is None:
+            raise ValueError(f"{nbytes} bytes do not fit")
+        position = offset
+        try:
+            for begin in range(0, len(parts), MOST_AT_ONCE):
+                position += os.pwritev(self._descriptor, parts[begin : begin + MOST_AT_ONCE], position)
+        except OSError:
+            self.is_usable = False
+        if position - offset != nbytes:
+            self.is_usable = False
+            return None
+        region = Region(offset, nbytes)
+        self._taken.append(region)
+        return region
+
+    def free(self) -> None:
+        """What was put in first, of what is still there, was read."""
+        self._taken.popleft()
+
+    def close(self) -> None:
+        """Twice is fine."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _place(self, nbytes: int) -> int | None:
+        if not self._taken:
+            return 0 if nbytes <= self.offer.nbytes else None  # as near to the beginning as can be: it is warm
+        first, last = self._taken[0].offset, self._taken[-1]
+        end = last.offset + last.nbytes
+        if last.offset >= first:  # it lies in one stretch
+            if end + nbytes <= self.offer.nbytes:
+                return end
+            return 0 if nbytes < first else None
+        return end if end + nbytes < first else None
+
+
+class BorrowedMemory:
+    """The side that reads."""
+
+    def __init__(self, offer: Offer) -> None:
+        """Raises OSError where it is not to be had: on another machine, of another user, or not what it is said to be.
+
+        Nothing is opened that does not carry the secret.
+        """
+        if not 0 < offer.nbytes <= MOST_NBYTES or os.readlink(offer.path) != offer.title:
+            raise OSError("there is no such memory")
+        self._nbytes = offer.nbytes
+        self._descriptor = os.open(offer.path, os.O_RDONLY | os.O_CLOEXEC)
+        found = os.fstat(self._descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size < offer.nbytes:
+            self.close()
+            raise OSError("this is no memory of that size")
+
+    def read(self, region: Region, buffers: Sequence[memoryview]) -> None:
+        """Fill these, which have as many bytes together as the region. Raises ProtocolError where it ends before."""
+        offset, nbytes = region
+        if offset + nbytes > self._nbytes:
+            raise ProtocolError(f"{nbytes} bytes from {offset} on lie beyond the memory that was lent")
+        for begin in range(0, len(buffers), MOST_AT_ONCE):
+            some = buffers[begin : begin + MOST_AT_ONCE]
+            wanted = sum(map(len, some))
+            if os.preadv(self._descriptor, some, offset) != wanted:
+                raise ProtocolError("the memory that was lent ends before what lies in it")
+            offset += wanted
+
+    def close(self) -> None:
+        """Twice is fine."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _name(secret: bytes) -> str:
+    return f"fedzmq-{secret.hex()}"

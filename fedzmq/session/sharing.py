@@ -1,0 +1,121 @@
+"""Whether two parties of a session can share memory: each offers the other some for what it sends.
+
+Where an offer is not taken, for the other party is on another machine or of another user, everything travels as it does
+without. Time is passed in, never read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from fedzmq.session.shared_memory import BorrowedMemory, LentMemory, Offer
+from fedzmq.transports.connection import Buffer
+
+AGAIN = 1.0  # seconds after which an offer that was not answered is made once more
+MOST_OFFERS = 5
+_TAKEN, _REFUSED = b"\1", b"\0"
+
+
+def borrow_of_another(offer: Offer) -> BorrowedMemory:
+    """Raises OSError where it is not to be had, and where there is no need: within a process memory is passed on."""
+    if offer.process == os.getpid():
+        raise OSError("this process has that memory itself")
+    return BorrowedMemory(offer)
+
+
+class Sharing:
+    """One party's part. `lent` is where it may put what it sends, and `borrowed` where it reads what it receives.
+
+    `lend` and `borrow` raise OSError where there is no such memory.
+    """
+
+    def __init__(
+        self,
+        lend: Callable[[], LentMemory] = LentMemory,
+        borrow: Callable[[Offer], BorrowedMemory] = borrow_of_another,
+    ) -> None:
+        self._lend = lend
+        self._borrow = borrow
+        self._memory: LentMemory | None = None
+        self._offers = 0
+        self._offered = float("-inf")
+        self._is_wanted = False
+        self._is_taken = False
+        self.is_settled = False
+        """The other side took it, or will not."""
+        self._answer: bytes | None = None
+        self.borrowed: BorrowedMemory | None = None
+        self._source: Offer | None = None
+
+    @property
+    def lent(self) -> LentMemory | None:
+        return self._memory if self._is_taken else None
+
+    def want(self) -> None:
+        """There is something to send, now or soon."""
+        self._is_wanted = not self.is_settled
+
+    def offer(self, now: float) -> bytes | None:
+        """The offer that is to be made now, if any."""
+        if not self._is_wanted:
+            return None
+        self._is_wanted = False
+        if now - self._offered < AGAIN:
+            return None
+        if self._memory is None:
+            try:
+                self._memory = self._lend()
+            except OSError:
+                self.is_settled = True
+                return None
+        self._offers += 1
+        self.is_settled = self._offers >= MOST_OFFERS
+        self._offered = now
+        return self._memory.offer.encode()
+
+    def answer(self) -> bytes | None:
+        """The answer that is to be given now, if any."""
+        answer, self._answer = self._answer, None
+        return answer
+
+    @property
+    def has_work(self) -> bool:
+        return self._is_wanted or self._answer is not None
+
+    def was_offered(self, encoded: Buffer) -> None:
+        """Raises ProtocolError."""
+        offer = Offer.decode(encoded)
+        if offer != self._source:
+            try:
+                borrowed = self._borrow(offer)
+            except OSError:
+                self._answer = _REFUSED
+                return
+            self._let_go()
+            self.borrowed, self._source = borrowed, offer
+        self._answer = _TAKEN
+
+    def was_answered(self, answer: Buffer) -> None:
+        """What answers nothing that was offered is dropped."""
+        if self._memory is None or self._is_taken:
+            return
+        if bytes(answer) == _TAKEN:
+            self._is_taken = True
+        else:
+            self._memory.close()
+            self._memory = None
+        self.is_settled = True
+
+    def close(self) -> None:
+        """Twice is fine."""
+        self._let_go()
+        self._is_taken, self.is_settled = False, True
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+
+    def _let_go(self) -> None:
+        if self.borrowed is not None:
+            self.borrowed.close()
+        self.borrowed = self._source = None

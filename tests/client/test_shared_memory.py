@@ -1,0 +1,76 @@
+"""What is large goes to worker processes on this machine by memory, and by the broker where it cannot or must not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from fedzmq.client.client import Client, connect
+from fedzmq.client.worker_handle import WorkerHandle
+from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.errors import WorkerLost
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no such memory")
+
+ELEMENTS = 1 << 20  # 4 MiB
+
+
+@pytest.fixture
+def cluster() -> Iterator[LocalCluster]:
+    with LocalCluster(["bob"], listen="tcp://127.0.0.1:0") as cluster:
+        yield cluster
+
+
+def test_a_large_tensor_goes_there_and_back_with_its_bits(cluster: LocalCluster) -> None:
+    with cluster.connect() as client:
+        bob = agreed(client)
+        tensor = torch.randn(ELEMENTS)
+        assert tensor.send(bob).get().equal(tensor)
+        assert (tensor.send(bob) * 2).get().equal(tensor * 2)
+
+
+def test_a_worker_that_is_killed_in_the_middle_is_lost_as_any_other(cluster: LocalCluster) -> None:
+    with cluster.connect() as client:
+        bob = agreed(client)
+        pointer = torch.randn(ELEMENTS).send(bob)
+        cluster.processes["bob"].kill()
+        with pytest.raises(WorkerLost):
+            (pointer * 2).get()
+
+
+def test_nothing_stays_open(cluster: LocalCluster) -> None:
+    with connect(cluster.address) as client:  # what torch and ZeroMQ open once
+        torch.ones(ELEMENTS).send(agreed(client)).get()
+    before = memory_files()
+    for _ in range(3):
+        with connect(cluster.address) as client:
+            torch.ones(ELEMENTS).send(agreed(client)).get()
+            assert memory_files() > before
+        assert memory_files() == before
+
+
+def test_a_client_that_wants_none_shares_none(cluster: LocalCluster) -> None:
+    before = memory_files()
+    with cluster.connect(shared_memory=False) as client:
+        bob = client.worker("bob")
+        for _ in range(3):
+            assert torch.ones(ELEMENTS).send(bob).get().sum() == ELEMENTS
+        assert not client.endpoint.shares_with(bob.line.peer)
+        assert memory_files() == before
+
+
+def agreed(client: Client) -> WorkerHandle:
+    """Bob, once it took the memory that it was offered."""
+    bob = client.worker("bob")
+    torch.ones(1).send(bob).get()
+    assert client.wait_until(lambda: client.endpoint.shares_with(bob.line.peer), 10.0)
+    return bob
+
+
+def memory_files() -> int:
+    """How many are open here that were lent, or that others lent."""
+    open_here = (os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))
+    return sum("memfd:fedzmq-" in os.readlink(path) for path in open_here if os.path.islink(path))
