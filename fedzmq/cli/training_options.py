@@ -10,6 +10,8 @@ from fedzmq.data.split import Split
 from fedzmq.errors import UsageError
 from fedzmq.federation.federation import Federation
 
+MOST_NAMES = 12  # workers that are named one by one
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
@@ -79,7 +81,9 @@ class TrainingOptions:
         """What is waited for until the first round, in words."""
         workers = f"{self.workers} workers" if self.workers > 1 else "a worker"
         if self.broker is None:
-            return f"starting a broker and {workers}: {', '.join(worker_names(self.workers))}"
+            names = worker_names(self.workers)
+            few = names if len(names) <= MOST_NAMES else (*names[:MOST_NAMES], "...")
+            return f"starting a broker and {workers}: {', '.join(few)}"
         return f"waiting for {workers} at {self.broker}"
 
     def federation(self) -> Federation:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from fedzmq.cluster.memory import check_room, free_bytes
 from fedzmq.data.split import Split
 from fedzmq.errors import ClusterError
 from fedzmq.files.temporary_folder import TemporaryFolder
@@ -79,7 +80,8 @@ class LocalCluster:
     def start(self) -> LocalCluster:
         """Start the processes without waiting for the workers; `connect` does that. Twice is fine.
 
-        Raises ClusterError where the broker does not start, and for two workers of one name; InvalidName.
+        Raises ClusterError where the broker does not start, for two workers of one name, and for more workers than have
+        room in memory; InvalidName.
         """
         if self._temporary is not None:
             return self
@@ -87,6 +89,7 @@ class LocalCluster:
             check_name(name)
         if len(set(self.workers)) < len(self.workers):
             raise ClusterError(f"each worker needs a name of its own: {', '.join(self.workers)}")
+        check_room(len(self.workers), free_bytes())
         try:
             self._temporary = TemporaryFolder("fedzmq-")
         except OSError as error:
@@ -230,14 +233,17 @@ class LocalCluster:
         self._run(name, ["worker", *options, "--threads", str(self._threads), *keep, *self._data[name]])
 
     def _run(self, name: str, arguments: Sequence[str]) -> None:
-        with self._log(name).open("wb") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "fedzmq", *arguments, "--while-stdin"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for the process that owns the cluster, which then ends the others
-            )
+        try:
+            with self._log(name).open("wb") as log:
+                self.processes[name] = subprocess.Popen(
+                    [sys.executable, "-m", "fedzmq", *arguments, "--while-stdin"],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # Ctrl-C is for the owner of the cluster, which then ends the others
+                )
+        except OSError as error:  # too many open files, or processes; a full disk
+            raise ClusterError(f"{name} cannot be started: {error.strerror or error}") from error
 
     def _wait_for_broker(self, timeout: float) -> str:
         """The address that the broker says it listens at. Raises ClusterError."""

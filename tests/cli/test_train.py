@@ -495,3 +495,14 @@ def test_a_value_that_makes_no_sense_is_refused(call: Call, option: str, value: 
 
     assert ended.code == 2
     assert f"Invalid value for '{option}'" in ended.err
+
+
+def test_more_workers_than_have_room_in_memory_are_refused_and_not_all_named(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedzmq.cluster.local_cluster.free_bytes", lambda: 1 << 30)
+    ended = call("train", "--workers", "2000")
+
+    assert ended.code == 3
+    assert ended.out.endswith("mallory, niaj, ...\n")
+    assert "2000 workers take 293.0 GiB of memory" in ended.err

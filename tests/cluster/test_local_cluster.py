@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from fedzmq.client.client import connect
+from fedzmq.cluster import local_cluster
 from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.cluster.memory import WORKER_BYTES
 from fedzmq.errors import ClusterError, InvalidName
 from tests.processes import Spoken, living_in, until
 
@@ -85,6 +88,25 @@ def test_a_worker_that_cannot_start_is_an_error_with_its_last_words(temporary: P
         pytest.raises(ClusterError, match=r"bob ended with exit code 2; its last words: cannot use .* no such file"),
     ):
         cluster.connect()
+
+
+def test_more_workers_than_have_room_in_memory_are_refused_before_one_is_started(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_cluster, "free_bytes", lambda: WORKER_BYTES)
+    cluster = LocalCluster(["bob", "alice"])
+    with pytest.raises(ClusterError, match="1 have room"):
+        cluster.start()
+    assert cluster.processes == {}
+
+
+def test_more_processes_than_files_can_be_open_is_a_sentence(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*given: object, **named: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(local_cluster.subprocess, "Popen", start)
+    with pytest.raises(ClusterError, match="broker cannot be started: Too many open files"):
+        LocalCluster([]).start()
 
 
 def test_a_broker_that_cannot_start_is_an_error_with_its_last_words(temporary: Path, site: LocalCluster) -> None:
