@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
 from fedzmq.client.client import Client
+from fedzmq.errors import FedzmqError
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.updates.collection import Collection, Unusable
@@ -14,6 +16,15 @@ from fedzmq.federated.updates.precision import wide
 from fedzmq.federated.updates.spool import Spool
 
 PIECE = 1 << 17  # elements that are moved at once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrival:
+    """A training that is done, what it was sent of that which travels, and how many steps ago."""
+
+    assignment: Assignment
+    sent: Sequence[torch.Tensor]
+    staleness: int
 
 
 class Buffer:
@@ -31,22 +42,38 @@ class Buffer:
         self._sums = [torch.zeros(each.shape, dtype=wide(each.dtype)) for each in self._state]
         self._count = 0
 
+    def add(self, arrivals: Mapping[str, Arrival]) -> dict[str, FedzmqError]:
+        """Pull what these workers have trained, side by side; given back is what could not be had, or used, and why.
+
+        Once one turns out to be of no use, the others are pulled anew without it.
+        """
+        usable, failed = dict(arrivals), dict[str, FedzmqError]()
+        while usable:
+            with _Arrived(self._state, sorted(usable)) as arrived:
+                try:
+                    assignments = {name: each.assignment for name, each in usable.items()}
+                    Collection(self._client, self._shared, assignments).into(arrived)
+                except Unusable as unusable:
+                    failed[unusable.worker] = unusable.error
+                    del usable[unusable.worker]
+                    continue
+                self._sum(arrived, [usable[name] for name in sorted(usable)])
+                break
+        return failed
+
     @torch.no_grad()
-    def add(self, assignment: Assignment, sent: Sequence[torch.Tensor], staleness: int) -> None:
-        """Pull what became of the tensors that were sent. Raises a FedzmqError where that cannot be had, or used."""
-        with _Arrived(self._state) as arrived:
-            try:
-                Collection(self._client, self._shared, {assignment.handle.name: assignment}).into(arrived)
-            except Unusable as unusable:
-                raise unusable.error from None
-            for place, total in enumerate(self._sums):
-                now, before = self._state[place].reshape(-1), sent[place].reshape(-1)
-                for start in range(0, len(now), PIECE):
-                    stop = min(start + PIECE, len(now))
-                    new = arrived.spool.read(place, start, stop)[0]
-                    at, came, new = (each.to(total.dtype) for each in (now[start:stop], before[start:stop], new))
-                    total.view(-1)[start:stop] += self._strategy.moved(at, came, new, staleness)
-        self._count += 1
+    def _sum(self, arrived: _Arrived, arrivals: Sequence[Arrival]) -> None:
+        """In the order of the workers' names."""
+        for place, total in enumerate(self._sums):
+            now = self._state[place].reshape(-1)
+            for start in range(0, len(now), PIECE):
+                stop = min(start + PIECE, len(now))
+                at = now[start:stop].to(total.dtype)
+                for each, new in zip(arrivals, arrived.spool.read(place, start, stop), strict=True):
+                    came = each.sent[place].reshape(-1)[start:stop].to(total.dtype)
+                    moved = self._strategy.moved(at, came, new.to(total.dtype), each.staleness)
+                    total.view(-1)[start:stop] += moved
+        self._count += len(arrivals)
 
     def combined(self, place: int) -> torch.Tensor:
         return self._sums[place].div_(self._count)
@@ -62,16 +89,17 @@ class Buffer:
 
 
 class _Arrived:
-    """Takes one update, and only holds it."""
+    """Takes the updates of these workers, and only holds them."""
 
-    def __init__(self, state: Sequence[torch.Tensor]) -> None:
-        self.spool = Spool(state, 1)
+    def __init__(self, state: Sequence[torch.Tensor], names: Sequence[str]) -> None:
+        self.spool = Spool(state, len(names))
+        self._places = {name: place for place, name in enumerate(names)}
 
     def open(self, state: Sequence[torch.Tensor]) -> None:
         """It is open from the beginning."""
 
     def fold(self, worker: str, place: int, start: int, values: torch.Tensor) -> None:
-        self.spool.write(0, place, start, values)
+        self.spool.write(self._places[worker], place, start, values)
 
     def close(self) -> None:
         self.spool.close()

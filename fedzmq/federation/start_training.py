@@ -59,6 +59,7 @@ class Hooks(TypedDict):
     say: Callable[[str], None]
     hear: Callable[[str, Progress], None]
     ledger: Ledger | None
+    at_workers: Scoring | None
 
 
 def start_training(
@@ -112,9 +113,7 @@ def start_training(
 
     judged = _judged(federation, evaluate)
     if evaluate_at is None:
-        evaluate_at = (
-            WORKERS if evaluate is True and judged is None and not isinstance(rule, Asynchronous) else COORDINATOR
-        )
+        evaluate_at = WORKERS if evaluate is True and judged is None else COORDINATOR
     example: Examples | None = judged or site.example
     recipe = None if example is None else recipe_for(model, loss, example, asked.seed)  # while workers are on their way
     client = federation.client
@@ -134,22 +133,18 @@ def start_training(
         keeping = Resumed(path, asked, record, terms, display.say, site.keep_in, force=force)
     elif out:
         keeping = Keeping(path, asked, record, terms, display.say, site.keep_in)
-    hooks: Hooks = {"evaluate": judge, "say": say, "hear": display.hear, "ledger": keeping}
+    hooks: Hooks = {
+        "evaluate": judge,
+        "say": say,
+        "hear": display.hear,
+        "ledger": keeping,
+        "at_workers": None if evaluate_at == COORDINATOR else scoring,
+    }
     trainer: Trainer | AsyncTrainer
     if isinstance(rule, Asynchronous):
-        if evaluate_at != COORDINATOR:
-            raise UsageError(f"{type(rule).__name__} never has all workers at rest: evaluate at the coordinator")
         trainer = AsyncTrainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
     else:
-        trainer = Trainer(
-            client,
-            recipe.model,
-            recipe.plan,
-            asked,
-            strategy=rule,
-            at_workers=None if evaluate_at == COORDINATOR else scoring,
-            **hooks,
-        )
+        trainer = Trainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
     history = History(f"Federated averaging on {asked.dataset}")
     described = {"model": _name_of(model), "strategy": _name_of(strategy), **asdict(asked)}
     return Training(recipe.model, trainer, display, history, keeping, Books(loggers, described), then)

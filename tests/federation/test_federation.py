@@ -360,7 +360,6 @@ def test_a_metric_of_ones_own_is_measured_here_too(federation: Federation) -> No
     [
         ({"evaluate_at": "home"}, "evaluate_at is 'home', and workers, coordinator or both is expected"),
         ({"metrics": ["acuracy"]}, "did you mean 'accuracy'"),
-        ({"evaluate_at": "workers", "strategy": "fedasync"}, "never has all workers at rest"),
         ({"holdout": 1.0}, "holdout is 1, and a share from 0 to below 1 is needed"),
     ],
 )
@@ -369,6 +368,19 @@ def test_an_evaluation_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=reason):
         federation.train(linear(), cross_entropy, **options)
+
+
+def test_workers_evaluate_where_there_are_no_rounds(federation: Federation) -> None:
+    model = linear()
+    report = federation.train(model, cross_entropy, strategy="fedbuff", strategy_options={"buffer": 2}, **ROUNDS).run()[
+        -1
+    ]
+
+    assert report.together is not None
+    assert [each.worker for each in report.evaluated] == ["alice", "bob"]
+    assert report.loss == report.together.loss
+    for each, (x, y) in zip(report.evaluated, (points(2), points(1)), strict=True):
+        assert each.loss == pytest.approx(cross_entropy(model(x), y).item(), rel=1e-5)
 
 
 def test_a_model_of_several_inputs_is_trained_and_evaluated() -> None:

@@ -53,33 +53,8 @@ class AtWorkers:
         self._say = say
         self._trained = name_of(shared.form.plan)
 
-    def evaluate(self, number: int, handles: Mapping[str, WorkerHandle]) -> tuple[list[Evaluation], Evaluation | None]:
-        """What each of these finds of the model after this round, by name, and what all together find.
-
-        A worker that fails, or is late where the job has a deadline, is left out and said to be. Whatever interrupts
-        it, the workers are told to stop.
-        """
-        there = {name: handle for name, handle in sorted(handles.items()) if not handle.is_lost}
-        edition = publish(self._client, self._shared.state, list(there.values()), NAMELESS, self._say)
-        asked: dict[str, Question] = {}
-        try:
-            for name, handle in there.items():
-                try:
-                    asked[name] = self._ask(handle, number, edition)
-                except FedzmqError as error:
-                    self._without(number, name, str(error))
-            found = self._wait(number, asked)
-        except BaseException:
-            for question in asked.values():
-                question.cancel()
-            raise
-        if not found:
-            return [], None
-        sound = [one for one in found.values() if one.is_finite]
-        each = [self._evaluation(name, [one]) for name, one in sorted(found.items())]
-        return each, self._evaluation(ALL, sound or list(found.values()))
-
-    def _ask(self, handle: WorkerHandle, number: int, edition: Edition) -> Question:
+    def ask(self, handle: WorkerHandle, number: int, edition: Edition) -> Question:
+        """Have a worker evaluate the model after this round, without waiting for it. Raises a FedzmqError."""
         job = self._job
         task = EvaluationTask(
             job.dataset,
@@ -93,6 +68,40 @@ class AtWorkers:
         )
         return Question(handle, self._scoring, edition, task)
 
+    def conclude(self, found: Mapping[str, Found]) -> tuple[list[Evaluation], Evaluation | None]:
+        """What each of these says of the model, by name, and what all of them say together."""
+        if not found:
+            return [], None
+        sound = [one for one in found.values() if one.is_finite]
+        each = [self._evaluation(name, [one]) for name, one in sorted(found.items())]
+        return each, self._evaluation(ALL, sound or list(found.values()))
+
+    def evaluate(self, number: int, handles: Mapping[str, WorkerHandle]) -> tuple[list[Evaluation], Evaluation | None]:
+        """What each of these finds of the model after this round, by name, and what all together find.
+
+        A worker that fails, or is late where the job has a deadline, is left out and said to be. Whatever interrupts
+        it, the workers are told to stop.
+        """
+        there = {name: handle for name, handle in sorted(handles.items()) if not handle.is_lost}
+        edition = publish(self._client, self._shared.state, list(there.values()), NAMELESS, self._say)
+        asked: dict[str, Question] = {}
+        try:
+            for name, handle in there.items():
+                try:
+                    asked[name] = self.ask(handle, number, edition)
+                except FedzmqError as error:
+                    self.without(number, name, error)
+            found = self._wait(number, asked)
+        except BaseException:
+            for question in asked.values():
+                question.cancel()
+            raise
+        return self.conclude(found)
+
+    def without(self, number: int, name: str, reason: FedzmqError | str) -> None:
+        """Say that it does not evaluate the model after this round."""
+        self._say(f"round {number} is not evaluated by {name}: {reason}")
+
     def _wait(self, number: int, asked: dict[str, Question]) -> dict[str, Found]:
         """Take every answer in. `asked` holds those that are still waited for."""
         found: dict[str, Found] = {}
@@ -105,7 +114,7 @@ class AtWorkers:
                         continue
                     found[name] = answer
                 except FedzmqError as error:
-                    self._without(number, name, str(error))
+                    self.without(number, name, error)
                 del asked[name]
             left = float("inf") if self._job.deadline is None else began + self._job.deadline - time.monotonic()
             if left <= 0:
@@ -115,11 +124,8 @@ class AtWorkers:
                 self._client.wait_until(lambda: any(each.done for each in waiting), min(LOOK, left))  # noqa: B023
         for name, question in asked.items():
             question.cancel()
-            self._without(number, name, f"it was late: {len(found)} others had answered")
+            self.without(number, name, f"it was late: {len(found)} others had answered")
         return found
-
-    def _without(self, number: int, name: str, reason: str) -> None:
-        self._say(f"round {number} is not evaluated by {name}: {reason}")
 
     def _evaluation(self, name: str, found: Sequence[Found]) -> Evaluation:
         """Of the sums of all of these."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 
+from fedzmq.errors import UsageError
 from fedzmq.federated.strategies.numbers import above, at_least
 from fedzmq.federated.strategies.strategy import Instructions, Strategy
+from fedzmq.worker.named import nearest
 
 
 class Asynchronous(Strategy):
@@ -28,26 +31,35 @@ class Asynchronous(Strategy):
 
 @dataclass(eq=False)
 class FedAsync(Asynchronous):
-    """model = (1 - a) * model + a * answer, where a = mixing * (staleness + 1)^-decay, at every answer.
+    """model = (1 - a) * model + a * answer at every answer, where a = mixing * s, and s is 1 for a fresh one.
 
-    Xie, Koyejo and Gupta 2019, Asynchronous Federated Optimization, algorithm 1 and section 5.2, with the polynomial
-    discount; `proximal` is rho there.
+    discount: s is (staleness + 1)^-decay for "polynomial", 1 for "constant", and for "hinge" it is 1 up to a staleness
+    of `grace` and 1 / (decay * (staleness - grace) + 1) beyond. An answer is fresh, with a staleness of 0, where the
+    model has taken no step since it was sent. Xie, Koyejo and Gupta 2019, Asynchronous Federated Optimization,
+    algorithm 1 and section 5.2; `proximal` is rho there, `decay` a and `grace` b.
     """
 
     mixing: float = 0.6
     decay: float = 0.5
     proximal: float = 0.0
+    discount: str = "polynomial"
+    grace: int = 4
 
     def __post_init__(self) -> None:
         above("mixing", self.mixing, 0)
         at_least("decay", self.decay, 0)
         at_least("proximal", self.proximal, 0)
+        at_least("grace", self.grace, 0)
+        if self.discount not in _DISCOUNTS:
+            known = ", ".join(_DISCOUNTS)
+            raise UsageError(f"no discount {self.discount!r} (known: {known}){nearest(self.discount, _DISCOUNTS)}")
 
     def ask(self, worker: str) -> Instructions:
         return Instructions(proximal=self.proximal)
 
     def moved(self, now: torch.Tensor, sent: torch.Tensor, new: torch.Tensor, staleness: int) -> torch.Tensor:
-        return now + self.mixing * discount(staleness, self.decay) * (new - now)
+        counts = _DISCOUNTS[self.discount](staleness, self.decay, self.grace)
+        return now + self.mixing * counts * (new - now)
 
 
 @dataclass(eq=False)
@@ -68,9 +80,20 @@ class FedBuff(Asynchronous):
         at_least("decay", self.decay, 0)
 
     def moved(self, now: torch.Tensor, sent: torch.Tensor, new: torch.Tensor, staleness: int) -> torch.Tensor:
-        return now + self.lr * discount(staleness, self.decay) * (new - sent)
+        return now + self.lr * _polynomial(staleness, self.decay) * (new - sent)
 
 
-def discount(staleness: int, decay: float) -> float:
-    """How much a stale answer counts: 1 where it is fresh."""
+def _polynomial(staleness: int, decay: float, grace: int = 0) -> float:
     return float((staleness + 1) ** -decay)
+
+
+def _hinge(staleness: int, decay: float, grace: int) -> float:
+    return 1 / (decay * max(0, staleness - grace) + 1)
+
+
+_DISCOUNTS: Mapping[str, Callable[[int, float, int], float]] = {
+    "constant": lambda staleness, decay, grace: 1.0,
+    "polynomial": _polynomial,
+    "hinge": _hinge,
+}
+"""How much an answer of some staleness counts."""
