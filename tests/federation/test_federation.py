@@ -306,7 +306,7 @@ def test_workers_tell_how_good_the_model_is_where_nothing_is_held_out_here(feder
     assert report.loss == pytest.approx(cross_entropy(model(x), y).item())
 
 
-@pytest.mark.parametrize("chosen", [{"evaluate": False}, {"strategy": "fedasync"}])
+@pytest.mark.parametrize("chosen", [{"evaluate": False}, {"evaluate": False, "strategy": "fedasync"}])
 def test_where_nobody_evaluates_only_the_loss_of_training_is_told(
     federation: Federation, chosen: dict[str, Any]
 ) -> None:

@@ -16,14 +16,16 @@ class GeometricMedian(Robust):
     """Weiszfeld's iteration: the mean of the updates weighted by 1 / distance to the last such mean, again and again.
 
     smoothing: a distance counts as at least that. Holds while less than half attack. Pillutla, Kakade and Harchaoui
-    2022, Robust Aggregation for Federated Learning, algorithm 2. Every point on the way is a mean of updates, so its
-    distances follow from those between updates, and no pass over the updates is needed for an iteration.
+    2022, Robust Aggregation for Federated Learning, algorithm 2, where an update counts by its examples; here each
+    counts the same. The iteration begins at the update in the middle, and is slow to leave one. Every point on the way
+    is a mean of updates, so its distances follow from those between updates, and no pass over the updates is needed for
+    an iteration.
     """
 
     compares: ClassVar[bool] = True
 
     smoothing: float = 1e-6
-    iterations: int = 200
+    iterations: int = 2000
     tolerance: float = 1e-9
 
     def __post_init__(self) -> None:

@@ -174,3 +174,20 @@ def test_all_pairs_are_compared() -> None:
 def test_multikrum_needs_as_many_answers_as_it_is_to_select_from() -> None:
     assert MultiKrum(attackers=1, selected=6).least == 7
     assert MultiKrum(attackers=1, selected=1).least == 5
+
+
+def test_the_geometric_median_leaves_an_update_that_it_begins_at_and_that_is_near_it() -> None:
+    """Seen from the first of three at an angle below 120 degrees, it is elsewhere, by Torricelli's construction."""
+    angle = torch.tensor(118.0, dtype=torch.float64).deg2rad()
+    points = torch.stack([torch.zeros(2, dtype=torch.float64), torch.tensor([1.0, 0.0]), _at(angle)]).double()
+    distances = (points[:, None] - points).square().sum(-1)
+    weights = GeometricMedian().trust(distances)
+    median = (weights[:, None] * points).sum(0) / weights.sum()
+    ways = points - median
+    pulls = ways / ways.norm(dim=1, keepdim=True)
+
+    torch.testing.assert_close(pulls.sum(0), torch.zeros(2, dtype=torch.float64), atol=1e-5, rtol=0.0)
+
+
+def _at(angle: torch.Tensor) -> torch.Tensor:
+    return torch.stack([angle.cos(), angle.sin()])
