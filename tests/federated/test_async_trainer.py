@@ -200,7 +200,7 @@ def test_a_stale_answer_counts_by_the_discount_that_was_chosen(discount: str, co
 
 
 def test_an_unknown_discount_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"no discount 'hing' \(known: constant, polynomial, hinge\); did you mean"):
+    with pytest.raises(UsageError, match=r"no discount 'hing' \(known: constant, hinge, polynomial\); did you mean"):
         FedAsync(discount="hing")
 
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
-from fedzmq.errors import UsageError
 from fedzmq.federated.strategies.numbers import above, at_least
 from fedzmq.federated.strategies.strategy import Instructions, Strategy
-from fedzmq.worker.named import nearest
+from fedzmq.suggestion import check_named
 
 
 class Asynchronous(Strategy):
@@ -50,9 +49,7 @@ class FedAsync(Asynchronous):
         at_least("decay", self.decay, 0)
         at_least("proximal", self.proximal, 0)
         at_least("grace", self.grace, 0)
-        if self.discount not in _DISCOUNTS:
-            known = ", ".join(_DISCOUNTS)
-            raise UsageError(f"no discount {self.discount!r} (known: {known}){nearest(self.discount, _DISCOUNTS)}")
+        check_named("discount", self.discount, dict.fromkeys(_DISCOUNTS, ()), ())
 
     def ask(self, worker: str) -> Instructions:
         return Instructions(proximal=self.proximal)
