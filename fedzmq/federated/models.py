@@ -6,8 +6,6 @@ Its code stays on this side. Workers get its numbers, and its training step as n
 from __future__ import annotations
 
 import inspect
-import math
-import re
 from collections.abc import Callable, Sequence
 
 import torch
@@ -17,6 +15,8 @@ from fedzmq.data.data import first_of
 from fedzmq.data.examples import Examples
 from fedzmq.data.own_code import names_a_function, one_line, own_function
 from fedzmq.errors import ModelError
+from fedzmq.federated.built_in_models import BUILT_IN, likeness
+from fedzmq.recording.evaluating import evaluating
 from fedzmq.suggestion import suggestion
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -37,7 +37,7 @@ def load_model(source: str, features: Sequence[int], classes: int | None, seed: 
             return BUILT_IN[source](source, shape, width)
         if names_a_function(source):
             return _own_model(source, shape[0] if len(shape) == 1 else shape, width)
-    hint = suggestion(source, BUILT_IN) or _like(source)
+    hint = suggestion(source, BUILT_IN) or likeness(source)
     raise ModelError(source, f"expected a built-in model ({', '.join(BUILT_IN)}) or module:function{hint}")
 
 
@@ -54,19 +54,14 @@ def check_model(source: str, model: nn.Module, data: Examples) -> None:
     Runs it once on a few of them in evaluation mode, which changes nothing in it.
     """
     *inputs, targets = first_of(data).tensors
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     try:
-        with torch.no_grad():
+        with evaluating(model), torch.no_grad():
             answer = model(*inputs)
     except Exception as error:
         what = "examples of shape " + ", ".join(f"{tuple(each.shape[1:])} and {each.dtype}" for each in inputs)
         raise ModelError(
             source, _precision(model, inputs) or f"it does not take {what} of {data.name!r}: {one_line(error)}"
         ) from error
-    finally:
-        for module, mode in modes:
-            module.training = mode
     if not isinstance(answer, torch.Tensor):
         raise ModelError(source, f"one tensor was expected, and it answers with {type(answer).__name__}")
     if data.classes is None:
@@ -86,17 +81,6 @@ def _precision(model: nn.Module, inputs: Sequence[torch.Tensor]) -> str:
         return ""
     ours, theirs = (" and ".join(sorted(str(dtype) for dtype in each)) for each in (own, given))
     return f"its parameters are {ours} and the features {theirs}: bring one to the other, as by model.to({theirs})"
-
-
-def _like(source: str) -> str:
-    """The end of a sentence about a model of the literature's: the nearest to it that there is."""
-    plain = re.sub(r"[^a-z]", "", source.lower())
-    near = next((ours for theirs, ours in _LIKE.items() if theirs in plain), "")
-    return (
-        f"; the nearest to it is {near!r}, and one like it of your own is a function in a file: my_models:net"
-        if near
-        else ""
-    )
 
 
 def _own_model(source: str, features: int | tuple[int, ...], width: int) -> nn.Module:
@@ -126,64 +110,3 @@ def _takes_two(source: str, function: Callable[..., object]) -> bool:
     raise ModelError(
         source, f"the function takes {', '.join(needed)}, and it must take nothing or two: features and classes"
     )
-
-
-def _linear(source: str, shape: tuple[int, ...], width: int) -> nn.Module:
-    """Logistic or linear regression."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), width))
-
-
-def _mlp(source: str, shape: tuple[int, ...], width: int) -> nn.Module:
-    """Two hidden layers."""
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(math.prod(shape), 128),
-        nn.ReLU(),
-        nn.Linear(128, 64),
-        nn.ReLU(),
-        nn.Linear(64, width),
-    )
-
-
-def _cnn(source: str, shape: tuple[int, ...], width: int) -> nn.Module:
-    """Two convolutions with batch normalisation, for images as (channels, height, width) or square and flat."""
-    image = _image(source, shape)
-    channels, high, wide = image
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Unflatten(1, image),
-        nn.Conv2d(channels, 16, 3, padding=1, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1, bias=False),
-        nn.BatchNorm2d(32),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(32 * (high // 4) * (wide // 4), width),
-    )
-
-
-def _image(source: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Channels, height and width of one example."""
-    side = math.isqrt(shape[0])
-    if len(shape) == 1 and side * side == shape[0]:
-        image = (1, side, side)
-    elif len(shape) == 2:
-        image = (1, shape[0], shape[1])
-    elif len(shape) == 3:
-        image = (shape[0], shape[1], shape[2])
-    else:
-        raise ModelError(source, f"it takes images, and one example has the shape {shape}; 'mlp' takes any")
-    if min(image[1:]) < 4:
-        raise ModelError(source, f"it takes images of at least 4 by 4, and these are {image[1]} by {image[2]}")
-    return image
-
-
-_LIKE = {
-    **dict.fromkeys(("resnet", "lenet", "alexnet", "vgg", "densenet", "mobilenet", "efficientnet", "conv"), "cnn"),
-    **dict.fromkeys(("logistic", "softmax", "regression"), "linear"),
-    **dict.fromkeys(("perceptron", "dense", "dnn", "fc"), "mlp"),
-}
-BUILT_IN: dict[str, Callable[[str, tuple[int, ...], int], nn.Module]] = {"linear": _linear, "mlp": _mlp, "cnn": _cnn}

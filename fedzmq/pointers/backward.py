@@ -14,10 +14,11 @@ import torch
 from fedzmq.errors import OperationRefused
 from fedzmq.pointers.doorways import send_home
 from fedzmq.pointers.graph import Derived, Doorway, Leaf, Node, reachable
-from fedzmq.pointers.hooks import Passed, retained, run_after
+from fedzmq.pointers.hooks import retained, run_after
 from fedzmq.pointers.meeting import apart
 from fedzmq.pointers.metadata import CONSTANT
 from fedzmq.pointers.origins import origin
+from fedzmq.pointers.passed import Passed
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Handler, Remote
 from fedzmq.pointers.stream import Stream

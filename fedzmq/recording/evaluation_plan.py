@@ -16,6 +16,7 @@ from torch import Tensor
 from fedzmq.errors import PlanError
 from fedzmq.plans.check import LOSS
 from fedzmq.recording.batch_plan import Inputs, Loss, batch_plan
+from fedzmq.recording.evaluating import evaluating
 from fedzmq.recording.training_plan import one_number
 
 
@@ -74,13 +75,8 @@ def evaluation_plan(
         names[:] = found
         return found
 
-    modes = [(each, each.training) for each in module.modules()]
-    module.eval()
-    try:
+    with evaluating(module):
         made = batch_plan(module, inputs, targets, outputs)
-    finally:
-        for each, was_training in modes:
-            each.training = was_training
     return EvaluationPlan(made.plan.to_bytes(), tuple(names), made.shapes, frozenset(totals), tuple(groups))
 
 

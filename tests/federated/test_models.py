@@ -12,7 +12,8 @@ from torch import nn
 from fedzmq.data.data import Data
 from fedzmq.data.load import load
 from fedzmq.errors import ModelError
-from fedzmq.federated.models import BUILT_IN, check_model, load_model, loss_for
+from fedzmq.federated.built_in_models import BUILT_IN
+from fedzmq.federated.models import check_model, load_model, loss_for
 
 Owner = Callable[[str], str]
 

@@ -18,6 +18,7 @@ from fedzmq.federated.evaluation.question import Found, Question
 from fedzmq.federated.evaluation.score import Score
 from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.report import Evaluation
+from fedzmq.federated.round import LOOK
 from fedzmq.federated.seeds import derive
 from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies.strategy import Strategy
@@ -26,7 +27,6 @@ from fedzmq.plans.plan import name_of
 from fedzmq.worker.training.train import PERSONAL
 
 LEAST_BATCH = 256  # examples at once, where training takes fewer: without gradients there is room
-LOOK = 0.25  # seconds between two looks at the time
 NAMELESS = "evaluated"  # what a model is called that is sent with the request, which nobody looks up
 ALL = "all"  # what the workers together are called in a report
 

@@ -10,6 +10,7 @@ import torch
 from fedzmq.data.examples import Examples
 from fedzmq.federated.evaluation.metrics import Figure
 from fedzmq.federated.models import Loss
+from fedzmq.recording.evaluating import evaluating
 
 BATCH = 1024
 
@@ -25,17 +26,11 @@ class Score:
 
 def evaluate(model: torch.nn.Module, loss: Loss, data: Examples) -> Score:
     """Score a model in evaluation mode; afterwards each of its modules is in the mode that it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        total, right = 0.0, 0
-        with torch.no_grad():
-            for *inputs, targets in data.in_order(BATCH):
-                output = model(*inputs)
-                total += float(loss(output, targets)) * len(targets)
-                if data.classes is not None:
-                    right += int((output.argmax(1) == targets).sum())
-    finally:
-        for module, was_training in modes:
-            module.training = was_training
+    total, right = 0.0, 0
+    with evaluating(model), torch.no_grad():
+        for *inputs, targets in data.in_order(BATCH):
+            output = model(*inputs)
+            total += float(loss(output, targets)) * len(targets)
+            if data.classes is not None:
+                right += int((output.argmax(1) == targets).sum())
     return Score(total / len(data), None if data.classes is None else right / len(data))
