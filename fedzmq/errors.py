@@ -280,7 +280,16 @@ class WorkerNotFoundError(UsageError):
 
 
 class RemoteError(FedzmqError):
-    """A command was delivered to a worker and failed there."""
+    """A command was delivered to a worker and failed there.
+
+    It is of the type that was raised there too, where that is one of Python's own or derives from one: what a program
+    does about an IndexError here, it does about one of a worker's.
+    """
+
+    def __new__(
+        cls, worker: str = "", operation: str = "", error: str = "", *rest: object, **more: object
+    ) -> RemoteError:
+        return super().__new__(_ALIKE.get(error, cls) if cls is RemoteError else cls)
 
     def __init__(
         self,
@@ -310,6 +319,30 @@ class RemoteError(FedzmqError):
         self.shapes = shapes
         self.origin = origin
         self.remote_traceback = remote_traceback
+
+
+def _alike(name: str, kind: type[Exception]) -> type[RemoteError]:
+    return type(f"Remote{name.lstrip('_')}", (RemoteError, kind), {"__module__": __name__})
+
+
+_ALIKE = {
+    **{
+        kind.__name__: _alike(kind.__name__, kind)
+        for kind in (
+            ArithmeticError,
+            AssertionError,
+            IndexError,
+            MemoryError,
+            NotImplementedError,
+            OverflowError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            ZeroDivisionError,
+        )
+    },
+    "_LinAlgError": _alike("_LinAlgError", RuntimeError),  # torch's, which derives from it
+}
 
 
 class ObjectNotFoundError(RemoteError):
