@@ -178,6 +178,11 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         # Read from what was installed: pyproject.toml is the one place that says it.
         return import_module("importlib.metadata").version("fedzmq")
+    if name == "local_worker":  # of the client that was made last, as programs written for PySyft ask for theirs
+        newest = import_module("fedzmq.pointers.destination").DIRECTORIES.newest_first()
+        if newest:
+            return newest[0].home
+        raise AttributeError("fedzmq.local_worker is that of a client: make one first, with fedzmq.TorchHook(torch)")
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_LAZY[name]), name)

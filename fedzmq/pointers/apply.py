@@ -15,6 +15,7 @@ from fedzmq.errors import OperationRefused, RemoteError
 from fedzmq.operations.arguments import pack
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.effects import written_keywords
+from fedzmq.pointers.arrays import without_arrays
 from fedzmq.pointers.decomposed import DECOMPOSED
 from fedzmq.pointers.effects import Effect, Output, Unforeseeable, Written
 from fedzmq.pointers.graph import Node
@@ -50,7 +51,7 @@ def apply(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
             return result
     # The worker computes where it computes: a device in a program is that of the pointers it read it from.
     kwargs = {name: value for name, value in kwargs.items() if name not in ("device", "out")}
-    call = _Call(func, args, kwargs)
+    call = _Call(func, without_arrays(func, args), kwargs)
     if any(isinstance(operand, Composite) for operand in call.operands):
         return NotImplemented  # torch asks that one next
     first = next((operand for operand in call.operands if isinstance(operand, Remote)), None)
@@ -109,22 +110,30 @@ def _perform_or_learn(call: _Call, stream: Stream, cls: type[Remote]) -> Any:
     key = (*call.parts, modes)
     effect = stream.effects.get(key)
     if effect is None:
-        try:
-            effect = _learn(stream, call)
-        except Unforeseeable:
-            effect = _in_place_unseen(call, modes)
-            if effect is None:
-                if apart:
-                    return meet(call.operation, call.func, call.args, call.kwargs, operands, None)
-                return _probe(stream, modes, call, cls)
-        except Exception as error:
-            raise in_its_words(error, call.on, call.metas) from None
+        effect = _foreseen(stream, call) or _in_place_unseen(call, modes)
+        if effect is None:
+            if apart:
+                return meet(call.operation, call.func, call.args, call.kwargs, operands, None)
+            return _probe(stream, modes, call, cls)
         stream.effects.add(key, effect)
     if apart:
         return meet(call.operation, call.func, call.args, call.kwargs, operands, effect)
     if effect.written:
         check_written(call.operation, operands, effect)
     return _perform(stream, effect, modes, call, cls)
+
+
+def _foreseen(stream: Stream, call: _Call) -> Effect | None:
+    """The effect as far as it can be known here, where a fake that refuses what a kernel does is not believed."""
+    try:
+        return _learn(stream, call)
+    except Unforeseeable:
+        return None
+    except Exception as error:
+        found = in_its_words(error, call.on, call.metas)
+        if found is None:
+            return None
+        raise found from None
 
 
 def _parts(func: Callable[..., Any], signature: Signature, args: tuple[Any, ...]) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from fedzmq.pointers.graph import Node
-from fedzmq.pointers.meeting import apart
+from fedzmq.pointers.meeting import apart, check_local
 from fedzmq.pointers.metadata import CONSTANT, INNER
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.remote import Handler, Remote
@@ -74,7 +74,10 @@ def set_grad(p: torch.Tensor, value: torch.Tensor | None) -> None:
         return
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
-    if not isinstance(value, Remote) or value._ref.stream is not reference.stream:
+    check_local("assigning a gradient", [value], False, reference.stream.strict)
+    if not isinstance(value, Remote):
+        value = type(p).around(reference.stream.put(value.detach()))
+    if value._ref.stream is not reference.stream:
         raise apart("assigning a gradient", [p, value])
     ours, theirs = reference.meta, value._ref.meta
     if ours.shape != theirs.shape or ours.dtype is not theirs.dtype:

@@ -11,11 +11,10 @@ from typing import Any
 
 import torch
 
-from fedzmq.errors import OperationRefused
 from fedzmq.pointers.doorways import send_home
 from fedzmq.pointers.graph import Derived, Doorway, Leaf, Node, reachable
 from fedzmq.pointers.hooks import retained, run_after
-from fedzmq.pointers.meeting import apart
+from fedzmq.pointers.meeting import apart, check_local
 from fedzmq.pointers.metadata import CONSTANT
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.passed import Passed
@@ -58,6 +57,7 @@ def backward_all(
         return
     if len(gradients) != len(roots):
         raise RuntimeError(f"got {len(roots)} tensors and {len(gradients)} gradients")
+    gradients = _brought("backward", gradients, roots)
     _common_stream("backward", [*roots, *gradients])
     for index, (root, gradient) in enumerate(zip(roots, gradients, strict=True)):
         _check_root(root, gradient)
@@ -140,9 +140,11 @@ def gradients(
 ) -> tuple[torch.Tensor | None, ...]:
     """`torch.autograd.grad`."""
     if is_grads_batched:
-        raise OperationRefused("torch.autograd.grad", "is_grads_batched needs vmap, which pointers do not take")
+        again = (create_graph, only_inputs, allow_unused, False, materialize_grads)
+        return _one_by_one(_several(outputs), inputs, _several(grad_outputs), retain_graph, again)
     roots, wanted = _several(outputs), _several(inputs)
     given = _several(grad_outputs) if grad_outputs is not None else []
+    given = _brought("torch.autograd.grad", given, roots)
     stream = _common_stream("torch.autograd.grad", [*roots, *wanted, *given])
     for index, root in enumerate(roots):
         _check_root(root, given[index] if given else None)
@@ -185,6 +187,27 @@ def gradients(
         pairs = zip(results, wanted, strict=True)
         return tuple([torch.zeros_like(each) if result is None else result for result, each in pairs])
     return tuple(results)
+
+
+def _one_by_one(
+    outputs: list[Any], inputs: Any, grad_outputs: list[Any], retain_graph: bool | None, again: tuple[Any, ...]
+) -> tuple[torch.Tensor | None, ...]:
+    """`is_grads_batched`: the gradients of each row of `grad_outputs`, stacked."""
+    rows = list(zip(*[each.unbind(0) for each in grad_outputs], strict=True))
+    keep = again[0] if retain_graph is None else retain_graph
+    found = [gradients(outputs, inputs, row, keep or row is not rows[-1], *again) for row in rows]
+    return tuple([None if each[0] is None else torch.stack(each) for each in zip(*found, strict=True)])
+
+
+def _brought(operation: str, given: list[Any], roots: list[Any]) -> list[Any]:
+    """The gradients with those that are here shipped to their roots."""
+    brought: list[Any] = []
+    for root, gradient in zip(roots, given, strict=False):
+        if isinstance(root, Remote) and isinstance(gradient, torch.Tensor) and not isinstance(gradient, Remote):
+            check_local(operation, [gradient], torch.is_grad_enabled(), root._ref.stream.strict)
+            gradient = type(root).around(root._ref.stream.put(gradient))
+        brought.append(gradient)
+    return brought
 
 
 def _into(inputs: list[Any], roots: list[Any], given: list[Any], keep: bool | None, create: bool) -> None:

@@ -80,6 +80,8 @@ def deep_copy(p: Remote, memo: dict[int, Any]) -> Any:
         raise PointerError(f"{p!r} could not be copied on its worker")
     if p._ref.meta.kind:
         made.requires_grad_()
+    if p.grad is not None:
+        made.grad = deep_copy(p.grad, memo)  # type: ignore[arg-type]  # a pointer's is one
     for name, value in p.__dict__.items():
         if name != "_ref":
             made.__dict__[name] = value

@@ -6,7 +6,7 @@ An argument that is a function, or an object of settings, has no form on the wir
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -75,8 +75,28 @@ def _gaussian_nll(
     return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
 
+def _pad_sequence(
+    sequences: Sequence[torch.Tensor],
+    batch_first: bool = False,
+    padding_value: float = 0.0,
+    padding_side: str = "right",
+) -> Any:
+    if padding_side not in ("left", "right"):
+        raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
+    if any(each.shape[1:] != sequences[0].shape[1:] for each in sequences):
+        return torch.stack(list(sequences), 0 if batch_first else 1)  # which says what is wrong with them
+    longest = max(each.shape[0] for each in sequences)
+    padded = []
+    for each in sequences:
+        room = longest - each.shape[0]
+        ends = (room, 0) if padding_side == "left" else (0, room)
+        padded.append(F.pad(each, (*([0, 0] * (each.dim() - 1)), *ends), value=padding_value) if room else each)
+    return torch.stack(padded, 0 if batch_first else 1)
+
+
 DECOMPOSED: dict[Callable[..., Any], Handler] = {
     F.triplet_margin_with_distance_loss: _triplet_margin_with_distance,
     F.gaussian_nll_loss: _gaussian_nll,
     F.linear_cross_entropy: _linear_cross_entropy,
+    torch._C._nn.pad_sequence: _pad_sequence,
 }

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from fedzmq.pointers.metadata import Meta
-from fedzmq.pointers.signature import GETITEM, LOOSE_INTS, SETITEM, count_operands
+from fedzmq.pointers.signature import LOOSE_INTS, SETITEM
 
 LARGEST = 1 << 14  # elements of one operand
 LARGEST_PRODUCT = 1 << 20  # and of all of them multiplied, which bounds what is made of them
@@ -27,11 +27,14 @@ _NAMES = """
     __iand__ __ior__ __ixor__ bitwise_and bitwise_or bitwise_xor bitwise_not logical_and logical_or logical_not
     logical_xor isnan isinf isfinite maximum minimum lerp lerp_
     matmul __matmul__ __rmatmul__ mm bmm mv dot inner outer addmm addmv addmm_ baddbmm
-    sum mean prod var std amax amin max min argmax argmin all any cumsum cumprod norm logsumexp sort argsort topk median
-    clone detach contiguous view view_as reshape reshape_as flatten squeeze unsqueeze transpose permute t movedim
-    swapaxes swapdims narrow select chunk split unbind flip roll expand_as cat stack hstack vstack
-    unsqueeze_ squeeze_ transpose_ t_ float double half bfloat16 int long short byte bool zeros_like ones_like
-    type_as masked_fill masked_fill_
+    sum mean prod var std amax amin max min argmax argmin all any cumsum cumprod norm logsumexp sort argsort median
+    clone detach contiguous view_as reshape_as expand_as cat stack hstack vstack t t_
+    float double half bfloat16 int long short byte bool zeros_like ones_like type_as masked_fill masked_fill_
+"""
+# Their numbers may be given as tensors, and then shape the result by values.
+_SHAPING = """
+    view reshape flatten squeeze unsqueeze transpose permute movedim swapaxes swapdims narrow select chunk split unbind
+    flip roll unsqueeze_ squeeze_ transpose_ topk __getitem__
 """
 _LAYERS = """
     linear relu relu_ leaky_relu elu gelu silu sigmoid tanh softplus softmax log_softmax mse_loss l1_loss smooth_l1_loss
@@ -42,11 +45,18 @@ PLAIN: frozenset[Callable[..., Any]] = (
     | {
         function
         for home in (torch, torch.Tensor)
-        for name in _NAMES.split()
+        for name in (_NAMES + _SHAPING).split()
         if (function := getattr(home, name, None)) is not None
     }
     | {getattr(F, name) for name in _LAYERS.split()}
-    | {torch.Tensor.T.__get__, torch.Tensor.to, GETITEM, SETITEM}  # type: ignore[attr-defined]  # properties are values to mypy
+    | {torch.Tensor.T.__get__, torch.Tensor.to, SETITEM}  # type: ignore[attr-defined]  # properties are values to mypy
+)
+
+SHAPING: frozenset[Callable[..., Any]] = frozenset(
+    function
+    for home in (torch, torch.Tensor)
+    for name in _SHAPING.split()
+    if (function := getattr(home, name, None)) is not None
 )
 
 
@@ -54,7 +64,9 @@ def can_tell(func: Callable[..., Any], args: Sequence[Any], metas: Sequence[Meta
     """Whether the effect of this call is to be learned from its kernel."""
     if func not in PLAIN or not metas:
         return False
-    if (func is GETITEM or func is SETITEM) and count_operands(args[1]):  # a mask is a search too
+    if func in SHAPING and len(metas) > 1:
+        return False
+    if func is SETITEM and len(metas) > 1 + isinstance(args[2], torch.Tensor):
         return False
     product = 1
     for meta in metas:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from fedzmq.errors import InvalidTensorForRemoteGet, PointerError
+from fedzmq.pointers.arrays import OPERATORS, operand
 from fedzmq.pointers.destination import Destination, Home, destination_of, worker_of
 from fedzmq.pointers.doorways import arrived
 from fedzmq.pointers.labelling import add_tags, copy_labels, description_of, is_labelled, set_description
@@ -29,6 +30,19 @@ class Located(Remote):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         raise self._ref.stream.needs_value("numpy's array()")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        apply = OPERATORS.get(ufunc)
+        if apply is None or method != "__call__" or kwargs or len(inputs) != 2:
+            raise self._ref.stream.needs_value(f"numpy's {ufunc.__name__}()")
+        return apply(*[operand(each) for each in inputs])
+
+    def __copy__(self: Self) -> Self:
+        """Another pointer to the same tensor, as a shallow copy of a tensor shares its memory."""
+        made: Self = self.detach()  # type: ignore[assignment]  # a pointer's is one
+        if self._ref.meta.kind == LEAF:
+            made.requires_grad_()
+        return made
 
     @property
     def location(self) -> object:

@@ -6,9 +6,11 @@ setters of torch.Tensor.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 
 from fedzmq.pointers.metadata import CONSTANT
@@ -139,11 +141,16 @@ def formatted(p: Remote, spec: str) -> str:
 
 
 def equal_to(p: Any, other: Any) -> Any:
-    return False if p is None or other is None else ORDINARY
+    return ORDINARY if _is_comparable(p) and _is_comparable(other) else False
 
 
 def unequal_to(p: Any, other: Any) -> Any:
-    return True if p is None or other is None else ORDINARY
+    return ORDINARY if _is_comparable(p) and _is_comparable(other) else True
+
+
+def _is_comparable(value: Any) -> bool:
+    """Elements are compared with numbers and tensors; torch says of anything else that it is not the same."""
+    return isinstance(value, (torch.Tensor, numbers.Number, np.generic, np.ndarray, str, list, tuple))
 
 
 def members(p: Remote) -> list[str]:

@@ -20,9 +20,10 @@ from fedzmq.pointers.remote import Handler, Remote
 
 T = torch.Tensor
 
-# Where torch's own code lies that decides by values: LBFGS, Adafactor, BatchNorm without a momentum, trunc_normal_.
+# Where torch's own code lies that decides by values: LBFGS, Adafactor, BatchNorm without a momentum, trunc_normal_, and
+# what checks the parameters of a distribution.
 OWN = os.path.dirname(fedzmq.__file__ or "") + os.sep
-DECIDING = tuple(os.path.join(os.path.dirname(torch.__file__), each, "") for each in ("optim", "nn"))
+DECIDING = tuple(os.path.join(os.path.dirname(torch.__file__), each, "") for each in ("optim", "nn", "distributions"))
 
 _CONVERSIONS = """
     item tolist __bool__ __int__ __float__ __index__ __complex__ __nonzero__ __long__ is_nonzero
@@ -58,6 +59,9 @@ _REASONS = {
         batch_norm_gather_stats_with_counts batch_norm_update_stats convolution
     """,
     "it trusts lengths that its caller gives; use scatter_reduce or index_reduce": "segment_reduce",
+    "gradients are scaled for float16; autocast to bfloat16, or GradScaler(enabled=False), goes without": """
+        _amp_foreach_non_finite_check_and_unscale_ _amp_update_scale_
+    """,
     "forward derivatives happen inside torch's kernels; use torch.autograd.functional.jvp": "_make_dual _unpack_dual",
     "how long a packed sequence is only values tell; run the padded one, and take each row's output at its own length "
     "with gather, or the mean under a mask": "_pack_padded_sequence",
@@ -133,6 +137,8 @@ def _table() -> dict[Any, Handler]:
     for name in _CONVERSIONS.split():
         if hasattr(T, name):
             table[getattr(T, name)] = _conversion(name)
+    table[torch._is_all_true] = torch.all
+    table[torch._is_any_true] = torch.any
     table[torch.is_nonzero] = _conversion("is_nonzero")
     for name in ("equal", "allclose"):
         table[getattr(torch, name)] = _needs_value(name)

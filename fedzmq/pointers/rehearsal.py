@@ -46,11 +46,18 @@ def check(func: Callable[..., Any], call: Call, metas: Sequence[Meta]) -> None:
             raise found
 
 
-def in_its_words(error: Exception, call: Call, metas: Sequence[Meta]) -> Exception:
-    """The error that a kernel raises for operands of these metadata, for the one that their fakes raised."""
+def in_its_words(error: Exception, call: Call, metas: Sequence[Meta]) -> Exception | None:
+    """The error that a kernel raises for operands of these metadata, for the one that their fakes raised.
+
+    None where it raises none: the fakes are mistaken.
+    """
     if isinstance(error, FedzmqError):
         return error
-    return tried(call, metas) or error
+    return tried(call, metas) if metas and can_be_tried(metas) else error
+
+
+def can_be_tried(metas: Sequence[Meta]) -> bool:
+    return sum(meta.shape.numel() for meta in metas) <= LARGEST
 
 
 def at_home(error: RemoteError, call: Call, metas: Sequence[Meta]) -> Exception:
@@ -63,7 +70,7 @@ def at_home(error: RemoteError, call: Call, metas: Sequence[Meta]) -> Exception:
 
 def tried(call: Call, metas: Sequence[Meta]) -> Exception | None:
     """What a kernel raises, or None."""
-    if sum(meta.shape.numel() for meta in metas) > LARGEST:
+    if not can_be_tried(metas):
         return None
     try:
         # It may draw, and what the program draws next is not to depend on that.

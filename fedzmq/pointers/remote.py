@@ -66,4 +66,6 @@ def _why_it_got_here() -> str:
                 "torch.autograd.functional take gradients on the worker, and a leading dimension does for vmap"
             )
         frame = frame.f_back
-    return "it reached torch's own kernels with a pointer, which has no value here"
+    return (
+        "it reached torch's own kernels, where a pointer has no value; a pointer's own methods, as .clone(), go there"
+    )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+import fedzmq
 from fedzmq.client.hook import TorchHook
 from fedzmq.pointers.verbs import install
 
@@ -31,3 +32,10 @@ def test_a_hook_owns_the_client_of_its_virtual_workers() -> None:
         assert client.address.startswith("memory://")
         assert hook.strict
         assert hook.virtual_workers == {}
+
+
+def test_the_local_worker_is_that_of_the_newest_client(hook: TorchHook) -> None:
+    assert fedzmq.local_worker is hook.local_worker
+    other = TorchHook(torch)
+    assert fedzmq.local_worker is other.local_worker
+    other.close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -178,8 +179,8 @@ def test_gradients_can_be_set_and_deleted(bob: Place) -> None:
     assert q.grad is None
     with pytest.raises(RuntimeError, match="assigned grad"):
         q.grad = torch.ones(4).send(bob)
-    with pytest.raises(TensorsNotCollocatedException):
-        q.grad = torch.ones(3)
+    with pytest.raises(RuntimeError, match="assigned grad"):
+        q.grad = torch.ones(4)
 
 
 def test_requires_grad_can_be_switched_on_and_off(bob: Place) -> None:
@@ -266,3 +267,39 @@ def test_an_input_that_a_gradient_does_not_depend_on_is_said_to_be_unused(bob: P
     (first,) = torch.autograd.grad((x * x + y).sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="not have been used"):
         torch.autograd.grad(first.sum(), y)
+
+
+def test_a_gradient_of_this_process_is_shipped_to_the_backward(bob: Place) -> None:
+    x = torch.ones(3).send(bob).requires_grad_()
+    (x * 2).backward(torch.tensor([1.0, 0.0, 2.0]))
+    assert x.grad.copy().get().tolist() == [2.0, 0.0, 4.0]
+    x.grad = torch.ones(3)
+    x.sum().backward()
+    assert x.grad.copy().get().tolist() == [2.0, 2.0, 2.0]
+    strict = Place("alice", strict=True)
+    y = torch.ones(3).send(strict).requires_grad_()
+    with pytest.raises(TensorsNotCollocatedException, match="strict"):
+        (y * 2).backward(torch.ones(3))
+    with pytest.raises(TensorsNotCollocatedException, match="strict"):
+        y.grad = torch.ones(3)
+
+
+def test_rows_of_gradients_are_taken_one_by_one(bob: Place) -> None:
+    x = torch.tensor([1.0, 2.0, 3.0])
+    rows = torch.eye(3)
+    found = []
+    for send in (lambda t: t, lambda t: t.send(bob)):
+        leaf = send(x).requires_grad_()
+        found += torch.autograd.grad(leaf * leaf, leaf, send(rows), is_grads_batched=True)
+    assert torch.equal(found[0], found[1].get())
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy])
+def test_a_copied_leaf_is_a_leaf(bob: Place, copied: Callable[[Tensor], Tensor]) -> None:
+    x = torch.ones(3).send(bob).requires_grad_()
+    (x * 2).sum().backward()
+    made = copied(x)
+    (made * 3).sum().backward()
+    wanted = [5.0] * 3 if copied is copy.deepcopy else [3.0] * 3
+    assert made.grad.copy().get().tolist() == wanted
+    assert x.grad.copy().get().tolist() == [2.0] * 3

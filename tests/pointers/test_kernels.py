@@ -77,5 +77,7 @@ def test_large_tensors_and_searches_are_not_computed_here() -> None:
     assert can_tell(torch.add, (), [small, small])
     assert not can_tell(torch.add, (), [small, large])
     assert not can_tell(torch.Tensor.__getitem__, (small, torch.ones(8, dtype=torch.bool)), [small, small])
+    assert not can_tell(torch.Tensor.view, (small, torch.tensor(8)), [small, small])
+    assert not can_tell(torch.Tensor.__setitem__, (small, torch.ones(8, dtype=torch.bool), 1.0), [small, small])
     assert torch.nonzero not in PLAIN
     assert torch.where not in PLAIN

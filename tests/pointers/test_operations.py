@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from fedzmq.errors import NeedsValueError, OperationRefused, TensorsNotCollocatedException
 from fedzmq.pointers.apply import create
@@ -127,3 +128,37 @@ def test_two_metadata_questions_cost_nothing(bob: Place) -> None:
     assert torch.get_device(p) == -1
     bob.stream.flush()
     assert bob.line.records == records
+
+
+AS_HERE = {
+    "a mask of bytes": lambda send: send(torch.arange(6.0).reshape(3, 2))[send(torch.tensor([1, 0, 1]).byte())],
+    "a slice by tensors": lambda send: send(torch.arange(6.0))[torch.tensor(1) : torch.tensor(4)],
+    "a shape of tensors": lambda send: send(torch.arange(6.0)).view(torch.tensor(2), -1),
+    "integers that divide": lambda send: 10 // send(torch.tensor([7, -3, 2])),
+    "a padded batch": lambda send: nn.utils.rnn.pad_sequence([send(torch.ones(2, 3)), send(torch.ones(4, 3))], True),
+    "padding on the left": lambda send: nn.utils.rnn.pad_sequence(
+        [send(torch.ones(2)), send(torch.ones(3))], padding_value=7.0, padding_side="left"
+    ),
+    "a density": lambda send: torch.distributions.Normal(send(torch.zeros(2)), 2.0).log_prob(send(torch.ones(2))),
+    "an expanded operand": lambda send: send(torch.ones(3)).expand(2, 3) @ send(torch.ones(3, 2)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:indexing with dtype torch.uint8")
+@pytest.mark.parametrize("name", AS_HERE)
+def test_an_unusual_operand_does_what_it_does_here(bob: Place, name: str) -> None:
+    wanted = AS_HERE[name](lambda tensor: tensor)
+    found = AS_HERE[name](lambda tensor: tensor.send(bob))
+    assert (found.shape, found.dtype) == (wanted.shape, wanted.dtype)
+    assert torch.equal(value(found), wanted)
+
+
+def test_a_distribution_says_what_is_wrong_with_its_parameters(bob: Place) -> None:
+    with pytest.raises(ValueError, match="Expected parameter scale"):
+        torch.distributions.Normal(torch.zeros(2).send(bob), -torch.ones(2).send(bob))
+
+
+def test_what_is_no_number_is_unequal(bob: Place) -> None:
+    p = torch.ones(2).send(bob)
+    assert (p == object()) is False
+    assert (p != object()) is True
