@@ -219,13 +219,14 @@ class Client:
             line = self._lines.get(arrival.peer)
             if line is None:
                 continue
+            body, *buffers = arrival.frames
             try:
-                replies = decode(arrival.frames[0], arrival.frames[1:])
+                replies = decode(body, buffers)
             except ProtocolError as error:
                 self.endpoint.end(arrival.peer, f"it answered what no fedzmq answers: {error}")
                 continue
             for reply in replies:
-                line.answer(reply, arrival.frames[1:])
+                line.answer(reply, buffers)
 
     def _urgent(self, arrival: Arrival) -> None:
         for message in decode(arrival.frames[0]):

@@ -193,7 +193,8 @@ class Stream:
     def ask(self, make: Callable[[int], Command], origin: Origin | None) -> int:
         """Send a command that is to be answered: the number to wait for."""
         request = self.line.request()
-        self.command(make(request), origin)
+        with self._lock:
+            self._add(make(request), origin)
         return request
 
     def carry(
@@ -276,11 +277,8 @@ class Stream:
                 return ids[0]
 
     def _flush(self, post: Callable[[list[Buffer]], None] | None = None) -> None:
-        forgotten = len(self.released)
-        for start in range(0, forgotten, DROPS):
-            self._records.append(Drop(tuple(self.released[start : min(start + DROPS, forgotten)])))
-            self._issued.append(None)
-        del self.released[:forgotten]
+        if self.released:
+            self._drop()
         if not self._records:
             return
         records, issued, buffers = self._records, self._issued, self._buffers
@@ -288,3 +286,10 @@ class Stream:
         body = encode(records)
         self.origins.extend(issued)
         (post or self.line.post)([body, *buffers])
+
+    def _drop(self) -> None:
+        forgotten = len(self.released)
+        for start in range(0, forgotten, DROPS):
+            self._records.append(Drop(tuple(self.released[start : min(start + DROPS, forgotten)])))
+            self._issued.append(None)
+        del self.released[:forgotten]

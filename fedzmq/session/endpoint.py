@@ -213,7 +213,7 @@ class Endpoint:
             while self._arrived:
                 session = self._arrived.popleft()
                 frames = session.take()
-                if frames is not None and (session.peer, session.lane) in self._sessions:
+                if frames is not None:
                     if session.owes_credit:
                         self._flow(session, self._clock())
                     return Arrival(session.peer, session.lane, frames)
@@ -238,6 +238,8 @@ class Endpoint:
                 session = self._sessions.pop((peer, lane))
                 session.close()
                 self._inlets.pop((peer.name, session.inlet), None)
+            for session in [each for each in self._arrived if each.peer == peer]:
+                self._arrived.remove(session)
             self._ended[peer] = reason
             while len(self._ended) > REMEMBERED:
                 self._ended.popitem(last=False)

@@ -38,6 +38,7 @@ class Inbound:
 
     def __init__(self, window: int, most_bytes: int, room: Callable[[int], Buffer] = bytearray) -> None:
         self._window = window
+        self._quarter = window // 4
         self._room = room
         self._most_bytes = most_bytes
         self._expected = 1
@@ -123,17 +124,14 @@ class Inbound:
     @property
     def owes_credit(self) -> bool:
         """So much became free that the sender should hear of it now."""
-        return self._limit - self._told_limit >= self._window // 4
+        return self._limit - self._told_limit >= self._quarter
 
     def owes(self, now: float) -> bool:
         """An acknowledgement should go out now even if no packet goes that could carry it."""
-        if self.owes_credit or self._repeat:
+        since = self._unsaid_since
+        if since is not None and (self._unsaid >= ACK_PACKETS or now - since >= ACK_DELAY):
             return True
-        if self._unsaid_since is None:
-            return False
-        if self._unsaid_shared >= NBYTES // STEPS:
-            return True
-        return self._unsaid >= ACK_PACKETS or now - self._unsaid_since >= ACK_DELAY
+        return self._repeat or self.owes_credit or self._unsaid_shared >= NBYTES // STEPS
 
     def due(self) -> float | None:
         """When `owes` becomes true if nothing else happens."""

@@ -21,6 +21,7 @@ PACKET_OVERHEAD = 64  # what a packet costs of the credit beside its parts, so t
 FIRST_TIMEOUT = 1.0  # seconds, before any answer was measured
 SHORTEST_TIMEOUT = 0.5
 LONGEST_TIMEOUT = 5.0
+AT_ONCE = 0.01
 SHARED_BYTES = 64 * 1024  # of a message that goes by shared memory, where there is some
 RESEND_BYTES = 4 * 1024 * 1024  # at most so much is sent again at once: the first of them may be all that was lost
 
@@ -151,8 +152,11 @@ class Outbound:
                 self.lent.free()
             if piece.cost > CHUNK_BYTES and not piece.resent:
                 self._chunk = MOST_CHUNK_BYTES if now - piece.first_sent < FAST else CHUNK_BYTES
-        if not piece.resent:  # an answer to a repeated packet says nothing about time (Karn and Partridge 1987)
-            self._measure(now - piece.first_sent)
+        # An answer to a repeated packet says nothing about time (Karn and Partridge 1987), and one that came at once
+        # nothing new where the timeout is at its shortest.
+        sample = now - piece.first_sent
+        if not piece.resent and (sample > AT_ONCE or self._timeout > SHORTEST_TIMEOUT):
+            self._measure(sample)
         self._timer = now + self._timeout if pieces else None
 
     def hurry(self, now: float) -> None:

@@ -24,11 +24,11 @@ _COUNTER = 1 << 62
 # Version, kind, lane, where the parts are, source, target, epoch: what the packets of a session have in common. Then
 # number, ack, limit, how many sizes there are, and the sizes.
 _ADDRESS = Struct("!4B8s8sQ")
-_PLACE = Struct("!3QI")
 _HEADER = Struct("!4B8s8s4QI")
 _SIZES = tuple(Struct(f"!{count}Q") for count in range(9))  # of the lengths that nearly all have
 _PLACES = tuple(Struct(f"!3QI{count}Q") for count in range(9))
 ADDRESS_BYTES = _ADDRESS.size
+_COUNT_AT = _HEADER.size - 1  # the last byte of how many sizes there are
 HEADER_BYTES = _HEADER.size + 8 * MOST_FRAMES
 _FRAMES, _INLINE, _SHARED = range(3)  # parts are in frames of their own, in the header's, or in memory that was lent
 _REGION = Struct("!QQ")
@@ -152,17 +152,19 @@ def parse_inline(frame: bytes) -> tuple[int, int, int, list[Buffer]] | None:
 
     None for any of which there is more to say: that is for `parse`.
     """
-    if len(frame) < _HEADER.size:
+    length = len(frame)
+    few = frame[_COUNT_AT] if length > _COUNT_AT else 0
+    begin = _HEADER.size + 8 * few
+    if not 0 < few < len(_PLACES) or length < begin:
         return None
-    number, ack, limit, count = _PLACE.unpack_from(frame, ADDRESS_BYTES)
-    begin = _HEADER.size + 8 * count
-    if not 0 < count < len(_SIZES) or begin > len(frame) or (number | ack | limit) >= _COUNTER:
+    number, ack, limit, count, *sizes = _PLACES[few].unpack_from(frame, ADDRESS_BYTES)
+    if count != few or (number | ack | limit) >= _COUNTER:
         return None
     parts: list[Buffer] = []
-    for size in _SIZES[count].unpack_from(frame, _HEADER.size):
+    for size in sizes:
         parts.append(frame[begin : begin + size])
         begin += size
-    return (number, ack, limit, parts) if begin == len(frame) else None
+    return (number, ack, limit, parts) if begin == length else None
 
 
 def _place(number: int, ack: int, limit: int, sizes: tuple[int, ...]) -> bytes:
