@@ -68,8 +68,7 @@ class OnTheWay:
     def all_now(self, steps: int, handles: dict[str, WorkerHandle]) -> tuple[Sequence[Evaluation], Evaluation | None]:
         """What all of these find of the model after so many steps. They are waited for."""
         self.cancel()
-        each, together = self._at_workers.evaluate(steps, handles)
-        return [replace(one, metrics={**one.metrics, STALENESS: 0.0}) for one in each], together
+        return self._at_workers.evaluate(steps, handles)
 
     def cancel(self) -> None:
         """Nobody waits for an answer any more."""

@@ -27,8 +27,9 @@ _NO_LOSS = 1e-10  # added to a loss, of which a power below 0 may be taken
 class QFedAvg(Strategy):
     """model = model - sum(loss^q * way) / sum(q * loss^(q - 1) * |way|^2 + L * loss^q), way = L * (model - worker's).
 
-    `loss` is that of the common model on the worker's data before training. `lipschitz` is L; 0 is 1 / local lr. With
-    q = 0 all workers count the same. Li et al. 2020, Fair Resource Allocation in Federated Learning, algorithm 2.
+    `loss` is that of the common model on the worker's data before training, in batches and in the mode in which it is
+    trained, and |way|^2 is over what is trained. `lipschitz` is L; 0 is 1 / local lr. With q = 0 all workers count the
+    same. Li et al. 2020, Fair Resource Allocation in Federated Learning, algorithm 2.
     """
 
     q: float = 1.0
