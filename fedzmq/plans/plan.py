@@ -13,7 +13,9 @@ from typing import Annotated, cast
 import msgpack
 
 from fedzmq.errors import ProtocolError
-from fedzmq.wire.kinds import AtMost, Mismatch, record
+from fedzmq.wire.bounds import AtMost
+from fedzmq.wire.kind import Mismatch
+from fedzmq.wire.kinds import record
 from fedzmq.wire.limits import MAX_PLAN, MAX_TEXT, check_size, check_tensor
 from fedzmq.wire.messages import Apply, Positive, Shape
 

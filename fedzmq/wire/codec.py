@@ -15,7 +15,8 @@ from fedzmq.errors import LimitExceeded, ProtocolError
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire import limits
 from fedzmq.wire.apply import check_apply, is_plain_apply
-from fedzmq.wire.kinds import Kind, Mismatch, fields_of, record
+from fedzmq.wire.kind import Kind, Mismatch
+from fedzmq.wire.kinds import fields_of, record
 from fedzmq.wire.messages import TAGS, Message, TensorSpec
 
 # Bound here, because every message is measured by them.

@@ -3,63 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from math import isfinite
+from dataclasses import fields, is_dataclass
 from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from fedzmq.wire.limits import MAX_ARRAY, MAX_INT, MAX_MAP, MAX_TEXT, MIN_INT
-
-Convert = Callable[[Any], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Between:
-    """Annotates an int: both ends belong to it."""
-
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True)
-class AtMost:
-    """Annotates bytes, a tuple or a dict: its greatest length."""
-
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finite:
-    """Annotates a float: neither infinite nor NaN."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """Annotates a hint that has its own check, which serves both directions and raises ProtocolError or Mismatch."""
-
-    convert: Convert
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """The two directions of one hint. Each gives the converted value or raises Mismatch."""
-
-    encode: Convert
-    decode: Convert
-
-
-class Mismatch(Exception):
-    """A value that its field does not take; containers put the names of the fields on the way in front."""
-
-    def __init__(self, value: object, expected: str) -> None:
-        super().__init__(value, expected)
-        self.value = value
-        self.expected = expected
-        self.path: list[str] = []
-
-    def __str__(self) -> str:
-        return f"{'.'.join(self.path)} is {_brief(self.value)}: {self.expected} is expected"
+from fedzmq.wire.bounds import Checked
+from fedzmq.wire.kind import Convert, Kind, Mismatch
+from fedzmq.wire.plain_kinds import binary, boolean, integer, mapping, nothing, real, sequence, text
 
 
 def fields_of(cls: type, wanted: type) -> tuple[str, ...]:
@@ -106,9 +57,9 @@ def kind(hint: Any) -> Kind:
         assert isinstance(hint, type)
         return record(hint)
     if origin is tuple and get_args(hint)[1:] == (Ellipsis,):
-        return _sequence(kind(get_args(hint)[0]), *notes)
+        return sequence(kind(get_args(hint)[0]), *notes)
     if origin is dict and get_args(hint)[0] is str:
-        return _mapping(kind(get_args(hint)[1]), *notes)
+        return mapping(kind(get_args(hint)[1]), *notes)
     if origin is Union or origin is UnionType:
         return _either(get_args(hint))
     raise TypeError(f"a message cannot have a field of type {hint!r}")
@@ -166,93 +117,6 @@ def _culprit(names: list[str], converts: list[Convert], values: Sequence[Any]) -
     raise AssertionError("all fields fit")
 
 
-def _brief(value: object) -> str:
-    if isinstance(value, (bool, int, float, NoneType)):
-        return repr(value)
-    if isinstance(value, str):
-        return repr(value[:60])
-    size = f" of {len(value)}" if isinstance(value, (bytes, list, tuple, dict)) else ""
-    return f"a {type(value).__name__}{size}"
-
-
-def _bool(value: Any) -> bool:
-    if type(value) is not bool:
-        raise Mismatch(value, "a bool")
-    return value
-
-
-def _integer(between: Between = Between(MIN_INT, MAX_INT)) -> Kind:
-    low, high = between.low, between.high
-
-    def check(value: Any) -> int:
-        if type(value) is not int or not low <= value <= high:
-            raise Mismatch(value, f"an int from {low} to {high}")
-        return value
-
-    return Kind(check, check)
-
-
-def _real(finite: Finite | None = None) -> Kind:
-    def decode(value: Any) -> float:
-        if type(value) is not float or (finite and not isfinite(value)):
-            raise Mismatch(value, "a finite float" if finite else "a float")
-        return value
-
-    def encode(value: Any) -> float:
-        return decode(float(value) if isinstance(value, (int, float)) and type(value) is not bool else value)
-
-    return Kind(encode, decode)
-
-
-def _text() -> Kind:
-    def check(value: Any) -> str:
-        # Four bytes at most a character: only a text near the limit is encoded to be measured.
-        if type(value) is not str or (4 * len(value) > MAX_TEXT and len(value.encode(errors="replace")) > MAX_TEXT):
-            raise Mismatch(value, f"a str of at most {MAX_TEXT} bytes")
-        return value
-
-    return Kind(check, check)
-
-
-def _binary(most: AtMost) -> Kind:
-    def check(value: Any) -> bytes:
-        if type(value) is not bytes or len(value) > most.length:
-            raise Mismatch(value, f"at most {most.length} bytes")
-        return value
-
-    return Kind(check, check)
-
-
-def _sequence(item: Kind, most: AtMost = AtMost(MAX_ARRAY)) -> Kind:
-    expected = f"an array of at most {most.length}"
-
-    def encode(values: Any) -> list[Any]:
-        if type(values) not in (list, tuple) or len(values) > most.length:
-            raise Mismatch(values, expected)
-        return [item.encode(value) for value in values]
-
-    def decode(values: Any) -> tuple[Any, ...]:
-        if type(values) is not list or len(values) > most.length:
-            raise Mismatch(values, expected)
-        return tuple([item.decode(value) for value in values])
-
-    return Kind(encode, decode)
-
-
-def _mapping(item: Kind, most: AtMost = AtMost(MAX_MAP)) -> Kind:
-    text = _text().decode
-
-    def through(convert: Convert) -> Convert:
-        def check(values: Any) -> dict[str, Any]:
-            if type(values) is not dict or len(values) > most.length:
-                raise Mismatch(values, f"a map of at most {most.length}")
-            return {text(key): convert(value) for key, value in values.items()}
-
-        return check
-
-    return Kind(through(item.encode), through(item.decode))
-
-
 def _either(hints: tuple[Any, ...]) -> Kind:
     """A union of plain types, told apart by the exact type of the value."""
     kinds: dict[type, Kind] = {}
@@ -276,15 +140,11 @@ def _either(hints: tuple[Any, ...]) -> Kind:
     return Kind(encode, decode)
 
 
-def _nothing(value: Any) -> Any:
-    return value
-
-
 _PLAIN: dict[Any, Callable[..., Kind]] = {
-    bool: lambda: Kind(_bool, _bool),
-    int: _integer,
-    float: _real,
-    str: _text,
-    bytes: _binary,
-    NoneType: lambda: Kind(_nothing, _nothing),
+    bool: boolean,
+    int: integer,
+    float: real,
+    str: text,
+    bytes: binary,
+    NoneType: nothing,
 }

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from fedzmq.tensors.dtypes import name_of
-from fedzmq.wire.messages import Clear, Description, Found, Label, ListObjects, ObjectInfo, Search, Share
+from fedzmq.wire.messages import Clear, Found, Label, ListObjects, ObjectInfo, Search, Share
+from fedzmq.worker.outputs import description_of
 from fedzmq.worker.store import Store
 
 _FEW = 64  # labels that are never worth a look for those of dropped tensors
@@ -115,5 +115,4 @@ class Labels:
 
 
 def _info(number: int, tensor: Tensor, labelled: Labelled, owner: str) -> ObjectInfo:
-    description = Description(name_of(tensor.dtype), tuple(tensor.shape), tensor.stride(), tensor.requires_grad)
-    return ObjectInfo(number, description, labelled.tags, labelled.description, owner)
+    return ObjectInfo(number, description_of(tensor), labelled.tags, labelled.description, owner)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
-from fedzmq.wire.kinds import AtMost, Between, Checked, Finite
+from fedzmq.wire.bounds import AtMost, Between, Checked, Finite
 from fedzmq.wire.limits import MAX_INT, MIN_INT
 from fedzmq.wire.messages import TAGS, TensorSpec
 

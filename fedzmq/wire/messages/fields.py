@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeAlias
 
 from fedzmq.wire.apply import check_apply
-from fedzmq.wire.kinds import AtMost, Between, Checked, Finite
+from fedzmq.wire.bounds import AtMost, Between, Checked, Finite
 from fedzmq.wire.limits import MAX_INT, MAX_PLAN, MAX_RANK
 
 Positive: TypeAlias = Annotated[int, Between(1, MAX_INT)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fedzmq.wire.kinds import AtMost, Between
+from fedzmq.wire.bounds import AtMost, Between
 from fedzmq.wire.limits import MAX_OUTPUTS
 from fedzmq.wire.messages.fields import Count, Id, Tags
 from fedzmq.wire.messages.message import Command, Reply, Request

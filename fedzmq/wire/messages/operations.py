@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fedzmq.wire.kinds import Between
+from fedzmq.wire.bounds import Between
 from fedzmq.wire.limits import MAX_OUTPUTS
 from fedzmq.wire.messages.fields import Apply, Id
 from fedzmq.wire.messages.message import Command, Reply, Request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fedzmq.wire.kinds import AtMost
+from fedzmq.wire.bounds import AtMost
 from fedzmq.wire.messages.fields import Id, PlanBytes, Positive, Ref
 from fedzmq.wire.messages.message import Command, Reply, Request
 from fedzmq.wire.messages.tensors import Tensors

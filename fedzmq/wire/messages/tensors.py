@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from fedzmq.wire.kinds import AtMost, Between
+from fedzmq.wire.bounds import AtMost, Between
 from fedzmq.wire.limits import MAX_BUFFERS
 from fedzmq.wire.messages.fields import Id, Shape, Stride
 from fedzmq.wire.messages.message import Command, Reply, Request
