@@ -43,7 +43,7 @@ BLIND = frozenset(getattr(torch, name) for name in ("_fused_sgd_",) if hasattr(t
 def apply(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Of pointers, on the worker where they are."""
     if kwargs.get("out") is not None:
-        return into_out(func, args, kwargs)
+        return into_out(create, func, args, kwargs)
     in_parts = DECOMPOSED.get(func)
     if in_parts is not None:
         result = in_parts(*args, **kwargs)

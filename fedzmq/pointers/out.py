@@ -14,12 +14,24 @@ from fedzmq.pointers.nesting import leaves, mapped
 from fedzmq.pointers.refusals import name_of
 from fedzmq.pointers.rehearsal import known, tried
 from fedzmq.pointers.remote import Remote
+from fedzmq.pointers.stream import Stream
+
+Create = Callable[[Stream, type[Remote], Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+
+# Those that add up, or multiply, in the dtype of out, where all others compute in their own and copy.
+_IN_ANY = frozenset({torch.sum, torch.prod, torch.cumsum, torch.cumprod})
+_IN_FLOATS = frozenset({torch.mean, torch.nanmean, torch.nansum, torch.std, torch.var})
 
 
-def into_out(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def into_out(create: Create, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Raises OperationRefused where memory would be resized that others may share."""
     out = kwargs["out"]
-    result = func(*args, **{name: value for name, value in kwargs.items() if name != "out"})
+    others = {name: value for name, value in kwargs.items() if name != "out"}
+    if isinstance(out, Remote) and not any(isinstance(each, torch.Tensor) for each in leaves([args, others])):
+        # Numbers alone become what they are to be written to, where they are to be written.
+        result = create(out._ref.stream, type(out), func, args, {"dtype": out.dtype, **others})
+    else:
+        result = func(*_as_added_up(func, args, others, out), **others)
     if isinstance(out, torch.Tensor) != isinstance(result, torch.Tensor):
         raise OperationRefused(name_of(func), "out= names another number of tensors than it gives")
     single = isinstance(out, torch.Tensor)
@@ -36,6 +48,23 @@ def into_out(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
         else:
             set_data(target, source.to(target.dtype))
     return out if single else _kind(type(result))(targets)
+
+
+def _as_added_up(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> tuple[Any, ...]:
+    """The arguments, of which the first is converted where torch would convert each number before it adds it."""
+    value = args[0] if args else None
+    if func not in _IN_ANY | _IN_FLOATS or not isinstance(value, Remote) or kwargs.get("dtype") is not None:
+        return args
+    given, wanted = value.dtype, out.dtype
+    if given is wanted or (given.is_complex and not wanted.is_complex):
+        return args
+    if func in _IN_FLOATS and (
+        given.is_complex != wanted.is_complex or not (wanted.is_floating_point or wanted.is_complex)
+    ):
+        return args
+    if func is torch.mean and torch.promote_types(given, wanted) is not wanted:
+        return args
+    return (value.to(wanted), *args[1:])
 
 
 def _kind(kind: type) -> Any:

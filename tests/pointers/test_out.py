@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -33,6 +35,41 @@ def test_out_that_does_not_fit_is_refused(bob: Place) -> None:
         torch.add(p, p, out=torch.zeros(3, 3, requires_grad=True).send(bob))
     with pytest.raises(TensorsNotCollocatedException):
         torch.add(p, p, out=torch.zeros(3, 3))
+
+
+def test_what_is_made_of_numbers_is_made_in_the_dtype_of_out(bob: Place) -> None:
+    out = torch.empty(0, dtype=torch.long).send(bob)
+    assert value(torch.arange(0, 10, 2.5, out=out)).tolist() == [0, 2, 4, 6, 8]
+    assert value(torch.linspace(0, 10, 4, out=torch.empty(0, dtype=torch.long).send(bob))).tolist() == [0, 3, 6, 10]
+    with pytest.raises(ValueError, match="step must be nonzero"):
+        torch.arange(0, 64, 0.5, out=torch.empty(0, dtype=torch.long).send(bob))
+
+
+SUMS = [
+    torch.sum,
+    torch.prod,
+    torch.cumsum,
+    torch.cumprod,
+    torch.mean,
+    torch.nanmean,
+    torch.nansum,
+    torch.std,
+    torch.var,
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int32], ids=str)
+@pytest.mark.parametrize("func", SUMS, ids=lambda func: func.__name__)
+def test_a_sum_is_added_up_in_the_dtype_of_out(bob: Place, func: Any, dtype: torch.dtype) -> None:
+    x = torch.randn(37, 3, generator=torch.Generator().manual_seed(1)) * 3 + 2
+    target = torch.zeros(func(x, 0).shape, dtype=dtype)
+    try:
+        wanted = func(x, 0, out=target.clone())
+    except (RuntimeError, NotImplementedError):
+        with pytest.raises(RuntimeError):
+            func(x.send(bob), 0, out=target.send(bob))
+    else:
+        assert torch.equal(value(func(x.send(bob), 0, out=target.send(bob))), wanted)
 
 
 def test_out_without_elements_takes_the_shape_of_the_result(bob: Place) -> None:
