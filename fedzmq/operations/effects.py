@@ -13,6 +13,7 @@ _WRITES = {
     "nn.functional.instance_norm": (1, 2),
     "torch.batch_norm": (3, 4),
     "torch.instance_norm": (3, 4),
+    "torch.native_batch_norm": (3, 4),
     "torch._fused_sgd_": (0, 2),
     "torch._fused_adagrad_": (0, 2),
     "torch._fused_adam_": (0, 2, 3, 4),
@@ -26,6 +27,7 @@ _KEYWORDS = {
     "nn.functional.instance_norm": _STATISTICS,
     "torch.batch_norm": _STATISTICS,
     "torch.instance_norm": _STATISTICS,
+    "torch.native_batch_norm": _STATISTICS,
 }
 _INPLACE_OPERATORS = frozenset(
     f"Tensor.__i{name}__"
@@ -118,6 +120,7 @@ _WRITES_WHEN: dict[str, tuple[int, str, bool | None]] = {
     "nn.functional.instance_norm": (5, "use_input_stats", True),
     "torch.batch_norm": (5, "training", False),
     "torch.instance_norm": (5, "use_input_stats", True),
+    "torch.native_batch_norm": (5, "training", False),
 }
 
 

@@ -94,9 +94,26 @@ def _pad_sequence(
     return torch.stack(padded, 0 if batch_first else 1)
 
 
+def _chunks_apart(input: torch.Tensor, chunks: int, dim: int = 0) -> Any:
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    size = input.size(dim)
+    each = -(-size // chunks)
+    if each == 0:
+        return torch.split_with_sizes_copy(input, [0] * chunks, dim)
+    return torch.split_copy(input, each, dim)
+
+
 DECOMPOSED: dict[Callable[..., Any], Handler] = {
     F.triplet_margin_with_distance_loss: _triplet_margin_with_distance,
     F.gaussian_nll_loss: _gaussian_nll,
     F.linear_cross_entropy: _linear_cross_entropy,
     torch._C._nn.pad_sequence: _pad_sequence,
+    # Parts that share memory, and not the count of writes to it that a backward goes by: as copies they are safe.
+    torch.unsafe_chunk: _chunks_apart,
+    torch.unsafe_split: torch.split_copy,
+    torch.unsafe_split_with_sizes: torch.split_with_sizes_copy,
+    torch.Tensor.unsafe_chunk: _chunks_apart,
+    torch.Tensor.unsafe_split: torch.split_copy,
+    torch.Tensor.unsafe_split_with_sizes: torch.split_with_sizes_copy,
 }

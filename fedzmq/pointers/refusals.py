@@ -55,10 +55,10 @@ _REASONS = {
         fake_quantize_per_channel_affine fused_moving_avg_obs_fake_quant
     """,
     "it trusts sizes that its caller gives beside the tensors; use the function in torch.nn.functional": """
-        native_batch_norm native_group_norm batch_norm_stats batch_norm_elemt batch_norm_gather_stats
+        batch_norm_stats batch_norm_elemt batch_norm_gather_stats
         batch_norm_gather_stats_with_counts batch_norm_update_stats convolution
     """,
-    "it trusts lengths that its caller gives; use scatter_reduce or index_reduce": "segment_reduce",
+    "its backward trusts lengths; use scatter_reduce or index_reduce": "segment_reduce",
     "gradients are scaled for float16; autocast to bfloat16, or GradScaler(enabled=False), goes without": """
         _amp_foreach_non_finite_check_and_unscale_ _amp_update_scale_
     """,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch.autograd.graph import increment_version
+
 from fedzmq.tensors.buffers import SHARE_FROM, export
 from fedzmq.wire.messages import Drop, Fetch, Put, Restrict, SetData, TensorSpec, Value
 from fedzmq.worker.answer import Answer
@@ -27,7 +29,12 @@ class TensorCalls:
     def set_data(self, command: SetData) -> None:
         tensor, source = self._store.tensor(command.id), self._store.tensor(command.source)
         self._store.bytes += source.nbytes - tensor.nbytes
-        tensor.data = source
+        # What the graph has kept of the tensor is exchanged too, and kernels of backward trust its shape, and ints.
+        is_number = tensor.is_floating_point() or tensor.is_complex()
+        kept_is_sound = is_number and tensor.shape == source.shape
+        tensor.data = source if is_number else source.clone()  # or writes to source, which nobody counts, reach it
+        if not kept_is_sound:
+            increment_version(tensor)  # now a backward that would read it raises
 
     def restrict(self, command: Restrict) -> None:
         self._store.restrict(command.id, frozenset(command.users))

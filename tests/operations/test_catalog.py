@@ -17,8 +17,8 @@ from fedzmq.operations.guards.table import GUARDS
 DENIED = re.compile(
     r"(^|\.)(new_)?empty|as_strided|\.(set_|resize|item$|tolist|numpy|__array|data_ptr|storage|untyped|apply_$|map_|map2_)"
     r"|register|hook|pickle|reduce_ex|setstate|dlpack|cuda|pin_memory|share_memory|record_stream|\.type$|load|save|jit"
-    r"|quantiz|mkldnn|cudnn|miopen|fbgemm|_backward|backward$|lobpcg|native_(batch|group)_norm|lengths|convolution"
-    r"|segment_reduce|index_put_impl|embedding_renorm|__bool__|__int__|__float__|__index__|__len__|allclose|\.equal$"
+    r"|quantiz|mkldnn|cudnn|miopen|fbgemm|_backward|backward$|lobpcg|lengths|convolution"
+    r"|segment_reduce|unsafe_|index_put_impl|embedding_renorm|__bool__|__int__|__float__|__index__|__len__|allclose|\.equal$"
     r"|sparse|pad_packed|is_nonzero|from_file|compile|vmap|\.data$|requires_grad|retain_grad|deepcopy"
 )
 

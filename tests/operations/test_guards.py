@@ -56,6 +56,7 @@ TOO_LARGE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.bincount", (torch.tensor([BIG]),), {}),
     ("Tensor.bincount", (INDEX,), {"minlength": BIG}),
     ("torch.histc", (ONES, BIG), {}),
+    ("torch.native_group_norm", (torch.ones(0), None, None, BIG, 1, 0, 1, 1e-5), {}),
     ("torch.istft", (torch.ones(6, 10, dtype=torch.complex64), 10), {"length": BIG}),
     ("nn.functional.pad", (ONES, (0, BIG)), {}),
     ("nn.functional.interpolate", (IMAGE,), {"size": (1 << 20, 1 << 20)}),
@@ -147,6 +148,9 @@ EVERYDAY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("nn.functional.fractional_max_pool2d", (IMAGE, 2), {"output_size": 2, "_random_samples": torch.zeros(1, 1, 2)}),
     ("torch.grid_sampler", (IMAGE, torch.zeros(1, 2, 2, 2), 0, 1, False), {}),
     ("torch.svd_lowrank", (torch.eye(4), 2), {}),
+    ("torch.native_batch_norm", (IMAGE, None, None, None, None, True, 0.1, 1e-5), {}),
+    ("torch.native_batch_norm", (ONES, *[torch.ones(3)] * 4, False, 0.1, 1e-5), {}),
+    ("torch.native_group_norm", (ONES, torch.ones(3), None, 2, 3, 1, 3, 1e-5), {}),
 ]
 
 
@@ -348,6 +352,12 @@ HOSTILE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("special.hermite_polynomial_he", (ONES, 1 << 40), {}),
     ("torch.svd_lowrank", (torch.eye(4), 2, BIG), {}),
     ("torch.pca_lowrank", (torch.eye(4),), {"niter": BIG}),
+    ("torch.native_batch_norm", (IMAGE, None, None, None, None, False, 0.1, 1e-5), {}),
+    ("torch.native_batch_norm", (ONES, torch.ones(2), None, None, None, True, 0.1, 1e-5), {}),
+    ("torch.native_batch_norm", (ONES, None, None, torch.ones(9), torch.ones(9), True, 0.1, 1e-5), {}),
+    ("torch.native_group_norm", (ONES, None, None, 2, 3, 9, 3, 1e-5), {}),
+    ("torch.native_group_norm", (ONES, None, None, -2, 3, -1, 3, 1e-5), {}),
+    ("torch.native_group_norm", (ONES, torch.ones(2), None, 2, 3, 1, 3, 1e-5), {}),
     ("torch.ctc_loss", (LOG_PROBS, torch.tensor([[1, 9], [1, 1]]), (5, 5), (2, 2)), {}),
 ]
 

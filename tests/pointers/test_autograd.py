@@ -25,6 +25,40 @@ def test_gradients_add_up_over_backwards(bob: Place) -> None:
     close(p.grad.get(), torch.tensor([4.0, 8.0, 12.0]))
 
 
+def test_a_backward_does_not_read_data_of_another_shape_than_its_forward_did(bob: Place) -> None:
+    x = torch.ones(2, 4000, 3, requires_grad=True).send(bob)
+    weight = torch.ones(4000, requires_grad=True).send(bob)
+    loss = nn.functional.batch_norm(x, None, None, weight, None, True).sum()
+    weight.data = torch.ones(1).send(bob)
+    loss.backward()
+    with pytest.raises(RemoteError, match="modified by an inplace operation"):
+        x.grad.get()
+
+
+@pytest.mark.parametrize("way", ["data", "data, then written", "parts"])
+def test_a_backward_does_not_read_indices_that_its_forward_did_not_see(bob: Place, way: str) -> None:
+    x = torch.zeros(5, 2, 4).log_softmax(2).requires_grad_().send(bob)
+    targets, other = torch.tensor([[1, 2], [3, 1]]).send(bob), torch.tensor([[1, 1], [1, 1]]).send(bob)
+    if way == "data, then written":
+        targets.data = other
+    loss = nn.functional.ctc_loss(x, targets, (5, 5), (2, 2))
+    if way == "data":
+        targets.data = other
+    elif way == "parts":
+        targets.unsafe_split(1)[0].fill_(3)
+    else:
+        other.fill_(3)
+    loss.backward()
+    if way == "data":
+        with pytest.raises(RemoteError, match="modified by an inplace operation"):
+            x.grad.get()
+    else:
+        wanted = [[1, 1], [1, 1]] if way == "data, then written" else [[1, 2], [3, 1]]
+        local = torch.zeros(5, 2, 4).log_softmax(2).requires_grad_()
+        nn.functional.ctc_loss(local, torch.tensor(wanted), (5, 5), (2, 2)).backward()
+        close(x.grad.get(), local.grad)
+
+
 def test_what_a_loss_does_not_touch_has_no_gradient(bob: Place) -> None:
     a, b = leaf(bob), leaf(bob)
     (a * b.detach()).sum().backward()

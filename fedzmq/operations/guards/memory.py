@@ -116,7 +116,7 @@ def binned(name: str, function: Operation) -> Guard:
 def divided(name: str, function: Operation) -> Guard:
     """For split, unbind and the like: as many outputs as a dimension is long, or as a number says."""
     last = name.rpartition(".")[2]
-    counted = last in ("tensor_split", "hsplit", "vsplit", "dsplit", "chunk", "unsafe_chunk")
+    counted = last in ("tensor_split", "hsplit", "vsplit", "dsplit", "chunk")
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         value = pick(arguments, keywords, 0, "input", keywords.get("tensor"))

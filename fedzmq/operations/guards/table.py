@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fedzmq.operations.guards import kernels, memory, recurrent
+from fedzmq.operations.guards import kernels, memory, recurrent, sizes
 from fedzmq.operations.guards.guard import Guard
 
 MakeGuard = Callable[[str, Callable[..., Any]], Guard]
@@ -53,8 +53,7 @@ _NAMES: dict[MakeGuard, str] = {
     memory.divided: """
         Tensor.dsplit Tensor.hsplit Tensor.split Tensor.tensor_split Tensor.unbind Tensor.vsplit torch.dsplit
         torch.hsplit torch.split torch.tensor_split torch.unbind torch.vsplit
-        Tensor.chunk Tensor.unsafe_chunk Tensor.unsafe_split torch.chunk torch.split_copy torch.unbind_copy
-        torch.unsafe_chunk torch.unsafe_split
+        Tensor.chunk torch.chunk torch.split_copy torch.unbind_copy
     """,
     kernels.truncated_division: "Tensor.div Tensor.div_ Tensor.divide Tensor.divide_ torch.div torch.divide",
     kernels.fused_step: "torch._fused_adagrad_ torch._fused_adam_ torch._fused_adamw_ torch._fused_sgd_",
@@ -79,6 +78,8 @@ _NAMES: dict[MakeGuard, str] = {
     kernels.without_out(3): "torch.tensordot",
     kernels.without_out(4): "nn.functional.normalize torch.norm",
     kernels.without_device_names: "Tensor.to",
+    sizes.channels: "torch.native_batch_norm",
+    sizes.groups: "torch.native_group_norm",
     recurrent.network: "torch.gru torch.lstm torch.rnn_relu torch.rnn_tanh",
     recurrent.cell: "torch.gru_cell torch.lstm_cell torch.rnn_relu_cell torch.rnn_tanh_cell",
 }

@@ -29,10 +29,6 @@ COPIES: dict[str, Callable[..., Any]] = {
     "torch.view_as_complex_copy": torch.view_as_complex_copy,
     "torch.view_as_real_copy": torch.view_as_real_copy,
     "torch.view_copy": torch.view_copy,
-    # Parts that share memory while autograd takes them for tensors apart; they reach no other memory.
-    "torch.unsafe_chunk": torch.unsafe_chunk,
-    "torch.unsafe_split": torch.unsafe_split,
-    "torch.unsafe_split_with_sizes": torch.unsafe_split_with_sizes,
     # Complex tensors and their halves.
     "torch.imag": torch.imag,
     "torch.real": torch.real,
@@ -46,7 +42,4 @@ COPIES: dict[str, Callable[..., Any]] = {
     "Tensor.narrow_copy": Tensor.narrow_copy,
     "Tensor.put": Tensor.put,
     "Tensor.resolve_neg": Tensor.resolve_neg,
-    "Tensor.unsafe_chunk": Tensor.unsafe_chunk,
-    "Tensor.unsafe_split": Tensor.unsafe_split,
-    "Tensor.unsafe_split_with_sizes": Tensor.unsafe_split_with_sizes,
 }

@@ -44,6 +44,9 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "torch.grid_sampler": torch.grid_sampler,
     "torch.grid_sampler_2d": torch.grid_sampler_2d,
     "torch.grid_sampler_3d": torch.grid_sampler_3d,
+    # Norms that are told sizes, and are given statistics, which a guard checks.
+    "torch.native_batch_norm": torch.native_batch_norm,
+    "torch.native_group_norm": torch.native_group_norm,
     # Others that check their arguments.
     "torch.constant_pad_nd": torch.constant_pad_nd,
     "torch.conv_tbc": torch.conv_tbc,

@@ -10,9 +10,7 @@ _REASONS = {
     """,
     "it resizes memory that others may share": "resize_ resize_as_",
     "tensors on workers are dense": "sparse.sampled_addmm sparse.mm.reduce to_sparse",
-    "its kernel trusts sizes that come beside the tensors; torch.nn.functional checks them": """
-        native_batch_norm native_group_norm _segment_reduce.lengths _segment_reduce.offsets
-    """,
+    "its backward trusts the lengths that its caller gives": "_segment_reduce.lengths _segment_reduce.offsets",
     "it is private to torch: what its own functions are made of": """
         _batch_norm_with_update _chunk_cat _native_batch_norm_legit _softmax_backward_data _unsafe_masked_index
         _unsafe_masked_index_put_accumulate _upsample_bilinear2d_aa max_pool2d_with_indices_backward
@@ -34,8 +32,9 @@ REGROUPED: dict[str, str] = dict.fromkeys(
 _OUT_REASONS = {
     "here out= gives other values than the function does": "fft.ihfft2 fft.ihfftn",
     "here out= of a wider dtype draws other random numbers": "normal normal.number_mean normal.in_place",
+    "its driver gelsy rounds by where its memory lies, here too, and a wider out= is compared closer": "linalg.lstsq",
     "here it returns None": "split_with_sizes_copy unbind_copy",
-    "here it rounds to ints, which is refused": "cumsum cumprod bernoulli lu",
+    "here it rounds to ints, which is refused": "bernoulli lu",
     "its kernel refuses a wider dtype, which a copy does not": """
         lu_unpack lu_solve linalg.ldl_solve linalg.lu_factor linalg.lu_factor_ex linalg.lu_solve
     """,
