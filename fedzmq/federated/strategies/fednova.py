@@ -22,7 +22,8 @@ class FedNova(Strategy):
     where momentum counts a gradient once more in each step that follows, and a pull to the model, by `mu` as in
     FedProx, for less. Running statistics are averaged by examples / a. Wang et al. 2020, Tackling the Objective
     Inconsistency Problem in Heterogeneous Federated Optimization, equations 6 to 8 and section 4; a is |a|_1 there,
-    times the learning rate, which is then free to follow a schedule.
+    times the learning rate, which is then free to follow a schedule. An optimizer other than sgd counts by its learning
+    rates alone.
     """
 
     mu: float = 0.0

@@ -7,11 +7,11 @@ place of a gradient; the means are weighted by examples, as in section 5 there. 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
-from fedzmq.federated.strategies.numbers import a_share, above
+from fedzmq.federated.strategies.numbers import a_share, above, at_least
 from fedzmq.federated.strategies.server_step import ServerStep
 
 
@@ -19,21 +19,24 @@ from fedzmq.federated.strategies.server_step import ServerStep
 class FedOpt(ServerStep):
     """mean_way = beta1 * mean_way + (1 - beta1) * way; model = model + lr * mean_way / (sqrt(squares) + tau).
 
-    `squares` begins with tau squared, and each optimizer has its own rule for it. The smaller tau, the more adaptive.
+    Each optimizer has its own rule for `squares`, which begins with `initial` everywhere; 0 is tau squared, the least
+    that the paper has. The smaller tau, the more adaptive.
     """
 
     lr: float = 0.01
     beta1: float = 0.9
     tau: float = 1e-3
+    initial: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
         above("lr", self.lr, 0)
         a_share("beta1", self.beta1)
         above("tau", self.tau, 0)
+        at_least("initial", self.initial, 0)
 
     def move(self, name: str, way: torch.Tensor) -> torch.Tensor:
         mean_way = self.remembered("mean", name, way).mul_(self.beta1).add_(way, alpha=1 - self.beta1)
-        squares = self.remembered("squares", name, way, self.tau**2)
+        squares = self.remembered("squares", name, way, self.initial or self.tau**2)
         self.gather(squares, way.square())
         return self.lr * mean_way / (squares.sqrt() + self.tau)
 

@@ -62,10 +62,11 @@ def test_without_momentum_it_is_averaging() -> None:
     torch.testing.assert_close(model, means[-1])
 
 
+@pytest.mark.parametrize("initial", [0.0, 0.1])
 @pytest.mark.parametrize("name", ["fedadagrad", "fedadam", "fedyogi"])
-def test_an_adaptive_optimizer_follows_its_formula(name: str) -> None:
-    model, means = rounds(by_name(name, lr=0.3, beta1=0.6, tau=0.05))
-    m, v = [0.0, 0.0], [0.05**2, 0.05**2]
+def test_an_adaptive_optimizer_follows_its_formula(name: str, initial: float) -> None:
+    model, means = rounds(by_name(name, lr=0.3, beta1=0.6, tau=0.05, initial=initial))
+    m, v = [0.0, 0.0], [initial or 0.05**2] * 2
 
     def step(place: int, old: Tensor, way: Tensor) -> Tensor:
         m[place] = 0.6 * m[place] + 0.4 * way
