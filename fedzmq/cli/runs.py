@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from fedzmq.cli.resuming import command_for
+from fedzmq.cli.run_options import labels_of, options_of
 from fedzmq.cli.run_story import story, when
 from fedzmq.errors import RunFolderError
 from fedzmq.federated.ledger.run_history import (
@@ -27,13 +27,7 @@ from fedzmq.federated.pictures.canvas import form_of
 from fedzmq.federated.report import RoundReport
 from fedzmq.federation.printable import printable
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 _TOLD = ("strategy", "strategy-option", "model", "data", "dataset", "broker", "workers", "fraction", "epochs", "seed")
-_APART = {"broker", "out", "log", "json", "silence", "wait", "patience"}
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -128,42 +122,6 @@ def plot(folder: Path, runs: tuple[str, ...], out: Path | None, by: str) -> None
     except OSError as error:
         raise RunFolderError(str(out.parent), f"{out.name} cannot be written: {error.strerror}") from error
     click.echo(f"{len(histories)} {'run is' if len(histories) == 1 else 'runs are'} drawn in {out}")
-
-
-def options_of(history: RunHistory) -> dict[str, Any]:
-    """What the run was asked to do, by the names of a job file. Raises RunFolderError."""
-    try:
-        options: dict[str, Any] = tomllib.loads(history.job)
-    except tomllib.TOMLDecodeError as error:
-        raise RunFolderError(str(history.path), f"the job in its record is not TOML: {error}") from error
-    return options
-
-
-def labels_of(histories: Sequence[RunHistory]) -> list[str]:
-    """Of each run, its name and the options that are not the same in all of them.
-
-    What has no part in how good a model gets is left out, and so is an option that asks for nothing.
-    """
-    options = [options_of(history) for history in histories]
-    names = sorted({name for each in options for name in each} - _APART)
-    differ = [name for name in names if len({repr(each.get(name)) for each in options}) > 1]
-    labels = [", ".join(f"{name} {_shown(each[name])}" for name in differ if _asks(each.get(name))) for each in options]
-    return [
-        f"{history.name}: {label}" if label else history.name for label, history in zip(labels, histories, strict=True)
-    ]
-
-
-def _asks(value: Any) -> bool:
-    """The number 0 does where it is whole: it is a seed then."""
-    return type(value) is int or bool(value)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    if isinstance(value, dict):
-        return " ".join(f"{name}={each}" for name, each in value.items())
-    return str(value)
 
 
 def _row(history: RunHistory) -> tuple[str, ...]:

@@ -96,9 +96,6 @@ class MultiPointer(Composite):
         extents = "x".join(map(str, first.shape)) or "scalar"
         return f"MultiPointer({extents} {str(first.dtype).removeprefix('torch.')} on {', '.join(self.children)})"
 
-    def __format__(self, spec: str) -> str:
-        return format(repr(self), spec)
-
 
 def combine_pointers(*pointers: torch.Tensor) -> MultiPointer:
     """One multi-pointer of pointers to tensors that are alike, each on a worker of its own."""

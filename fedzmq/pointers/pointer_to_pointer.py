@@ -81,6 +81,3 @@ class PointerToPointer(Composite):
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]  # torch leaves its name out
         held = " -> ".join([place.name for place in self.places])
         return f"{held} -> {self.end!r}" if held else repr(self.end)
-
-    def __format__(self, spec: str) -> str:
-        return format(repr(self), spec)

@@ -30,6 +30,9 @@ class Composite(torch.Tensor):
     ) -> NoReturn:
         raise OperationRefused(str(func), "it reached torch's own kernels with a pointer, which has no value here")
 
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
 
 class Remote(torch.Tensor):
     """In C++ a tensor of device meta: what goes past every hook (DLPack does) finds no memory to misread.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fedzmq.cli.runs import labels_of
+from fedzmq.cli.run_options import labels_of
 from fedzmq.federated.ledger.checkpoint import Opened
 from fedzmq.federated.ledger.run_history import read_history
 from fedzmq.federated.ledger.run_ledger import RunLedger
