@@ -9,6 +9,7 @@ import torch
 
 from fedzmq.client.client import Client
 from fedzmq.errors import FedzmqError, UsageError
+from fedzmq.federated.arguments import check_arguments, checked_score
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.buffer import Arrival, Buffer
@@ -71,6 +72,9 @@ class AsyncTrainer:
         ledger: Ledger | None = None,
         at_workers: Scoring | None = None,
     ) -> None:
+        check_arguments(client, model, plan, job, strategy, evaluate, ledger)
+        if not isinstance(strategy, Asynchronous):
+            raise UsageError(f"{type(strategy).__name__} works in rounds: it needs a Trainer")
         for name in ("cohort", "fraction", "quorum", "deadline"):
             if getattr(job, name) is not None:
                 raise UsageError(f"asynchronous training has no rounds: leave {name!r} out of the job")
@@ -135,7 +139,7 @@ class AsyncTrainer:
                     waiting = [running.assignment for running in self._running.values()]
                     self._client.wait_until(lambda: any(each.done for each in waiting), LOOK)  # noqa: B023
             self._shared.step(buffer)
-        score = self._evaluate(self._model) if self._evaluate is not None else Score(float("nan"), None)
+        score = Score(float("nan"), None) if self._evaluate is None else checked_score(self._evaluate(self._model))
         evaluated, together = self._found(number)
         if self._evaluate is None and together is not None:
             score = Score(together.loss, together.accuracy, together.metrics)

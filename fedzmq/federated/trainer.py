@@ -10,6 +10,7 @@ import torch
 from fedzmq.client.client import Client
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import NotEnoughWorkers, UsageError
+from fedzmq.federated.arguments import check_arguments, checked_score
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.cohort import Cohort
@@ -46,6 +47,8 @@ class Trainer:
     out of its round, and the round's report says why. A round is committed to the `ledger` before its report is given,
     and what the ledger has already is taken up: see `fedzmq.federated.ledger.run_ledger`.
 
+    Raises a UsageError for what is not of these kinds, and for a plan that is another model's.
+
     `evaluate` says how good the model is, and by `at_workers` each worker says it of its own examples, too; without
     `evaluate`, what all of them say together is the report's.
     """
@@ -64,12 +67,13 @@ class Trainer:
         ledger: Ledger | None = None,
         at_workers: Scoring | None = None,
     ) -> None:
+        self._strategy = FedAvg() if strategy is None else strategy
+        if isinstance(self._strategy, Asynchronous):
+            raise UsageError(f"{type(strategy).__name__} knows no rounds: it needs an AsyncTrainer")
+        check_arguments(client, model, plan, job, self._strategy, evaluate, ledger)
         self._client = client
         self._model = model
         self._job = job
-        self._strategy = strategy or FedAvg()
-        if isinstance(self._strategy, Asynchronous):
-            raise UsageError(f"{type(strategy).__name__} knows no rounds: it needs an AsyncTrainer")
         self._strategy.check(job)
         self._evaluate = evaluate
         self._say = say
@@ -130,7 +134,7 @@ class Trainer:
         finally:
             collector.close()
         self._assigner.counted |= dict.fromkeys(running.answered, number)
-        score = self._evaluate(self._model) if self._evaluate is not None else Score(float("nan"), None)
+        score = Score(float("nan"), None) if self._evaluate is None else checked_score(self._evaluate(self._model))
         evaluated: Sequence[Evaluation] = ()
         together: Evaluation | None = None
         if self._at_workers is not None and self._job.is_evaluated(number):

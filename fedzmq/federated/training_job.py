@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 
@@ -13,9 +14,11 @@ from fedzmq.worker.training.optimizers.optimizer import Options
 from fedzmq.worker.training.optimizers.table import check_optimizer
 from fedzmq.worker.training.schedules import check_schedule, make_schedule
 
+_NAMES = ("dataset", "optimizer", "schedule", "round_schedule")
+_OPTIONS = ("options", "schedule_options", "round_schedule_options")
 _COUNTS = ("rounds", "epochs", "batch_size", "workers", "least", "cohort", "quorum", "max_steps", "evaluate_every")
 _NUMBERS = (
-    *("patience", "fraction", "over_selection", "deadline", "seed"),
+    *("patience", "fraction", "over_selection", "deadline"),
     *("clip_norm", "clip_value", "max_seconds", "holdout"),
 )
 
@@ -70,6 +73,14 @@ class TrainingJob:
     evaluate_every: int = 1
 
     def __post_init__(self) -> None:
+        for name in _NAMES:
+            if not isinstance(getattr(self, name), str):
+                raise UsageError(f"{name} is {getattr(self, name)!r}, and a name is expected")
+        for name in _OPTIONS:
+            if not isinstance(getattr(self, name), Mapping):
+                raise UsageError(f"{name} is {getattr(self, name)!r}, and a map of names to numbers is expected")
+        if not isinstance(self.seed, Integral):
+            raise UsageError(f"seed is {self.seed!r}, and a whole number is expected")
         for name in _COUNTS:
             number = getattr(self, name)
             if number is not None and not isinstance(number, Integral):

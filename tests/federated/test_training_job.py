@@ -49,6 +49,23 @@ def test_numbers_that_make_no_sense_together_are_refused(numbers: dict[str, Any]
 
 
 @pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"dataset": 3}, "dataset is 3, and a name is expected"),
+        ({"optimizer": None}, "optimizer is None, and a name is expected"),
+        ({"schedule": 3}, "schedule is 3, and a name is expected"),
+        ({"options": "lr"}, "options is 'lr', and a map of names to numbers is expected"),
+        ({"schedule_options": None}, "schedule_options is None, and a map"),
+        ({"seed": 1.5}, "seed is 1.5, and a whole number is expected"),
+        ({"seed": None}, "seed is None, and a whole number is expected"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused(given: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        TrainingJob(**{"dataset": "data", **given})
+
+
+@pytest.mark.parametrize(
     ("numbers", "present", "wanted", "asked"),
     [
         ({}, 30, 30, 30),
