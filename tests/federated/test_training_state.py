@@ -32,6 +32,7 @@ from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.wire.messages import Train
+from fedzmq.worker.training import tasks
 from fedzmq.worker.training.train import Outcome
 from fedzmq.worker.training.train import train as really_train
 from tests.recording.recorded import MODULES, Made
@@ -176,7 +177,7 @@ def test_workers_that_had_trained_the_interrupted_round_do_not_train_again(
         trained.append(task.local.round)
         return really_train(task, *given, **named)
 
-    monkeypatch.setattr("fedzmq.worker.tasks.train", train)
+    monkeypatch.setattr(tasks, "train", train)
     with Meeting() as meeting:
         site(meeting, made)
         coordinator(meeting, made, tmp_path / "run", Scaffold(), ("trained", 3))
