@@ -90,12 +90,16 @@ class Watched:
 
 
 class Gate:
-    """Where the gradients of several tensors come together: `passed` gives what goes on in their place."""
+    """Where the gradients of several tensors come together, and what the hooks give goes on in their place.
 
-    __slots__ = ("hooks", "nodes")
+    With `into` there is one hook, a function's own backward: it gives the gradients of those tensors instead.
+    """
+
+    __slots__ = ("hooks", "into", "nodes")
 
     def __init__(self, nodes: tuple[Node, ...]) -> None:
         self.nodes = nodes
+        self.into: tuple[Node, ...] = ()
         self.hooks: list[Callable[..., Any]] = []
 
 

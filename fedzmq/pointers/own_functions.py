@@ -1,37 +1,196 @@
-"""Autograd functions of a program's own: their backward is code, and a worker's graph has no place for it.
+"""Autograd functions of a program's own: forward and backward run here, on pointers, and no code travels.
 
-Torch would run their forward on pointers and leave their part of the gradient out, without a word. A recording refuses
-them by itself, because a plan has another way out.
+Torch would run their forward and leave their part of the gradient out, without a word. In the worker's graph nothing
+but zeros stand for a function; before a backward the gradients of its outputs are taken, its own backward says what the
+gradients of its inputs are, and the worker's backward goes on with those. A recording refuses them by itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch.autograd import Function
+from torch.autograd.function import FunctionCtx, _SingleLevelFunction
 
 from fedzmq.errors import OperationRefused
+from fedzmq.pointers.graph import Gate
+from fedzmq.pointers.hooks import watch
+from fedzmq.pointers.meeting import apart
 from fedzmq.pointers.remote import Remote
 
 _OURS = "fedzmq."
 
 
-def refuse_own_functions() -> None:
-    """Have `torch.autograd.Function.apply` refuse pointers that require grad, from now on."""
-    local = Function.apply.__func__  # type: ignore[attr-defined]  # a class method
+def follow_own_functions() -> None:
+    """Have `torch.autograd.Function.apply` follow pointers that require grad, from now on.
+
+    Below it, where it ends up: a program may have taken a function's `apply` aside before.
+    """
 
     def apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
-        if torch.is_grad_enabled() and not cls.__module__.startswith(_OURS) and _any_wanted([*args, *kwargs.values()]):
+        if torch.is_grad_enabled() and not cls.__module__.startswith(_OURS) and _any_wanted(args):
+            return _Call(cls, args, kwargs)._outputs()
+        return super(_SingleLevelFunction, cls).apply(*args, **kwargs)  # type: ignore[misc]  # torch's own
+
+    _SingleLevelFunction.apply = classmethod(apply)  # type: ignore[attr-defined]  # on purpose
+
+
+def _any_wanted(arguments: Sequence[Any]) -> bool:
+    return any(_is_wanted(arg) and not arg._ref.stream.is_recording for arg in arguments)
+
+
+def _is_wanted(argument: Any) -> bool:
+    return isinstance(argument, Remote) and argument.requires_grad
+
+
+class _Call(FunctionCtx):
+    """One application of a function, which its forward and backward know as `ctx`.
+
+    What it keeps for itself begins with an underscore. `_made` is what forward gave, without a history.
+    """
+
+    def __init__(self, function: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        separate = function.setup_context is not Function.setup_context
+        self._function = function
+        self._arguments = args
+        self._check()
+        self.needs_input_grad = tuple([_is_wanted(arg) for arg in args])
+        self.to_save: tuple[Any, ...] = ()
+        self.dirty_tensors: tuple[Any, ...] = ()
+        self.non_differentiable: tuple[Any, ...] = ()
+        self.materialize_grads = True
+        with torch.no_grad():
+            if separate:
+                self._made = self._there(function.forward(*args, **kwargs))
+                function.setup_context(self, args, self._made)
+            else:
+                self._made = self._there(function.forward(self, *args, **kwargs))
+        if self.dirty_tensors:
             raise OperationRefused(
-                f"{cls.__name__}.apply",
-                "its backward is code of yours, and the graph is the worker's; write it with torch's operations and "
-                "hooks (of checkpoint, use_reentrant=False)",
+                f"{function.__name__}.apply", "it writes to its inputs; give new tensors instead of mark_dirty"
             )
-        return local(cls, *args, **kwargs)
 
-    Function.apply = classmethod(apply)  # type: ignore[method-assign, assignment]  # on purpose
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """An output that was saved is in the graph again where a further derivative may ask for its own."""
+        if not torch.is_grad_enabled():
+            return self.to_save
+        outputs = self._outputs()
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        again = dict(zip(map(id, self._several()), outputs, strict=True))
+        return tuple([again.get(id(each), each) for each in self.to_save])
+
+    def _there(self, made: Any) -> Any:
+        """What forward gave, with its tensors on the worker."""
+        if isinstance(made, tuple):
+            return tuple([self._there(each) for each in made])
+        if isinstance(made, Remote) or not isinstance(made, torch.Tensor):
+            return made
+        first = next(arg for arg in self._arguments if _is_wanted(arg))
+        return type(first).around(first._ref.stream.put(made))
+
+    def _several(self) -> tuple[Any, ...]:
+        return self._made if isinstance(self._made, tuple) else (self._made,)
+
+    def _outputs(self) -> Any:
+        """What was made, as outputs in the graph: each call links them to the inputs anew."""
+        several = self._several()
+        apart_from = [id(each) for each in self.non_differentiable]
+        linked = [
+            place
+            for place, each in enumerate(several)
+            if isinstance(each, Remote)
+            and (each.is_floating_point() or each.is_complex())
+            and id(each) not in apart_from
+        ]
+        with torch.enable_grad():
+            # Copies: what is written into an input later is not to reach the place where its gradient is replaced.
+            copies: dict[int, Any] = {
+                place: arg.clone() for place, arg in enumerate(self._arguments) if _is_wanted(arg)
+            }
+            zero = self._zero(list(copies.values()))
+            zeros: dict[int, Any] = {
+                place: _in(zero, several[place].dtype).expand_as(several[place]) for place in linked
+            }
+            results = [each.detach() + zeros[place] if place in linked else each for place, each in enumerate(several)]
+        gate = Gate(tuple([zeros[place]._ref.node for place in linked]))
+        gate.into = tuple([copy._ref.node for copy in copies.values()])
+        gate.hooks.append(self._passed(linked, several, list(copies)))
+        for each in (*zeros.values(), *copies.values()):
+            watch(each, each._ref.node)
+        for each in zeros.values():
+            each._ref.node.watched.gate = gate
+        return tuple(results) if isinstance(self._made, tuple) else results[0]
+
+    def _zero(self, copies: Sequence[torch.Tensor]) -> torch.Tensor:
+        """A number that all inputs feed, and that takes note of what was saved: the worker sees it written to."""
+        zero: torch.Tensor = sum(_empty(copy).sum() for copy in copies)  # type: ignore[assignment]  # there is one
+        for saved in self.to_save:
+            if isinstance(saved, Remote):
+                nothing = _empty(saved.detach())
+                zero = zero + (zero.expand(nothing.shape) * nothing).sum().to(zero.dtype)
+        return zero
+
+    def _passed(
+        self, linked: list[int], several: Sequence[Any], wanted: list[int]
+    ) -> Callable[[Sequence[Remote | None]], list[torch.Tensor | None]]:
+        def passed(gradients: Sequence[Remote | None]) -> list[torch.Tensor | None]:
+            given: list[Any] = [None] * len(several)
+            for place, gradient in zip(linked, gradients, strict=True):
+                given[place] = gradient
+            if self.materialize_grads:
+                given = [
+                    torch.zeros_like(each.detach()) if gradient is None and isinstance(each, torch.Tensor) else gradient
+                    for gradient, each in zip(given, several, strict=True)
+                ]
+            found = self._function.backward(self, *given)
+            found = found if isinstance(found, tuple) else (found,)
+            expected = len(self._arguments)
+            if len(found) < expected or any(each is not None for each in found[expected:]):
+                raise RuntimeError(
+                    f"function {self._function.__name__}Backward returned an incorrect number of gradients "
+                    f"(expected {expected}, got {len(found)})"
+                )
+            return [self._fitting(place, found[place]) for place in wanted]
+
+        return passed
+
+    def _fitting(self, place: int, gradient: Any) -> torch.Tensor | None:
+        argument = self._arguments[place]
+        if gradient is None:
+            return None
+        if not isinstance(gradient, torch.Tensor):
+            raise TypeError(f"expected Variable or None (got {type(gradient).__name__})")
+        if not isinstance(gradient, Remote):
+            gradient = type(argument).around(argument._ref.stream.put(gradient.detach()))
+        if gradient._ref.stream is not argument._ref.stream:
+            raise apart(f"the backward of {self._function.__name__}", [argument, gradient])
+        if gradient.shape != argument.shape:
+            try:
+                gradient = gradient.sum_to_size(argument.shape)
+            except RuntimeError:
+                raise RuntimeError(
+                    f"Function {self._function.__name__}Backward returned an invalid gradient at index {place} - got "
+                    f"{list(gradient.shape)} but expected shape compatible with {list(argument.shape)}"
+                ) from None
+        result: torch.Tensor = gradient if gradient.dtype is argument.dtype else gradient.to(argument.dtype)
+        return result
+
+    def _check(self) -> None:
+        tensors = [arg for arg in self._arguments if isinstance(arg, torch.Tensor)]
+        if any(not isinstance(each, Remote) and each.requires_grad for each in tensors):
+            raise apart(
+                f"{self._function.__name__}.apply", tensors, "the local one requires a gradient, which would be lost"
+            )
 
 
-def _any_wanted(arguments: list[Any]) -> bool:
-    return any(isinstance(arg, Remote) and arg.requires_grad and not arg._ref.stream.is_recording for arg in arguments)
+def _empty(tensor: torch.Tensor) -> torch.Tensor:
+    """No elements of it, in a view."""
+    real = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    return real.unsqueeze(0).narrow(0, 0, 0)
+
+
+def _in(zero: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return zero if zero.dtype is dtype else zero.to(dtype)

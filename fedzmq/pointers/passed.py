@@ -25,11 +25,15 @@ from fedzmq.wire.messages import Gradients, Replaced
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Station:
-    """Tensors whose gradients pass the same hooks together. `beyond` are the nodes that they go on to."""
+    """Tensors whose gradients pass the same hooks together. `beyond` are the nodes that they go on to.
+
+    With `into` what the hooks give are the gradients of those, and the tensors keep theirs.
+    """
 
     nodes: tuple[Node, ...]
-    passed: Callable[[list[Remote]], Sequence[Any]]
+    passed: Callable[[list[Any]], Sequence[Any]]
     beyond: dict[Node, None]
+    into: tuple[Node, ...] = ()
 
 
 class Passed:
@@ -69,6 +73,11 @@ class Passed:
 
     def _pass(self, station: _Station, found: dict[Node, Remote], cls: type[Remote], create_graph: bool) -> None:
         known = {**found, **self._of}
+        if station.into:
+            with torch.set_grad_enabled(create_graph):
+                results = station.passed([known.get(node) for node in station.nodes])
+            self._of.update({node: each for node, each in zip(station.into, results, strict=True) if each is not None})
+            return
         given = [known[node] if node in known else _zeros(cls, node) for node in station.nodes]
         with torch.set_grad_enabled(create_graph):
             results = station.passed(given)
@@ -119,7 +128,9 @@ def _stations(nodes: dict[Node, None], ends: Sequence[Node]) -> Iterator[_Statio
         if node.watched.gate is not None:
             gates[node.watched.gate] = None
     for gate in gates:
-        yield _Station(gate.nodes, _in_turn(gate.hooks), reachable([p for node in gate.nodes for p in node.parents]))
+        beyond = reachable([parent for node in gate.nodes for parent in node.parents])
+        passed = gate.hooks[0] if gate.into else _in_turn(gate.hooks)
+        yield _Station(gate.nodes, passed, beyond, gate.into)
 
 
 def _is_below(station: _Station, other: _Station) -> bool:

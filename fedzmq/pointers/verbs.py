@@ -18,7 +18,7 @@ from fedzmq.pointers.module_hooks import watch_modules
 from fedzmq.pointers.modules import get_module, location_of, move_module, send_module
 from fedzmq.pointers.multi_pointer import MultiPointer
 from fedzmq.pointers.optimizer_state import follow_parameters
-from fedzmq.pointers.own_functions import refuse_own_functions
+from fedzmq.pointers.own_functions import follow_own_functions
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.private import allow, allowed_users, private, private_tensor
 from fedzmq.pointers.reference import Reference
@@ -59,7 +59,7 @@ def install() -> None:
     watch_modules()
     follow_parameters()
     group_by_true_device()
-    refuse_own_functions()
+    follow_own_functions()
     _give(nn.Module, "send", send_module)
     _give(nn.Module, "get", get_module)
     _give(nn.Module, "move", move_module)

@@ -240,21 +240,3 @@ def test_what_cannot_be_hooked_says_what_can(bob: Place) -> None:
         torch.func.grad(lambda t: t.sum())(p.detach())
     with pytest.raises(OperationRefused, match="a leading dimension does for vmap"):
         torch.vmap(torch.sin)(p.detach())
-
-
-class Square(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x * x
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        raise AssertionError("nobody calls it here")
-
-
-def test_a_function_with_a_backward_of_its_own_does_not_lose_its_gradient(bob: Place) -> None:
-    p = torch.ones(3, requires_grad=True).send(bob)
-    with pytest.raises(OperationRefused, match="its backward is code of yours"):
-        Square.apply(p)
-    with torch.no_grad():
-        close(Square.apply(p * 3).get(), torch.full((3,), 9.0))
