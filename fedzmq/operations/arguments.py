@@ -3,7 +3,7 @@
 None, bools, 64-bit ints, floats and short strings are themselves and a list is a list of values. Everything else is a
 map of one key: p a stored tensor, x a tensor whose bytes are a buffer of the message, t a tuple, d a dtype, s a slice,
 e Ellipsis, m a memory format, v a device, l a layout, c a complex number, b (in plans) a number that depends on the
-batch's rows, see `fedzmq.operations.rules`.
+batch's rows, see `fedzmq.operations.rules`, n (in plans) one that depends in this way on a dimension of a tensor.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from fedzmq.errors import OperationRefused, ProtocolError
 from fedzmq.operations.rules import Rule, is_rule
 from fedzmq.tensors.dtypes import dtype_of, name_of
-from fedzmq.wire.limits import MAX_ARGUMENT_DEPTH, MAX_ARGUMENT_TEXT, MAX_INT, MIN_INT
+from fedzmq.wire.limits import MAX_ARGUMENT_DEPTH, MAX_ARGUMENT_TEXT, MAX_INT, MAX_RANK, MIN_INT
 from fedzmq.wire.messages import TensorSpec
 
 Attach = Callable[[torch.Tensor], dict[str, Any]]
@@ -43,17 +43,23 @@ def _no_batch(rule: Rule) -> Any:
     raise ProtocolError("the rows of a batch are known in plans only")
 
 
+def _no_extent(id: int, dimension: int, rule: Rule) -> Any:
+    raise ProtocolError("the extent of a tensor is an argument in plans only")
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What the names in wire values stand for at their receiver.
 
     `lookup` gives a stored tensor by id and raises where there is none; `inline` gives a tensor from a buffer of the
-    message; `batch` gives what a rule makes of the number of rows of a batch; `devices` are those that may be named.
+    message; `batch` gives what a rule makes of the number of rows of a batch, and `extent` what it makes of that of a
+    stored tensor along a dimension; `devices` are those that may be named.
     """
 
     lookup: Callable[[int], Any]
     inline: Callable[[TensorSpec], Any] = _no_inline
     batch: Callable[[Rule], Any] = _no_batch
+    extent: Callable[[int, int, Rule], Any] = _no_extent
     devices: tuple[str, ...] = ("cpu",)
 
 
@@ -235,6 +241,15 @@ def _unpack_batch(content: Any, scope: Scope, depth: int) -> Any:
     return scope.batch(_rule(content))
 
 
+def _unpack_extent(content: Any, scope: Scope, depth: int) -> Any:
+    if type(content) not in (list, tuple) or len(content) != 3:
+        raise ProtocolError("a number that depends on an extent is [tensor, dimension, rule]")
+    id, dimension, rule = content
+    if type(id) is not int or not 0 < id <= MAX_INT or type(dimension) is not int or not 0 <= dimension < MAX_RANK:
+        raise ProtocolError("an extent is that of a tensor, an int of 1 or more, along a dimension from 0")
+    return scope.extent(id, dimension, _rule(rule))
+
+
 def _rule(content: Any) -> Rule:
     if not is_rule(content):
         raise ProtocolError("a number that depends on a size is a multiple from 1, a polynomial or another known rule")
@@ -253,4 +268,5 @@ _UNPACKERS: dict[str, Callable[[Any, Scope, int], Any]] = {
     "l": _unpack_layout,
     "c": _unpack_complex,
     "b": _unpack_batch,
+    "n": _unpack_extent,
 }

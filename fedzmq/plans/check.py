@@ -83,6 +83,11 @@ def _nested(value: Any, where: str, depth: int) -> Iterator[int]:
             if type(value["p"]) is not int:
                 raise PlanError(f"{where} names a register that is not a number")
             yield value["p"]
+        elif "n" in value:
+            content = value["n"]
+            if type(content) not in (list, tuple) or not content or type(content[0]) is not int:
+                raise PlanError(f"{where} names an extent that is not [register, dimension, rule]")
+            yield content[0]
         elif "b" not in value:
             for each in value.values():
                 yield from _nested(each, where, depth + 1)

@@ -85,7 +85,7 @@ class _Resolved:
         self._place = place
         self._last_use = last_use
         self._most_bytes = most_bytes
-        self._scope = Scope(lookup=self._register, batch=self._times_rows)
+        self._scope = Scope(lookup=self._register, batch=self._of_rows, extent=self._of_extent)
 
     def record(self, record: Sequence[Any]) -> _Run:
         number, result, mask, values = record[:4]
@@ -106,8 +106,12 @@ class _Resolved:
         self._last_use[register] = self._place
         return _Later(lambda held: held[register], register)
 
-    def _times_rows(self, rule: Rule) -> _Later:
+    def _of_rows(self, rule: Rule) -> _Later:
         return _Later(lambda held: of_size(rule, held[0]), None)
+
+    def _of_extent(self, register: int, dimension: int, rule: Rule) -> _Later:
+        self._last_use[register] = self._place
+        return _Later(lambda held: of_size(rule, held[register].shape[dimension]), None)
 
 
 def _call(function: Operation, arguments: list[Any], keywords: dict[str, Any]) -> _Get:

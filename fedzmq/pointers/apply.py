@@ -92,10 +92,14 @@ class _Call:
 
     def on(self, operands: Sequence[torch.Tensor], **more: Any) -> Any:
         """The same call of these, here."""
+        return self.by(STAND_INS.get(self.func, self.func), operands, **more)
+
+    def by(self, function: Callable[..., Any], operands: Sequence[torch.Tensor], **more: Any) -> Any:
+        """A call of another function with the same arguments, of these operands, here."""
         replaced = iter(operands)
         positional = [filled(arg, replaced) for arg in self.args]
         keywords = {name: filled(value, replaced) for name, value in self.kwargs.items()}
-        return STAND_INS.get(self.func, self.func)(*positional, **keywords, **more)
+        return function(*positional, **keywords, **more)
 
     @property
     def metas(self) -> list[Meta]:
@@ -111,6 +115,10 @@ def _perform_or_learn(call: _Call, stream: Stream, cls: type[Remote]) -> Any:
     effect = stream.effects.get(key)
     if effect is None:
         effect = _foreseen(stream, call) or _in_place_unseen(call, modes)
+        if effect is None and not apart:
+            effect = stream.supposed(call)
+            if effect is not None:
+                return _perform(stream, effect, modes, call, cls)
         if effect is None:
             if apart:
                 return meet(call.operation, call.func, call.args, call.kwargs, operands, None)

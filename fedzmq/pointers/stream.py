@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from fedzmq.errors import FedzmqError, NeedsValueError, ProtocolError
-from fedzmq.pointers.effects import Effects
+from fedzmq.pointers.call import Call
+from fedzmq.pointers.effects import Effect, Effects
 from fedzmq.pointers.failures import error_of
 from fedzmq.pointers.line import Line
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind, sent_meta
@@ -245,6 +246,10 @@ class Stream:
 
     def meets_nothing(self) -> Exception | None:
         """The error for an operand that lives elsewhere, where none may ever meet the tensors of this stream."""
+        return None
+
+    def supposed(self, call: Call) -> Effect | None:
+        """The effect of a call whose outputs depend on values, where a size may be supposed. For what records."""
         return None
 
     def noticed(self, written: Sequence[Reference], views: Sequence[tuple[Reference, Reference]]) -> None:

@@ -12,14 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from fedzmq.errors import TensorsNotCollocatedException
+from fedzmq.errors import PlanError, TensorsNotCollocatedException
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import Meta
-from fedzmq.recording.batch_rows import check_alike, does_the_same, generalise
+from fedzmq.recording.batch_rows import Sized, check_alike, does_the_same, generalise
 from fedzmq.recording.fitting import SIZES
 from fedzmq.recording.makers import Makers, varying
 from fedzmq.recording.registers import Record, Registers
 from fedzmq.recording.steadiness import no_chance
+from fedzmq.recording.suppositions import Mood, Suppositions
 from fedzmq.recording.tracing import Recording, record
 
 ROWS = (7, 11)  # two primes: a number that is a multiple of both by chance is not to be expected
@@ -75,25 +76,42 @@ def _recorded(
     effects: Effects,
     watched: Sequence[Makers],
 ) -> AnyRows:
-    def at(rows: int, makers: Makers) -> tuple[Recording, int]:
-        return record(function, inputs(rows), effects, makers), rows
+    def at(rows: int, makers: Makers, mood: Mood) -> Sized:
+        return record(function, inputs(rows), effects, makers, Suppositions(mood)), rows
 
-    def possible(sizes: Sequence[int]) -> list[tuple[Recording, int]]:
+    def possible(sizes: Sequence[int], mood: Mood) -> list[Sized]:
         """Those that the function takes: one of a single example it may refuse, and rightly."""
-        found: list[tuple[Recording, int]] = []
+        found: list[Sized] = []
         for rows in sizes:
             with suppress(Exception):
-                found.append(at(rows, watched[0].again()))
+                found.append(at(rows, watched[0].again(), mood))
         return found
 
-    with no_chance(lambda: at(ROWS[0], watched[0].again())):
-        first, second = (at(rows, makers) for rows, makers in zip(ROWS, watched, strict=True))
+    def further() -> list[Sized]:
+        return [*possible(SIZES, "fewest"), *possible(ROWS, "apart")]
+
+    with no_chance(lambda: at(ROWS[0], watched[0].again(), "all")):
+        first, second = at(ROWS[0], watched[0], "all"), at(ROWS[1], watched[1], "fewer")
     check_alike(first, second)
     sized = [first, second]
-    for large in possible(LARGE):
+    for large in possible(LARGE, "fewest"):
         check_alike(first, large)
         sized.append(large)
-    sized += [each for each in possible((1,)) if does_the_same(first[0], each[0])]
-    merged = generalise(sized, lambda: possible(SIZES))
+    sized += [each for each in possible((1,), "all") if does_the_same(first[0], each[0])]
+    if first[0].unknown:
+        sized += _of_nothing(first, lambda: at(ROWS[0], watched[0].again(), "none"))
+    merged = generalise(sized, further)
     registers = Registers(sized)
     return AnyRows(first[0], second[0], registers, tuple(registers.records(merged, first[0].origins)))
+
+
+def _of_nothing(first: Sized, at: Callable[[], Sized]) -> list[Sized]:
+    """As recorded where masks choose nothing; empty where the function fails of it, as it then would in a plan."""
+    try:
+        none = at()
+    except PlanError as error:
+        raise PlanError(f"{error} (where a mask chooses nothing)") from error.__cause__
+    except Exception:
+        return []
+    check_alike(first, none, "a mask that chooses all and one that chooses none")
+    return [none]

@@ -11,6 +11,7 @@ from typing import Any
 
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
+from fedzmq.operations.rules import Rule
 from fedzmq.recording.fitting import fitting
 from fedzmq.recording.tracing import Recording
 
@@ -49,19 +50,22 @@ def generalise(sized: Sequence[Sized], further: Callable[[], Sequence[Sized]] = 
 
 
 def does_the_same(one: Recording, other: Recording) -> bool:
-    """The same operations in the same order."""
-    return [each[0] for each in one.records] == [each[0] for each in other.records]
+    """The same operations in the same order, on as many sizes that only values tell."""
+    same = [each[0] for each in one.records] == [each[0] for each in other.records]
+    return same and len(one.unknown) == len(other.unknown)
 
 
-def check_alike(one: Sized, another: Sized) -> None:
-    """Raises PlanError, with the line, where the two do not do the same operations."""
+def check_alike(one: Sized, another: Sized, sizes: str = "") -> None:
+    """Raises PlanError, with the line, where the two do not do the same operations for `sizes` of something."""
     (first, first_rows), (second, second_rows) = one, another
-    sizes = f"{first_rows} and {second_rows} examples"
+    sizes = sizes or f"{first_rows} and {second_rows} examples"
     longer = max(first, second, key=lambda each: len(each.records))
     for a, b, line in zip(first.records, second.records, longer.origins, strict=False):
         if a[0] != b[0]:
             names = f"{CATALOG.name(a[0])} and {CATALOG.name(b[0])}"
             raise PlanError(f"the model does {names}{_at(line)} for {sizes}: {_ONE_LIST}")
+    if len(first.unknown) != len(second.unknown):
+        raise PlanError(f"the model chooses by other masks for {sizes}: {_ONE_LIST}")
     if len(first.records) != len(second.records):
         counts = f"{len(first.records)} and {len(second.records)}"
         shorter = min(len(first.records), len(second.records))
@@ -86,29 +90,55 @@ class _Different(Exception):
 
 
 def _merge_record(sized: Sequence[Sized], place: int) -> list[Any]:
-    rows = [each for _, each in sized]
-    parts = [list(recording.records[place]) for recording, _ in sized]
-    merged: list[Any] = _merge(parts, rows)
+    first = sized[0][0]
+    extents = [
+        ((each.id, each.dimension), [recording.unknown[number].size for recording, _ in sized])
+        for number, each in enumerate(first.unknown)
+    ]
+    merging = _Merging([rows for _, rows in sized], extents)
+    merged: list[Any] = merging.of([list(recording.records[place]) for recording, _ in sized])
     return merged
 
 
-def _merge(values: Sequence[Any], rows: Sequence[int]) -> Any:
-    one = values[0]
-    if len({type(each) for each in values}) > 1:
-        raise _Different([f"{each!r:.60}" for each in values])
-    if isinstance(one, (list, tuple)):
-        if len({len(each) for each in values}) > 1:
-            hint = "make a tensor of them, as by torch.arange(len(x))"
-            raise _Different([f"{len(each)} values" for each in values], hint)
-        return [_merge(each, rows) for each in zip(*values, strict=True)]
-    if isinstance(one, dict):
-        if any(each.keys() != one.keys() for each in values):
+class _Merging:
+    """Makes one value of those in several recordings, whose rows and unknown extents these are."""
+
+    def __init__(self, rows: Sequence[int], extents: Sequence[tuple[tuple[int, int], Sequence[int]]]) -> None:
+        self._rows = rows
+        self._extents = extents
+
+    def of(self, values: Sequence[Any]) -> Any:
+        one = values[0]
+        if len({type(each) for each in values}) > 1:
             raise _Different([f"{each!r:.60}" for each in values])
-        return {key: _merge([each[key] for each in values], rows) for key in one}
-    if all(each == one or (each != each and one != one) for each in values):
-        return one
-    rule = fitting(values, rows)
-    if rule is None:
-        hint = "make the number of examples a tensor first: torch.full((), len(x))" if type(one) is float else ""
-        raise _Different([repr(each) for each in values], hint)
-    return {"b": rule if isinstance(rule, int) else list(rule)}
+        if isinstance(one, (list, tuple)):
+            if len({len(each) for each in values}) > 1:
+                hint = "make a tensor of them, as by torch.arange(len(x))"
+                raise _Different([f"{len(each)} values" for each in values], hint)
+            return [self.of(each) for each in zip(*values, strict=True)]
+        if isinstance(one, dict):
+            if any(each.keys() != one.keys() for each in values):
+                raise _Different([f"{each!r:.60}" for each in values])
+            return {key: self.of([each[key] for each in values]) for key in one}
+        if all(each == one or (each != each and one != one) for each in values):
+            return one
+        return self._ruled(values)
+
+    def _ruled(self, values: Sequence[Any]) -> Any:
+        rule = fitting(values, self._rows)
+        if rule is not None:
+            return {"b": _plain(rule)}
+        found = [(place, rule) for place, sizes in self._extents if (rule := fitting(values, sizes)) is not None]
+        if not found or any(one[1] != found[0][1] for one in found):
+            hint = "make the number of examples a tensor first: torch.full((), len(x))"
+            raise _Different([repr(each) for each in values], hint if type(values[0]) is float else "")
+        if len(found) > 1:
+            raise _Different(
+                [repr(each) for each in values], "as many are chosen by several masks; use one mask for all"
+            )
+        ((id, dimension), rule) = found[0]
+        return {"n": [id, dimension, _plain(rule)]}
+
+
+def _plain(rule: Rule) -> Any:
+    return rule if isinstance(rule, int) else list(rule)

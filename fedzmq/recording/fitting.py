@@ -87,7 +87,7 @@ def _logarithms(values: Sequence[Number], sizes: Sequence[int]) -> Iterator[Rule
 def _bounds(values: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[int | None, int | None]]:
     """Where the smallest sizes, or the largest, have one value, that may be a bound."""
     ordered = [value for _, value in sorted(zip(sizes, values, strict=True))]
-    lows = [None, ordered[0]] if ordered[0] == ordered[1] else [None]
+    lows = [None, ordered[0]] if ordered[0] == ordered[1] or 0 in sizes else [None]
     highs = [None, ordered[-1]] if ordered[-1] == ordered[-2] else [None]
     yield from ((low, high) for low in lows for high in highs)
 

@@ -78,6 +78,10 @@ class Registers:
         ((key, content),) = value.items()
         if key == "p":
             return {"p": self.register(content)}
+        if key == "n":
+            return {"n": [self.register(content[0]), *content[1:]]}
+        if key == "b":
+            return value
         if key == "x":
             return {"p": self._own(*content)}
         return {key: self._value(content)}

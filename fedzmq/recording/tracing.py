@@ -18,21 +18,26 @@ import torch
 
 from fedzmq.errors import OperationRefused, PlanError, TensorsNotCollocatedException
 from fedzmq.operations.catalog import CATALOG
-from fedzmq.pointers.effects import Effects
+from fedzmq.pointers.call import Call
+from fedzmq.pointers.effects import Effect, Effects
 from fedzmq.pointers.line import Line
 from fedzmq.pointers.metadata import CONSTANT, Kind, Meta, meta_of
 from fedzmq.pointers.modes import INITIAL, Modes
 from fedzmq.pointers.origins import LIBRARY, Origin, origin, shown
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.reference import Reference
+from fedzmq.pointers.remote import Remote
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.stream import Record, Stream
 from fedzmq.recording.makers import Makers
+from fedzmq.recording.suppositions import Suppositions, Unknown, choice_of, stand_in
+from fedzmq.recording.values import Values
 from fedzmq.tensors.buffers import export
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import Command, Described
 
 DETACH = torch.Tensor.detach
+_ONE_HOT = "say sizes that values would tell, such as the number of classes of one_hot"
 _WAY_OUT = "use torch.where and masks instead of branches, and take gradients and values outside"
 _APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]  # a class method's
 
@@ -44,7 +49,8 @@ class Recording:
     Inputs are numbered 1, 2, ... in order. `outputs` are the ids of the tensors that the function returned, flattened;
     an input that is returned as it came is among them. `mutated` are the inputs that were written to, if only through a
     view. Local tensors that the function used are among the arguments as `{"x": [dtype, shape, n]}` with their bytes in
-    `constants[n]`. `origins` says for each record which line of the user's program it comes from.
+    `constants[n]`. `origins` says for each record which line of the user's program it comes from. `unknown` are the
+    sizes that only values tell, in the order in which they came up.
     """
 
     records: tuple[Record, ...]
@@ -52,8 +58,9 @@ class Recording:
     outputs: tuple[int, ...]
     output_metas: tuple[Meta, ...]
     mutated: tuple[int, ...]
-    constants: tuple[Buffer, ...]
+    constants: tuple[bytes, ...]
     origins: tuple[str, ...]
+    unknown: tuple[Unknown, ...] = ()
 
 
 def record(
@@ -61,15 +68,17 @@ def record(
     inputs: Sequence[Meta | torch.Tensor],
     effects: Effects | None = None,
     makers: Makers | None = None,
+    suppositions: Suppositions | None = None,
 ) -> Recording:
     """Call `function(*pointers)`, one pointer for each input, and record what it does.
 
     An input is metadata, or a tensor whose metadata is meant (a leaf that requires grad is one in the recording).
-    `makers` says which of the tensors that the function makes itself are made on the tape. Raises PlanError, which
-    names the line, where the function needs a value, takes a gradient itself, or does anything else that a list of
-    operations cannot say.
+    `makers` says which of the tensors that the function makes itself are made on the tape, and `suppositions` what is
+    supposed of sizes that values would tell; without them such a size is an error. Raises PlanError, which names the
+    line, where the function needs a value, takes a gradient itself, or does anything else that a list of operations
+    cannot say.
     """
-    tape = Tape(effects)
+    tape = Tape(effects, suppositions)
     metas = [each if isinstance(each, Meta) else meta_of(each) for each in inputs]
     pointers = [tape.input(meta) for meta in metas]
     try:
@@ -82,6 +91,11 @@ def record(
             raise PlanError(
                 f"a function that torch.jit compiled{at_line(error)} cannot be recorded: call the one that it was made "
                 "from, without the decorator"
+            ) from error
+        if tape.unknown and suppositions is not None and suppositions.is_bold:
+            raise PlanError(
+                f"{error}{at_line(error)}: how much masks choose only values tell, and what is to fit together in a "
+                "plan is chosen by one mask"
             ) from error
         if "meta tensor" not in str(error):
             raise
@@ -105,6 +119,7 @@ def record(
         tuple(id for id in inputs_ids if id in tape.mutated),
         tuple(tape.constants),
         tuple(tape.lines),
+        tuple(tape.unknown),
     )
 
 
@@ -128,14 +143,18 @@ class Tape(Stream):
 
     is_recording = True
 
-    def __init__(self, effects: Effects | None = None) -> None:
+    def __init__(self, effects: Effects | None = None, suppositions: Suppositions | None = None) -> None:
         line: Line = Nowhere()
         super().__init__(line, effects=effects)
         self.records: list[Record] = []
         self.lines: list[str] = []
-        self.constants: list[Buffer] = []
+        self.constants: list[bytes] = []
         self.mutated: set[int] = set()
+        self.unknown: list[Unknown] = []
+        self._suppositions = suppositions
+        self._supposed: tuple[int, int, int] | None = None  # of the next record: which output, dimension and size
         self._bases: dict[int, int] = {}
+        self._values = Values(lambda id: self._bases.get(id, id))
 
     def input(self, meta: Meta) -> Pointer:
         kind: Kind = meta.kind
@@ -147,22 +166,50 @@ class Tape(Stream):
 
     def append(self, record: Record, modes: Modes, origin: Origin | None) -> None:
         self._check(modes, origin)
+        self._keep(record, modes, origin)
         if record[1] == 0:  # in place, on its first argument
             self._write(record[3][0])
-        if not modes.grad:
-            record = self._without_history(record, origin)
-        self.records.append(record)
-        self.lines.append(shown(origin))
 
     def ship(self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment) -> None:
         self._check(modes, origin)
         for place, tensor in zip(shipment.places, shipment.tensors, strict=True):
             place[2] = len(self.constants)
-            self.constants.append(export(tensor, copy=True)[2])
+            self.constants.append(bytes(export(tensor, copy=True)[2]))
+        self._keep(record, modes, origin)
+        if self._supposed is not None:
+            place_of, dimension, size = self._supposed
+            ids = record[1] if isinstance(record[1], list) else [record[1]]
+            self.unknown.append(Unknown(ids[place_of], dimension, size))
+            self._supposed = None
+
+    def supposed(self, call: Call) -> Effect | None:
+        choice = None if self._suppositions is None else choice_of(call.func, call.args, call.kwargs)
+        if self._suppositions is None or choice is None:
+            return None
+        if not isinstance(choice.tensor, Remote):
+            size = int(choice.tensor.count_nonzero())
+            return self._effect_of(call, size) if choice.of == "true" else None
+        key = (choice.of, choice.least, self._values.truths(choice.tensor._ref.id))
+        is_new = self._suppositions.is_new(key)
+        size = self._suppositions.size(key, choice)
+        effect, other = self._effect_of(call, size), self._effect_of(call, size + 1)
+        for place, (one, another) in enumerate(zip(effect.outputs, other.outputs, strict=True)):
+            differ = [n for n, (a, b) in enumerate(zip(one.meta.shape, another.meta.shape, strict=True)) if a != b]
+            if differ and is_new:
+                self._supposed = (place, differ[0], size)
+                break
+        return effect
+
+    def _effect_of(self, call: Call, size: int) -> Effect:
+        function = stand_in(call.func, size)
+        return self.effects.learn(call.number, call.metas, lambda operands: call.by(function, operands))
+
+    def _keep(self, record: Record, modes: Modes, origin: Origin | None) -> None:
         if not modes.grad:
             record = self._without_history(record, origin)
         self.records.append(record)
         self.lines.append(shown(origin))
+        self._values.note(record, self.constants)
 
     def noticed(self, written: Sequence[Reference], views: Sequence[tuple[Reference, Reference]]) -> None:
         for view, base in views:
@@ -177,7 +224,9 @@ class Tape(Stream):
         raise _refused("send: a local tensor that the function uses becomes a constant of the plan by itself;")
 
     def probe(self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment) -> tuple[int, Described]:
-        raise _refused(f"{CATALOG.names[record[0]]}, whose result has a shape that depends on values,", origin)
+        name = CATALOG.names[record[0]]
+        what = f"{name}, whose result has a shape that depends on values,"
+        raise _refused(what, origin, _ONE_HOT if name.endswith("one_hot") else _WAY_OUT)
 
     def fetch(self, ids: Sequence[int]) -> list[torch.Tensor]:
         raise _refused("a value")
@@ -208,6 +257,7 @@ class Tape(Stream):
 
     def _write(self, id: int) -> None:
         self.mutated.add(self._bases.get(id, id))
+        self._values.write(id)
 
     def _without_history(self, record: Record, origin: Origin | None) -> Record:
         """An operation under no_grad: the same one on detached operands, because a record cannot say it otherwise."""
@@ -227,6 +277,8 @@ class Tape(Stream):
         detached = self.new_id()
         self.records.append((CATALOG.number(DETACH), detached, 1, [id]))
         self.lines.append(shown(origin))
+        self._bases[detached] = self._bases.get(id, id)
+        self._values.note(self.records[-1], self.constants)
         return detached
 
     def _all_detached(self, argument: Any, origin: Origin | None) -> Any:

@@ -129,10 +129,6 @@ def takes_a_gradient(x: Tensor) -> Tensor:
     return torch.autograd.grad(x.sum(), x)[0]
 
 
-def chooses_by_values(x: Tensor) -> Tensor:
-    return x[x > 0].sum() + x
-
-
 def plan_of(name: str) -> Plan:
     made = MODULES[name]()
     return from_bytes(training_plan(made.module, made.loss, made.features, made.targets))
@@ -159,7 +155,6 @@ def plan_of(name: str) -> Plan:
         (counts_classes_by_value, "such as the number of classes of one_hot"),
         (counts_its_rows, "is one that depends on the number of examples"),
         (takes_a_gradient, "cannot be part of a plan"),
-        (chooses_by_values, "whose result has a shape that depends on values"),
     ],
 )
 def test_what_a_list_of_operations_cannot_say_is_refused_at_the_users_line(

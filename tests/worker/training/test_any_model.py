@@ -11,13 +11,20 @@ from torch import nn, optim
 from fedzmq.data.data import Data
 from fedzmq.errors import PlanError
 from fedzmq.recording.training_plan import training_plan
+from tests.recording.choices import CHOICES
 from tests.recording.recorded import Recorded
 from tests.recording.sizes import SIZES
 from tests.recording.zoo import ZOO
 from tests.worker.training.trained import data_of, plainly_trained, run, state_of, trained
 
-ALL = ZOO | SIZES
-BY_ORDER = {"noisy", "variational", "distributed", "in halves"}  # what they draw or choose depends on the order
+ALL = ZOO | SIZES | CHOICES
+BY_ORDER = {
+    "noisy",
+    "variational",
+    "distributed",
+    "in halves",
+    "flipped",
+}  # what they draw or choose depends on the order
 
 
 @pytest.mark.parametrize("name", ALL)
