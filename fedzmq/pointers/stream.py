@@ -24,7 +24,7 @@ from fedzmq.pointers.modes import INITIAL, Modes
 from fedzmq.pointers.origins import Origin, Origins, origin
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.shipment import Shipment
-from fedzmq.tensors.buffers import export, restore
+from fedzmq.tensors.buffers import export, restore_checked
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.codec import encode
@@ -173,7 +173,7 @@ class Stream:
                 continue
             if not isinstance(reply, Value) or reply.tensor.buffer >= len(buffers):
                 raise ProtocolError(f"worker {self.worker!r} answered a Fetch with {type(reply).__name__}")
-            values.append(restore(reply.tensor, buffers[reply.tensor.buffer]))
+            values.append(restore_checked(reply.tensor, buffers[reply.tensor.buffer]))
         if error is not None:
             raise error
         return values

@@ -355,12 +355,12 @@ class Endpoint:
 
     def _unpack(self, delivery: Delivery, now: float) -> bool:
         """Take in what nearly all mail is: one frame that holds the next command or answer of a known session."""
-        frame = delivery.frames[0] if delivery.frames else b""
-        if type(frame) is not bytes:
+        sender, _, frames = delivery
+        if len(frames) != 1 or type(frame := frames[0]) is not bytes:
             return False
         with self._state:
-            session = self._inlets.get((delivery.sender, frame[:ADDRESS_BYTES]))
-            if session is None or len(delivery.frames) > 1 or not session.unpack(frame, now):
+            session = self._inlets.get((sender, frame[:ADDRESS_BYTES]))
+            if session is None or not session.unpack(frame, now):
                 return False
             self._arrived.append(session)
             self._follow(session, now)

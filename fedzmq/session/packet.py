@@ -91,7 +91,7 @@ class Packet(NamedTuple):
             form = _INLINE
         address = _ADDRESS.pack(VERSION, kind, lane, form, source, target, epoch)
         if form == _FRAMES:
-            return [address + _place(number, ack, limit, sizes), *parts]
+            return [inline(address, number, ack, limit, sizes, ()), *parts]
         return [inline(address, number, ack, limit, sizes, parts)]
 
 
@@ -101,8 +101,10 @@ def inline_address(lane: Lane, source: bytes, target: bytes, epoch: int) -> byte
 
 
 def inline(address: bytes, number: int, ack: int, limit: int, sizes: tuple[int, ...], parts: Sequence[Buffer]) -> bytes:
-    """The one frame of a packet that holds a whole message."""
-    return b"".join((address, _place(number, ack, limit, sizes), *parts))
+    """The one frame of a packet that holds a whole message; its header alone, where the parts follow otherwise."""
+    count = len(sizes)
+    place = _PLACES[count] if count < len(_PLACES) else Struct(f"!3QI{count}Q")
+    return b"".join((address, place.pack(number, ack, limit, count, *sizes), *parts))
 
 
 def parse(frames: Sequence[Buffer]) -> Packet:
@@ -165,13 +167,6 @@ def parse_inline(frame: bytes) -> tuple[int, int, int, list[Buffer]] | None:
         parts.append(frame[begin : begin + size])
         begin += size
     return (number, ack, limit, parts) if begin == length else None
-
-
-def _place(number: int, ack: int, limit: int, sizes: tuple[int, ...]) -> bytes:
-    """The header from its number on."""
-    count = len(sizes)
-    form = _PLACES[count] if count < len(_PLACES) else Struct(f"!3QI{count}Q")
-    return form.pack(number, ack, limit, count, *sizes)
 
 
 def _sizes(count: int) -> Struct:

@@ -89,7 +89,8 @@ class Session:
         piece = self._outbound.whole(frames, now, donate=donate)
         if piece is None:
             return None
-        return inline(self._address, piece.number, *self._inbound.say(), piece.sizes, piece.parts)
+        ack, limit = self._inbound.say()
+        return inline(self._address, piece.number, ack, limit, piece.sizes, piece.parts)
 
     def submit(self, frames: Sequence[Buffer], *, donate: bool, lend: bool = False) -> Ticket:
         """Queue one message; see `Outbound.submit`."""

@@ -96,9 +96,14 @@ def restore(spec: TensorSpec, buffer: Buffer) -> torch.Tensor:
 
     Raises ProtocolError where the buffer's length is not what dtype and shape say.
     """
+    check_tensor(spec.dtype, spec.shape, memoryview(buffer).nbytes)
+    return restore_checked(spec, buffer)
+
+
+def restore_checked(spec: TensorSpec, buffer: Buffer) -> torch.Tensor:
+    """As `restore`, for a spec that was checked against this buffer, as the codec does with those of messages."""
     dtype = dtype_of(spec.dtype)
     view = memoryview(buffer)
-    check_tensor(spec.dtype, spec.shape, view.nbytes)
     if view.nbytes == 0:
         return torch.empty(0, dtype=torch.uint8).view(dtype).reshape(spec.shape)
     if dtype is torch.bool:
