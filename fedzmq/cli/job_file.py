@@ -17,6 +17,7 @@ import click
 import tomli_w
 from click.core import ParameterSource
 
+from fedzmq.cli.values import of_what
 from fedzmq.errors import JobFileError, UsageError
 from fedzmq.suggestion import nearest
 
@@ -147,7 +148,7 @@ def _of_type(option: click.Option, value: Any) -> Any:
     for kind, wanted, words in _TYPES:
         if isinstance(option.type, kind):
             if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-                raise click.BadParameter(f"{_shown(value)} is not {words}")
+                raise click.BadParameter(f"{_shown(value)} is not {words}{of_what(option)}")
             return value
     return _text(value)
 

@@ -10,6 +10,7 @@ import click
 
 from fedzmq.errors import AddressError
 
+SECONDS = "SECONDS"  # the metavar of an option that is a time
 MOST = 1_000_000_000  # of whatever is counted: more is a slip of the keyboard
 
 
@@ -23,7 +24,7 @@ class Number(click.FloatRange):
             number: float = super().convert(float(value), param, ctx)
             if math.isfinite(number):
                 return number
-        self.fail(f"{_shown(value)} is not a number {self._describe_range()}", param, ctx)
+        self.fail(f"{_shown(value)} is not a number{of_what(param)} {self._describe_range()}", param, ctx)
 
     def _describe_range(self) -> str:  # what click writes into --help too
         least = f"{'above' if self.min_open else 'from'} {self.min:g}"
@@ -60,6 +61,12 @@ class Seed(click.types.IntParamType):
         with contextlib.suppress(ValueError):
             return int(value)
         self.fail(f"{_shown(value)} is not a whole number", param, ctx)
+
+
+def of_what(param: click.Parameter | None) -> str:
+    """Of which unit an option's number is, where it says so."""
+    unit = param.metavar if isinstance(param, click.Option) else None
+    return " of seconds" if unit == SECONDS else ""
 
 
 def part_number(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:

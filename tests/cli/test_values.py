@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 
 from fedzmq.cli.commands import fedzmq
 from fedzmq.cli.values import Count, Number, Seed
+from tests.cli.conftest import Call
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,10 @@ def test_help_says_where_a_number_begins(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_command_that_is_not_there_is_answered_with_the_one_that_was_meant() -> None:
     with pytest.raises(click.UsageError, match=r"no command 'trian' \(known: bench, .*\); did you mean 'train'\?"):
         fedzmq.main(["trian"], standalone_mode=False)
+
+
+def test_a_time_is_said_to_be_in_seconds(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text('deadline = "30 s"\n')
+
+    assert 'deadline: "30 s" is not a number of seconds' in call("train", "--config", "job.toml").err
+    assert "'30s' is not a number of seconds from 0" in call("train", "--deadline", "30s").err
