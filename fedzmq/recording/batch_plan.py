@@ -17,6 +17,7 @@ from torch.distributions import Distribution
 from torch.func import functional_call
 from torch.nn.parameter import is_lazy
 
+from fedzmq.data.forms import Form
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.plans.check import check
@@ -87,7 +88,7 @@ def batch_plan(
         CATALOG.digest(),
         tuple(_slot(name, each, each.requires_grad) for name, each in parameters.items()),
         tuple(_slot(name, each, False) for name, each in buffers.items()),
-        tuple(_column(name, each) for name, each in zip(_names(len(given)), columns, strict=True)),
+        tuple(_column(name, each) for name, each in zip(Form.unnamed(len(given)).names, columns, strict=True)),
         tuple(recorded.registers.constants),
         recorded.records,
         tuple(
@@ -180,11 +181,6 @@ def _holds(value: object) -> bool:
 def all_inputs(inputs: Inputs) -> tuple[Tensor, ...]:
     """One input alone, or each of several."""
     return (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-
-
-def _names(inputs: int) -> list[str]:
-    """As examples call their columns where nobody named them."""
-    return ["features", *(f"features{number}" for number in range(2, inputs + 1)), "targets"]
 
 
 def _meta(tensor: Tensor) -> Meta:
