@@ -18,7 +18,7 @@ from fedzmq.pointers.sending import send_tensor
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.stream import Record
 from fedzmq.recording.actions import Action, Compute, Label, Load, Move, Receive
-from fedzmq.recording.tracing import Tape
+from fedzmq.recording.tape import Tape
 from fedzmq.wire.messages import Claim, Command, Hand, Share
 from fedzmq.wire.messages import Label as SetLabel
 

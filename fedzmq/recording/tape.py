@@ -1,0 +1,221 @@
+"""What operations are recorded on: a stream with no worker at its end, which keeps its records.
+
+What a list of operations on tensors cannot say is refused where it happens, at the line of the user's program.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+import torch
+
+from fedzmq.errors import PlanError
+from fedzmq.operations.catalog import CATALOG
+from fedzmq.pointers.call import Call
+from fedzmq.pointers.effects import Effect, Effects
+from fedzmq.pointers.line import Line
+from fedzmq.pointers.metadata import CONSTANT, Kind, Meta
+from fedzmq.pointers.modes import INITIAL, Modes
+from fedzmq.pointers.origins import Origin, origin, shown
+from fedzmq.pointers.pointer import Pointer
+from fedzmq.pointers.reference import Reference
+from fedzmq.pointers.remote import Remote
+from fedzmq.pointers.shipment import Shipment
+from fedzmq.pointers.stream import Record, Stream
+from fedzmq.recording.suppositions import Suppositions, Unknown, choice_of, stand_in
+from fedzmq.recording.values import Values
+from fedzmq.tensors.buffers import export
+from fedzmq.transports.connection import Buffer
+from fedzmq.wire.messages import Command, Described
+
+DETACH = torch.Tensor.detach
+_ONE_HOT = "say sizes that values would tell, such as the number of classes of one_hot"
+_WAY_OUT = "use torch.where and masks instead of branches, and take gradients and values outside"
+_APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]  # a class method's
+
+
+class Nowhere:
+    """The line of a recording: there is no worker at the end of it."""
+
+    worker = "plan"
+
+    def post(self, frames: list[Buffer]) -> None:
+        """Nothing is ever flushed."""
+
+    def request(self) -> int:
+        raise _refused("a value")
+
+    def wait(self, request: int) -> NoReturn:
+        raise _refused("a value")
+
+
+class Tape(Stream):
+    """A stream that keeps its records."""
+
+    is_recording = True
+
+    def __init__(self, effects: Effects | None = None, suppositions: Suppositions | None = None) -> None:
+        line: Line = Nowhere()
+        super().__init__(line, effects=effects)
+        self.records: list[Record] = []
+        self.lines: list[str] = []
+        self.constants: list[bytes] = []
+        self.mutated: set[int] = set()
+        self.unknown: list[Unknown] = []
+        self._suppositions = suppositions
+        self._supposed: tuple[int, int, int] | None = None  # of the next record: which output, dimension and size
+        self._bases: dict[int, int] = {}
+        self._values = Values(lambda id: self._bases.get(id, id))
+
+    def input(self, meta: Meta) -> Pointer:
+        kind: Kind = meta.kind
+        reference = Reference(self, self.new_id(), meta.of_kind(CONSTANT))
+        if kind:
+            reference.become_leaf()
+        reference.kept = True
+        return Pointer.around(reference)
+
+    def append(self, record: Record, modes: Modes, origin: Origin | None) -> None:
+        self._check(modes, origin)
+        self._keep(record, modes, origin)
+        if record[1] == 0:  # in place, on its first argument
+            self._write(record[3][0])
+
+    def ship(self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment) -> None:
+        self._check(modes, origin)
+        for place, tensor in zip(shipment.places, shipment.tensors, strict=True):
+            place[2] = len(self.constants)
+            self.constants.append(bytes(export(tensor, copy=True)[2]))
+        self._keep(record, modes, origin)
+        if self._supposed is not None:
+            place_of, dimension, size = self._supposed
+            ids = record[1] if isinstance(record[1], list) else [record[1]]
+            self.unknown.append(Unknown(ids[place_of], dimension, size))
+            self._supposed = None
+
+    def supposed(self, call: Call) -> Effect | None:
+        choice = None if self._suppositions is None else choice_of(call.func, call.args, call.kwargs)
+        if self._suppositions is None or choice is None:
+            return None
+        if not isinstance(choice.tensor, Remote):
+            size = int(choice.tensor.count_nonzero())
+            return self._effect_of(call, size) if choice.of == "true" else None
+        key = (choice.of, choice.least, self._values.truths(choice.tensor._ref.id))
+        is_new = self._suppositions.is_new(key)
+        size = self._suppositions.size(key, choice)
+        effect, other = self._effect_of(call, size), self._effect_of(call, size + 1)
+        for place, (one, another) in enumerate(zip(effect.outputs, other.outputs, strict=True)):
+            differ = [n for n, (a, b) in enumerate(zip(one.meta.shape, another.meta.shape, strict=True)) if a != b]
+            if differ and is_new:
+                self._supposed = (place, differ[0], size)
+                break
+        return effect
+
+    def _effect_of(self, call: Call, size: int) -> Effect:
+        function = stand_in(call.func, size)
+        return self.effects.learn(call.number, call.metas, lambda operands: call.by(function, operands))
+
+    def _keep(self, record: Record, modes: Modes, origin: Origin | None) -> None:
+        if not modes.grad:
+            record = self._without_history(record, origin)
+        self.records.append(record)
+        self.lines.append(shown(origin))
+        self._values.note(record, self.constants)
+
+    def noticed(self, written: Sequence[Reference], views: Sequence[tuple[Reference, Reference]]) -> None:
+        for view, base in views:
+            self._bases[view.id] = self._bases.get(base.id, base.id)
+        for reference in written:
+            self._write(reference.id)
+
+    def command(self, command: Command, origin: Origin | None) -> None:
+        raise _refused(f"{type(command).__name__}, which is no operation on tensors,", origin)
+
+    def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:
+        raise _refused("send: a local tensor that the function uses becomes a constant of the plan by itself;")
+
+    def probe(self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment) -> tuple[int, Described]:
+        name = CATALOG.names[record[0]]
+        what = f"{name}, whose result has a shape that depends on values,"
+        raise _refused(what, origin, _ONE_HOT if name.endswith("one_hot") else _WAY_OUT)
+
+    def fetch(self, ids: Sequence[int]) -> list[torch.Tensor]:
+        raise _refused("a value")
+
+    def sync(self) -> None:
+        raise _refused("sync")
+
+    def flush(self) -> None:
+        """There is nowhere to flush to."""
+
+    def needs_value(self, what: str) -> Exception:
+        return _refused(f"{what}, which needs a value,")
+
+    def takes_no_hook(self) -> Exception | None:
+        return _refused("a hook on a gradient")
+
+    def meets_nothing(self) -> Exception | None:
+        return _refused(
+            "a tensor that lives on a worker, or was kept from another batch",
+            way_out="what a model keeps from batch to batch is a buffer: register_buffer(name, torch.zeros(...))",
+        )
+
+    def _check(self, modes: Modes, origin: Origin | None) -> None:
+        if modes.autocast is not None:
+            raise _refused("autocast", origin)
+        if modes.default_dtype is not INITIAL.default_dtype:
+            raise _refused(f"a default dtype of {modes.default_dtype}", origin)
+
+    def _write(self, id: int) -> None:
+        self.mutated.add(self._bases.get(id, id))
+        self._values.write(id)
+
+    def _without_history(self, record: Record, origin: Origin | None) -> Record:
+        """An operation under no_grad: the same one on detached operands, because a record cannot say it otherwise."""
+        if _in_a_function_of_autograd():
+            raise PlanError(
+                f"a torch.autograd.Function at {shown(origin)} cannot be part of a plan, which has no backward of "
+                "yours: f(x).detach() + g(x) - g(x).detach() has the value of f and the gradient of g"
+            )
+        operation, result, mask, arguments, *keywords = record
+        arguments = [
+            self._detached(argument, origin) if mask >> index & 1 else self._all_detached(argument, origin)
+            for index, argument in enumerate(arguments)
+        ]
+        return (operation, result, mask, arguments, *[self._all_detached(each, origin) for each in keywords])
+
+    def _detached(self, id: int, origin: Origin | None) -> int:
+        detached = self.new_id()
+        self.records.append((CATALOG.number(DETACH), detached, 1, [id]))
+        self.lines.append(shown(origin))
+        self._bases[detached] = self._bases.get(id, id)
+        self._values.note(self.records[-1], self.constants)
+        return detached
+
+    def _all_detached(self, argument: Any, origin: Origin | None) -> Any:
+        if isinstance(argument, list):
+            return [self._all_detached(each, origin) for each in argument]
+        if isinstance(argument, dict):
+            if "p" in argument and len(argument) == 1:
+                return {"p": self._detached(argument["p"], origin)}
+            return {key: self._all_detached(each, origin) for key, each in argument.items()}
+        return argument
+
+
+def _in_a_function_of_autograd() -> bool:
+    """The forward of a `torch.autograd.Function` runs, whose backward no recording would hear of."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is _APPLY:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _refused(what: str, where: Origin | None = None, way_out: str = _WAY_OUT) -> PlanError:
+    line = shown(where or origin())
+    at = f" at {line}" if line else ""
+    return PlanError(f"{what}{at} cannot be part of a plan: a plan is a fixed list of operations on tensors; {way_out}")
