@@ -1,4 +1,4 @@
-"""The commands, each imported when it is called: the broker starts without torch."""
+"""The commands, each imported when it is called: the broker, and the help, start without torch."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ _COMMANDS = {
     "train": "fedzmq.cli.train",
     "worker": "fedzmq.cli.worker",
 }
+# What the help says of each: its own first sentence, which is not asked for because most of them import torch.
+_SUMMARIES = {
+    "bench": "Measure fedzmq beside plain torch, torch.distributed.rpc and raw pyzmq, on this machine and in one run.",
+    "broker": "Route messages between workers and clients.",
+    "data": "Data sets: show one, split one.",
+    "runs": "Runs of `fedzmq train`: list, show, plot.",
+    "train": "Train a model by federated averaging.",
+    "worker": "Hold tensors and data, and run the commands of clients on them.",
+}
 
 
 class _Commands(click.Group):
@@ -31,6 +40,10 @@ class _Commands(click.Group):
             return None
         command: click.Command = import_module(_COMMANDS[cmd_name]).command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _SUMMARIES[name]) for name in self.list_commands(ctx)])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
