@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.utils.hooks import RemovableHandle
 
+from fedzmq.errors import OperationRefused
 from fedzmq.pointers.graph import Hooks, Leaf, Node, Watched
 from fedzmq.pointers.remote import Handler, Remote
 
@@ -22,6 +23,12 @@ Hook = Callable[..., Any]
 def register_hook(p: Remote, hook: Hook) -> RemovableHandle:
     """`hook(gradient)` sees a pointer at every backward; a pointer or tensor that it returns goes on in its place."""
     node = _node(p, "cannot register a hook on a tensor that doesn't require gradient")
+    if getattr(getattr(hook, "__code__", None), "co_filename", None) == torch.autograd.graph.__file__:
+        raise OperationRefused(
+            "register_multi_grad_hook",
+            "which backward a gradient belongs to is known to torch's engine, which is the worker's; register a hook on "
+            "each tensor",
+        )
     watched = watch(p, node)
     if watched.hooks is None:
         watched.hooks = OrderedDict()

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.weight_norm import WeightNorm
 
 from fedzmq.errors import ModelError, PointerError
 from fedzmq.pointers.destination import Destination, Home, destination_of, worker_of
@@ -29,13 +31,15 @@ def send_module(module: nn.Module, *places: Destination | Home | str) -> nn.Modu
     destination = _one(places)
     _check_is_python(module)
     for name, tensor in _tensors(module):
+        if is_lazy(tensor):
+            raise ModelError(name, "it has no shape yet; call the module once here, and send it then")
         if isinstance(tensor, Pointer) and tensor._ref.stream is not destination.stream:
             raise PointerError(
                 f"{name} of this module lives on worker {tensor._ref.stream.worker!r}; "
                 f"use .move(...) to bring the module to {destination.name!r}"
             )
     buffers: dict[int, Pointer] = {}
-    with _rnn_weights_released(module):
+    with _derived_released(module):
         for name, tensor in _tensors(module):
             if isinstance(tensor, nn.Parameter) and not isinstance(tensor, Pointer):
                 check_free(name, tensor)
@@ -59,7 +63,7 @@ def get_module(module: nn.Module) -> nn.Module:
     if not pointers:
         return module
     values = _values(list(pointers.values()))
-    with _rnn_weights_released(module):
+    with _derived_released(module):
         for name, (table, key) in _places(module):
             tensor = table[key]
             if not isinstance(tensor, Pointer):
@@ -83,7 +87,7 @@ def move_module(module: nn.Module, place: Destination | Home | str) -> nn.Module
         return get_module(module)
     away = {id(tensor): (name, tensor) for name, tensor in _tensors(module) if _is_away(tensor, destination.stream)}
     if away:
-        with _rnn_weights_released(module):
+        with _derived_released(module):
             moved = {key: _moved(name, pointer, destination) for key, (name, pointer) in away.items()}
             for _, (table, key) in _places(module):
                 tensor = table[key]
@@ -182,14 +186,27 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 @contextmanager
-def _rnn_weights_released(module: nn.Module) -> Iterator[None]:
-    """Recurrent layers keep weak references to their weights, and a tensor that has one cannot be swapped."""
+def _derived_released(module: nn.Module) -> Iterator[None]:
+    """What modules keep that was made from their parameters, and would keep these from being swapped.
+
+    Recurrent layers have weak references to their weights, and `nn.utils.weight_norm` a weight that it computed.
+    """
     recurrent = [each for each in module.modules() if isinstance(each, nn.RNNBase)]
     for each in recurrent:
         each._flat_weight_refs = []
         each._flat_weights = []
+    norms = [
+        (each, hook)
+        for each in module.modules()
+        for hook in each._forward_pre_hooks.values()
+        if isinstance(hook, WeightNorm) and hook.name in each.__dict__
+    ]
+    for layer, norm in norms:
+        delattr(layer, norm.name)
     try:
         yield
     finally:
+        for layer, norm in norms:
+            setattr(layer, norm.name, norm.compute_weight(layer))
         for each in recurrent:
             each._init_flat_weights()

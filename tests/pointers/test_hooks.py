@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import register_multi_grad_hook
 
 from fedzmq.errors import OperationRefused
 from tests.pointers.loopback import Place
@@ -240,3 +241,10 @@ def test_what_cannot_be_hooked_says_what_can(bob: Place) -> None:
         torch.func.grad(lambda t: t.sum())(p.detach())
     with pytest.raises(OperationRefused, match="a leading dimension does for vmap"):
         torch.vmap(torch.sin)(p.detach())
+
+
+@pytest.mark.parametrize("mode", ["all", "any"])
+def test_a_hook_of_several_tensors_is_refused_in_words(bob: Place, mode: Any) -> None:
+    tensors = [torch.ones(2).send(bob).requires_grad_() for _ in range(2)]
+    with pytest.raises(OperationRefused):
+        register_multi_grad_hook(tensors, lambda gradients: None, mode=mode)

@@ -196,3 +196,22 @@ def test_a_device_of_the_clients_moves_nothing(bob: Place) -> None:
     model = nn.Linear(2, 1).send(bob)
     assert model.cuda() is model
     assert model(torch.ones(1, 2).send(bob).cuda()).location is bob
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+def test_a_weight_that_was_computed_before_the_model_was_sent_is_computed_again(bob: Place) -> None:
+    layer = nn.utils.weight_norm(nn.Linear(3, 2))
+    x = torch.ones(4, 3)
+    wanted = layer(x).detach()
+    layer.send(bob)
+    close(layer(x.send(bob)).detach().get(), wanted)
+    layer.get()
+    close(layer(x).detach(), wanted)
+
+
+def test_a_layer_without_a_shape_is_called_before_it_is_sent(bob: Place) -> None:
+    layer = nn.LazyLinear(2)
+    with pytest.raises(ModelError, match="call the module once here"):
+        layer.send(bob)
+    layer(torch.ones(1, 3))
+    assert layer.send(bob)(torch.ones(1, 3).send(bob)).shape == (1, 2)
