@@ -26,8 +26,8 @@ def register_hook(p: Remote, hook: Hook) -> RemovableHandle:
     if getattr(getattr(hook, "__code__", None), "co_filename", None) == torch.autograd.graph.__file__:
         raise OperationRefused(
             "register_multi_grad_hook",
-            "which backward a gradient belongs to is known to torch's engine, which is the worker's; register a hook on "
-            "each tensor",
+            "which backward a gradient belongs to is known to torch's engine, which is the worker's; register a hook "
+            "on each tensor",
         )
     watched = watch(p, node)
     if watched.hooks is None:
