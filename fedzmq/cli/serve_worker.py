@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -68,6 +69,7 @@ def serve_worker(
             say=_say,
         ) as worker:
             click.echo(f"worker {name} at {broker} (Ctrl-C ends it)")
+            gc.freeze()  # no collection walks over all of torch again, for a tenth of a second in the middle of an answer
             try:
                 worker.run()
             except KeyboardInterrupt:

@@ -403,7 +403,7 @@ class Endpoint:
 
     def _admit(self, peer: Peer, packet: Packet) -> Session | None:
         """The session that an unknown peer opens; None, and a reset for it, where there is none to open."""
-        if packet.kind is not Kind.DATA:
+        if packet.kind not in (Kind.DATA, Kind.OFFER):
             return None
         if not self._accepts or packet.target != self.boot or peer in self._ended:
             self._reset(peer, packet.lane)

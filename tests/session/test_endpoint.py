@@ -9,7 +9,7 @@ import pytest
 
 from fedzmq.errors import WorkerLost
 from fedzmq.session.endpoint import Endpoint
-from fedzmq.session.packet import Lane
+from fedzmq.session.packet import Kind, Lane, Packet
 from fedzmq.session.roster import Roster
 from fedzmq.session.session import Peer
 from fedzmq.testing.faulty import FaultyMedium, run
@@ -110,6 +110,15 @@ def test_a_party_goes_by_the_roster_that_it_was_given() -> None:
     roster = Roster(3.0)  # empty, as it is at first
     party = Endpoint(FaultyMedium(0).connect("bob"), is_worker=True, roster=roster)
     assert party.presence.roster is roster
+
+
+def test_an_offer_of_memory_that_comes_before_all_else_opens_the_session() -> None:
+    medium = FaultyMedium(0)
+    worker = Endpoint(medium.connect("bob"), is_worker=True, clock=medium.clock)
+    client = medium.connect("client")
+    offer = Packet(Kind.OFFER, Lane.COMMANDS, bytes(8), worker.boot, 1, 0, 0, 0, (), (bytes(40),))
+    client.send("bob", offer.frames())
+    run(medium, [lambda: worker.pump(0.0)], lambda: worker.has(Peer("client", bytes(8), 1)), limit=10.0)
 
 
 def test_each_single_message_of_a_good_conversation_may_be_lost() -> None:

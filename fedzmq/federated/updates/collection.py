@@ -26,7 +26,7 @@ from fedzmq.tensors.row import Row, Span
 from fedzmq.wire.messages import Failed, Pulled
 
 IN_FLIGHT = 8 * 1024 * 1024  # bytes that are asked for, or here and not folded, over all workers
-FREELY = 32 * 1024 * 1024  # the same, for a model that is no larger than IN_FLIGHT: each way there and back counts then
+FREELY = 64 * 1024 * 1024  # the same, for a model that is no larger than IN_FLIGHT: each way there and back counts then
 LEAST_PIECE, MOST_PIECE = 64 * 1024, 512 * 1024  # bytes; up to here a piece is one packet, which is not copied
 PATIENCE = 30.0  # seconds in which not a byte comes of a piece that is waited for
 TELL_AFTER = 5.0  # seconds of waiting for one piece after which that is said
@@ -162,7 +162,7 @@ class Collection:
 
 def _is_little(row: Row, workers: int) -> bool:
     """All is one piece."""
-    return row.nbytes * workers <= _in_flight(row) // 2
+    return row.nbytes * workers <= _in_flight(row)
 
 
 def _in_flight(row: Row) -> int:

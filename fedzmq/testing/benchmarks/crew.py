@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -45,6 +46,7 @@ class Crew:
 def _main(address: str, count: int) -> None:
     torch.set_num_threads(1)
     children = []
+    gc.freeze()  # as `fedzmq worker` does
     for number in range(count):
         child = os.fork()  # before there is any thread
         if not child:

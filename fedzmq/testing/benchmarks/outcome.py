@@ -50,7 +50,7 @@ def beside(
     ours: float,
     peer: str,
     theirs: float | None,
-    bound: Bound,
+    bound: Bound | None,
     extra: Mapping[str, float] | None = None,
 ) -> Outcome:
     """An outcome that is compared with a peer's, where the peer was there."""

@@ -74,6 +74,10 @@ class Site:
     ) -> None:
         self._open.close()
 
+    def connect(self, *, shared_memory: bool) -> Client:
+        """Another client, the caller's to close."""
+        return connect(self._address or self.client.address, shared_memory=shared_memory)
+
     def _found(self) -> None:
         cluster = self._open.enter_context(LocalCluster([WORKER], data=ROWS, listen="tcp://127.0.0.1:0"))
         self.client = self._open.enter_context(cluster.connect())

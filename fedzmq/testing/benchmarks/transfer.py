@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 
+from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.session.session import WINDOW_BYTES
 from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside
 from fedzmq.testing.benchmarks.site import Site
 
 HALF_AS_MUCH_AGAIN = Bound(1.5, at_least=True)
 ONE_WINDOW = Bound(WINDOW_BYTES / 2**20)
+JUDGED = 64  # MiB
 TOGETHER = 64  # MiB that one turn moves at least, so that small tensors are not timed alone
 MEBIBYTE = 1 << 20
 
@@ -26,10 +28,7 @@ def measure(site: Site) -> Iterator[Outcome]:
         count = max(1, TOGETHER // size) if site.effort.repeats > 1 else 1
 
         def ours(local: Any = local, count: int = count) -> float:
-            start = time.perf_counter()
-            for _ in range(count):
-                local.send(site.worker).get()
-            return (time.perf_counter() - start) / count
+            return _there_and_back(local, site.worker, count)
 
         def theirs(size: int = size, count: int = count) -> float:
             assert peer is not None
@@ -43,9 +42,27 @@ def measure(site: Site) -> Iterator[Outcome]:
             2 * size / took,
             "torch.distributed.rpc",
             None if other is None else 2 * size / other,
-            HALF_AS_MUCH_AGAIN,
+            HALF_AS_MUCH_AGAIN if size == JUDGED else None,
         )
         yield from _memory(site, local, size)
+        if size == JUDGED:
+            yield _through_the_broker(site, local, size)
+
+
+def _there_and_back(local: Any, worker: WorkerHandle, count: int = 1) -> float:
+    """Seconds."""
+    start = time.perf_counter()
+    for _ in range(count):
+        local.send(worker).get()
+    return (time.perf_counter() - start) / count
+
+
+def _through_the_broker(site: Site, local: Any, size: int) -> Outcome:
+    """As between machines, which share no memory."""
+    with site.connect(shared_memory=False) as client:
+        worker = client.worker(site.worker.name)
+        took, _ = site.alternate(lambda: _there_and_back(local, worker), None)
+    return Outcome("transfer", f"  those {size} MiB through the broker", "MiB/s", 2 * size / took)
 
 
 def _memory(site: Site, local: Any, size: int) -> Iterator[Outcome]:

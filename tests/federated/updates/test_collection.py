@@ -274,11 +274,11 @@ def test_more_may_be_under_way_of_a_small_model_than_of_a_large_one(monkeypatch:
     monkeypatch.setattr(collection, "IN_FLIGHT", 8_000)
     monkeypatch.setattr(collection, "FREELY", 32_000)
 
-    assert collection.along({"weight": torch.zeros(2000)}, 2) == 8000
-    assert collection.along({"weight": torch.zeros(2001)}, 2) == 0
+    assert collection.along({"weight": torch.zeros(2000)}, 4) == 8000
+    assert collection.along({"weight": torch.zeros(2001)}, 4) == 0
 
 
-@pytest.mark.parametrize(("workers", "expected"), [(1, 4000), (2, 4000), (3, 0)])
+@pytest.mark.parametrize(("workers", "expected"), [(1, 4000), (4, 4000), (5, 0)])
 def test_little_comes_along_with_the_answers(monkeypatch: pytest.MonkeyPatch, workers: int, expected: int) -> None:
     monkeypatch.setattr(collection, "IN_FLIGHT", 16_000)
     monkeypatch.setattr(collection, "FREELY", 16_000)
