@@ -69,7 +69,7 @@ def serve_worker(
             say=_say,
         ) as worker:
             click.echo(f"worker {name} at {broker} (Ctrl-C ends it)")
-            gc.freeze()  # no collection walks over all of torch again, for a tenth of a second in the middle of an answer
+            gc.freeze()  # else collections walk over all of torch, for a tenth of a second in the middle of an answer
             try:
                 worker.run()
             except KeyboardInterrupt:
