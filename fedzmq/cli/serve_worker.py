@@ -68,9 +68,9 @@ def serve_worker(
             shared_memory=shared_memory,
             say=_say,
         ) as worker:
-            click.echo(f"worker {name} at {broker} (Ctrl-C ends it)")
             gc.freeze()  # else collections walk over all of torch, for a tenth of a second in the middle of an answer
             try:
+                click.echo(f"worker {name} at {broker} (Ctrl-C ends it)")
                 worker.run()
             except KeyboardInterrupt:
                 click.echo("stopped")

@@ -62,8 +62,7 @@ def test_sigterm_ends_it_cleanly(tmp_path: Path, site: LocalCluster) -> None:
         worker.expect("worker erin at ")
         worker.signal(signal.SIGTERM)
 
-        assert worker.wait() == 0
-        assert worker.err == []
+        assert (worker.wait(), worker.err) == (0, [])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
