@@ -74,6 +74,7 @@ class Assigner:
             self.run,
             number,
             self.counted.get(worker, 0),
+            asked.gradient,
         )
 
     def release(self) -> None:

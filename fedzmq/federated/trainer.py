@@ -113,6 +113,11 @@ class Trainer:
         """Fewer answers than this make no round."""
         return max(self._strategy.least, self._job.quorum or 1)
 
+    @property
+    def _due(self) -> Mapping[str, torch.Tensor]:
+        """What comes back of a worker, by name."""
+        return {**self._shared.shared, **self._strategy.beside()}
+
     def _round(self, number: int) -> RoundReport:
         absent: dict[str, Absence] = {}
         # Only another process has to look at the state to know it again, and that takes time.
@@ -124,7 +129,7 @@ class Trainer:
             running.run(self._client)
             self._late |= running.late
             self._are_stopping = bool(running.late)
-            collector = running.collect(self._client, self._shared.shared, self._strategy.collect)
+            collector = running.collect(self._client, self._due, self._strategy.collect)
             absent |= running.absent
             if collector is not None:
                 break
@@ -153,7 +158,7 @@ class Trainer:
         asked = self._job.asked(population, self._needed)
         self._strategy.begin(self._shared.opening(number, names, population))
         edition = publish(self._client, self._shared.state, [present[name] for name in names], model, self._say)
-        ahead = along(self._shared.shared, len(names))
+        ahead = along(self._due, len(names))
         # Those who have it already come first: to send it to one of the others may take long.
         handles = {name: present[name] for name in sorted(names, key=lambda name: edition.lacks(present[name]))}
         return Round(

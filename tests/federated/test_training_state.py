@@ -56,6 +56,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "fedadam": FedAdam,
     "fedyogi": FedYogi,
     "scaffold": Scaffold,
+    "scaffold, option 1": lambda: Scaffold(option=1),
     "fedbn": FedBN,
     "fedper": lambda: FedPer("0.*"),
     "ditto": Ditto,

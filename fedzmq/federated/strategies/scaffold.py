@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,28 +20,36 @@ if TYPE_CHECKING:
     from fedzmq.federated.training_job import TrainingJob
 
 
+CONTROL = "control/"  # before the name of a parameter
+
+
 @dataclass(eq=False)
 class Scaffold(Strategy):
-    """A worker adds (control - its own control) to each gradient, and keeps its own control, by option II, for itself.
+    """A worker adds (control - its own control) to each gradient, and keeps its own control for itself.
 
     model = model + lr * (mean - model), where the mean does not weigh; control = control + the sum over the answers of
     (new own control - old one) / number of workers. Karimireddy et al. 2020, SCAFFOLD: Stochastic Controlled Averaging
     for Federated Learning, algorithm 1.
 
-    The difference of a worker's controls is (model - its model) / (the sum of its learning rates) - control, which
-    needs nothing that the answer does not tell: the controls themselves never travel back. That sum is steps * lr, as
-    in the paper, where no schedule makes another one of it. A worker that was started anew begins with a control of
-    zero.
+    option: how a worker comes to its new control. 2, as in the paper's experiments, gives a difference from the old one
+    of (model - its model) / (the sum of its learning rates) - control, which needs nothing that the answer does not
+    tell: nothing travels back but the model. That sum is steps * lr, as in the paper, where no schedule makes another
+    one of it. 1 is the gradient at the model that came over all of the worker's data, in batches: one pass more, and
+    the difference travels back beside the model. A worker that was started anew begins with a control of zero.
     """
 
     lr: float = 1.0
+    option: int = 2
 
     def __post_init__(self) -> None:
         above("lr", self.lr, 0)
+        if self.option not in (1, 2):
+            raise UsageError(f"option is {self.option}, and SCAFFOLD has the options 1 and 2")
         self._population = 1
         self._places: dict[str, int] = {}
+        self._keys: list[str] = []
         self._control: list[torch.Tensor] = []
-        self._sums: _Sums
+        self._sums: Aggregator
 
     def check(self, job: TrainingJob) -> None:
         plain = {"lr"} >= {name for name, value in job.options.items() if value}
@@ -53,29 +61,38 @@ class Scaffold(Strategy):
 
     def begin(self, opening: Opening) -> None:
         self._population = opening.population
-        self._places = {name: place for place, name in enumerate(opening.state)}
         for name in opening.trained:
             zeros = torch.zeros_like(opening.state[name], memory_format=torch.contiguous_format)
-            self.memory.setdefault(f"control/{name}", zeros)
-        self._control = [self.memory[f"control/{name}"] for name in opening.trained]
+            self.memory.setdefault(CONTROL + name, zeros)
+        self._keys = [CONTROL + name for name in opening.trained]
+        self._control = [self.memory[key] for key in self._keys]
+        self._places = {name: place for place, name in enumerate((*opening.state, *self.beside()))}
 
     def ask(self, worker: str) -> Instructions:
-        return Instructions(control=self._control)
+        return Instructions(control=self._control, gradient=self.option == 1)
+
+    def beside(self) -> Mapping[str, torch.Tensor]:
+        if self.option == 2:
+            return {}
+        return dict(zip(self._keys, self._control, strict=True))
 
     def accept(self, answer: Answer) -> None:
         needs_a_way(answer)
 
     def collect(self, answers: Sequence[Answer]) -> Collector:
-        self._sums = _Sums(answers)
+        self._sums = _Sums(answers) if self.option == 2 else Aggregator(answers, lambda answer: 1.0)
         return self._sums
 
     def step(self, name: str, old: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
-        key = f"control/{name}"
+        key = CONTROL + name
         if key not in self.memory:
             return mean
         control, sums = self.memory[key], self._sums
-        gradients = sums.gradients(self._places[name], old)
-        self.memory[key] = (control + (gradients - sums.weight * control) / self._population).to(control.dtype)
+        if isinstance(sums, _Sums):
+            grown = sums.gradients(self._places[name], old) - sums.weight * control
+        else:
+            grown = sums.combined(self._places[key]) * sums.weight
+        self.memory[key] = (control + grown / self._population).to(control.dtype)
         return old + self.lr * (mean - old)
 
 

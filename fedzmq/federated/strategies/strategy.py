@@ -29,6 +29,7 @@ class Instructions:
     ditto: float | None = None
     loss_before: bool = False
     control: Sequence[torch.Tensor] = ()
+    gradient: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +81,13 @@ class Strategy:
     def ask(self, worker: str) -> Instructions:
         """What this worker is to do beside plain training."""
         return Instructions()
+
+    def beside(self) -> Mapping[str, torch.Tensor]:
+        """What comes back after the state, by a name of its own and in the form of these tensors; nothing does.
+
+        `step` is not asked about it: whoever gives it takes it out of what `collect` gave.
+        """
+        return {}
 
     def accept(self, answer: Answer) -> None:
         """Raises UpdateRefused for an answer that cannot be used; it is of one example at the least."""

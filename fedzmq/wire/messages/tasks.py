@@ -23,6 +23,8 @@ class Local:
     proximal: how strongly the weights are pulled to those that came. ditto: the same for a second model, which is the
     worker's own and stays there; None is no such model. loss_before: tell the loss of the model that came, too.
     personal: parameters and buffers that keep the worker's own values, and do not travel back.
+    gradient: the worker's new control variates are the gradients of all its data at the model that came, and what they
+    grew by comes back after the state.
     What stays is kept under `run`. It goes on from what the training of round `basis` kept (0: from nothing), and is
     kept as that of `round`, so that a round that did not count leaves no trace.
     """
@@ -34,6 +36,7 @@ class Local:
     run: str = ""
     round: Count = 0
     basis: Count = 0
+    gradient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,22 @@ class Epochs:
             total += float(outputs[0]) * rows
         return total / len(self.data)
 
+    def gradient(self, state: Sequence[torch.Tensor], moving: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The gradient of that loss, with respect to `moving`, which are tensors of `state`. Raises Cancelled."""
+        for each in moving:
+            each.requires_grad_()
+        differentiate, fixed, task = Differentiation(moving), constants(self.plan), self.task
+        sums = [torch.zeros_like(each) for each in moving]
+        for columns in self.data.shuffled(task.batch_size, 0, task.seed):
+            if self.is_cancelled():
+                raise Cancelled
+            rows = len(columns[-1])
+            outputs = self.compiled.step(rows, *state, *columns, *fixed)
+            for total, part in zip(sums, differentiate(outputs[0]), strict=True):
+                if part is not None:
+                    total.add_(part, alpha=rows / len(self.data))
+        return sums
+
     def _batches(self, most: int) -> Iterator[tuple[int, int, Batch]]:
         """So many batches at most: each with its epoch from 0, and its number in that from 1."""
         task = self.task

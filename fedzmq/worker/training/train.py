@@ -28,7 +28,8 @@ PERSONAL = "personal_"  # before the loss and the metrics of the worker's own mo
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """The state after training, in the plan's order without what is personal, and the means over the last epoch of
+    """The state after training, in the plan's order without what is personal, then what control variates grew by where
+    that was asked for, and the means over the last epoch of
     what the plan gives back. Without an epoch, the means are NaN. `examples` are those that it was trained on. `kept`
     is for the next round here. `way` is how far the optimizer went, see `fedzmq.worker.training.way`.
     """
@@ -68,6 +69,12 @@ def train(
     if local.loss_before:
         with alone(task.seed):
             metrics[LOSS_BEFORE] = epochs.loss(places.copy(state, kept.personal))
+    gradient: dict[str, torch.Tensor] = {}
+    if local.gradient:
+        with alone(task.seed):
+            whole = places.copy(state, kept.personal)
+            moving = [whole[place] for place in places.pulled]
+            gradient = dict(zip(places.pulled_names, epochs.gradient(whole, moving), strict=True))
     with alone(task.seed):
         trained = places.copy(state, kept.personal)
         drift = _drift(places, control, kept.control)
@@ -79,12 +86,12 @@ def train(
             metrics |= {PERSONAL + "loss": own_means.loss}
             metrics |= {PERSONAL + name: value for name, value in own_means.metrics.items()}
         still_kept = Kept(
-            _control(places, state, trained, drift, means.way) or kept.control,
+            gradient or _control(places, state, trained, drift, means.way) or kept.control,
             places.by_name(trained, places.personal),
             places.by_name(own, range(len(own))),
         )
     return Outcome(
-        [trained[place].detach() for place in places.shared],
+        [*(trained[place].detach() for place in places.shared), *_grown(gradient, kept.control)],
         means.loss,
         means.metrics | metrics,
         means.steps,
@@ -117,6 +124,12 @@ def _drift(places: Layout, control: Sequence[torch.Tensor], own: Mapping[str, to
         everybodys - own[name] if name in own else everybodys.clone()
         for name, everybodys in zip(places.pulled_names, control, strict=False)
     ]
+
+
+@torch.no_grad()
+def _grown(new: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+    """What the worker's control variates grow by, which are zero in the beginning."""
+    return [each - own[name] if name in own else each for name, each in new.items()]
 
 
 @torch.no_grad()

@@ -78,6 +78,43 @@ def test_scaffold_is_the_papers_algorithm() -> None:
     assert float(outcome.kept["bob"].control["weight"]) == pytest.approx(own["bob"], rel=1e-3)
 
 
+def test_scaffold_by_option_1_takes_the_gradient_at_the_model_that_came() -> None:
+    """Against a plain loop, for workers that take unlike numbers of steps."""
+    parts = {"alice": parabola(2.0, 1.0, rows=4), "bob": parabola(0.2, 5.0, rows=12)}
+    job: dict[str, Any] = {"rounds": 6, "epochs": 2, "options": {"lr": 0.05}}
+    outcome = Federation(Scaffold(lr=0.5, option=1), one_weight(), mse_loss, parts, **job)
+
+    x, c, own, shape = 0.0, 0.0, {"alice": 0.0, "bob": 0.0}, {"alice": (2.0, 1.0, 2), "bob": (0.2, 5.0, 6)}
+    for _ in range(6):
+        ends, grown = [], []
+        for name, (curvature, bottom, steps) in shape.items():
+            y = x
+            for _ in range(steps):
+                y -= 0.05 * (2 * curvature * (y - bottom) - own[name] + c)
+            new = 2 * curvature * (x - bottom)
+            ends.append(y)
+            grown.append(new - own[name])
+            own[name] = new
+        x += 0.5 * (sum(ends) / 2 - x)
+        c += sum(grown) / 2
+    assert outcome.weight == pytest.approx(x, rel=1e-4)
+    assert float(outcome.kept["bob"].control["weight"]) == pytest.approx(own["bob"], rel=1e-3)
+
+
+def test_by_option_1_too_the_control_of_all_is_the_mean_of_the_workers_own() -> None:
+    strategy = Scaffold(option=1)
+    outcome = federation(strategy, rounds=100, epochs=2, cohort=1)
+
+    own = torch.stack([each.control["weight"] for each in outcome.kept.values()])
+    torch.testing.assert_close(strategy.memory["control/weight"], own.mean(0))
+    assert outcome.weight == pytest.approx(BEST, abs=0.05)
+
+
+def test_scaffold_has_two_options() -> None:
+    with pytest.raises(UsageError, match="option is 3, and SCAFFOLD has the options 1 and 2"):
+        Scaffold(option=3)
+
+
 def test_a_worker_that_is_not_asked_keeps_its_share_of_the_control() -> None:
     strategy = Scaffold()
     strategy.check(TrainingJob("data", options={"lr": 0.5}))
