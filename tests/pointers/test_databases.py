@@ -87,6 +87,12 @@ def test_a_module_gives_what_it_gives_here(training: bool) -> None:
     assert_equal(modules.outcomes(module_db, torch.float32, training, 1))
 
 
+def test_the_second_derivatives_of_a_module_are_what_they_are_here() -> None:
+    from torch.testing._internal.common_modules import module_db
+
+    assert_equal(modules.outcomes(module_db[::3], torch.float64, True, 1, "second"))
+
+
 @pytest.mark.parametrize("sent", optimizers.SENT)
 def test_an_optimizer_steps_as_it_does_here(sent: str) -> None:
     from torch.testing._internal.common_optimizers import optim_db

@@ -70,8 +70,9 @@ def _runs(chosen: Any) -> Iterator[Run]:
     if "modules" in wanted:
         for dtype in dtypes:
             for training in (True, False):
-                label = f"modules, {_name(dtype)}, {'training' if training else 'evaluation'}"
-                yield Run(label, modules.outcomes(infos, dtype, training, most))
+                for order in modules.ORDERS:
+                    label = f"modules, {_name(dtype)}, {'training' if training else 'evaluation'}, {order}"
+                    yield Run(label, modules.outcomes(infos, dtype, training, most, order))
     if "optimizers" in wanted:
         for sent in optimizers.SENT:
             yield Run(f"optimizers, sent {sent}", optimizers.outcomes(optims, sent, most))

@@ -15,6 +15,7 @@ from tests.pointers.databases.outcome import REFUSALS, Different, Outcome, compa
 from tests.pointers.databases.outside import OUTSIDE, REGROUPED
 
 Send = Callable[[torch.Tensor], torch.Tensor]
+Process = Callable[[Any], Any]
 
 
 def outcomes(ops: Sequence[Any], dtype: torch.dtype, order: str, most: int | None) -> Iterator[Outcome]:
@@ -43,26 +44,33 @@ def _compare(comparison: Comparison, order: Callable[..., Any], function: Any, s
     given = (sample.input, sample.args, sample.kwargs)
     local = replaced(given, {}, lambda tensor: copied(tensor, True))
     remote = replaced(given, {}, lambda tensor: comparison.send(copied(tensor, True)))
+    process = sample.output_process_fn_grad
     with comparison.settled():
-        comparison.seed()
-        wanted = outcome_of(partial(order, function, sample, lambda tensor: tensor), local)
-        found = outcome_of(partial(order, function, sample, comparison.send), remote)
-        if isinstance(wanted, Exception):
-            comparison.also_fails(wanted, found)
-        elif isinstance(found, REFUSALS):
-            raise found
-        elif isinstance(found, Exception):
-            raise Different(f"through a pointer it raises {type(found).__name__}: {found}")
-        else:
-            # Where the gradient of a gradient's leaf is passed on unchanged, torch gives that very leaf.
-            comparison.compare([_told(each) for each in wanted], [_told(each) for each in found], leaf=False)
+        ordered = partial(order, function, process)
+        compare_order(comparison, ordered, local, ordered, remote)
+
+
+def compare_order(comparison: Comparison, here: Any, local: Any, there: Any, remote: Any) -> None:
+    """`here` and `there` are such an order of two functions, which are given the operands that belong to each."""
+    comparison.seed()
+    wanted = outcome_of(partial(here, lambda tensor: tensor), local)
+    found = outcome_of(partial(there, comparison.send), remote)
+    if isinstance(wanted, Exception):
+        comparison.also_fails(wanted, found)
+    elif isinstance(found, REFUSALS):
+        raise found
+    elif isinstance(found, Exception):
+        raise Different(f"through a pointer it raises {type(found).__name__}: {found}")
+    else:
+        # Where the gradient of a gradient's leaf is passed on unchanged, torch gives that very leaf.
+        comparison.compare([_told(each) for each in wanted], [_told(each) for each in found], leaf=False)
 
 
 def _told(tensor: torch.Tensor | None) -> torch.Tensor | str:
     return "None" if tensor is None else tensor
 
 
-def _in_place(function: Any, sample: Any, send: Send, first: Any, *args: Any, **kwargs: Any) -> list[Any]:
+def _in_place(function: Any, process: Process, send: Send, first: Any, *args: Any, **kwargs: Any) -> list[Any]:
     written = first.clone()
     result = function(written, *args, **kwargs)
     roots = [each for each in dict.fromkeys([written, result]) if each.requires_grad]
@@ -73,9 +81,9 @@ def _in_place(function: Any, sample: Any, send: Send, first: Any, *args: Any, **
     return [*roots, *torch.autograd.grad(roots, leaves, directions, allow_unused=True)]
 
 
-def _second(function: Any, sample: Any, send: Send, first: Any, *args: Any, **kwargs: Any) -> list[Any]:
+def second(function: Any, process: Process, send: Send, first: Any, *args: Any, **kwargs: Any) -> list[Any]:
     """The gradients of gradients, to the operands and to what the first gradients were multiplied by."""
-    roots = differentiable(sample.output_process_fn_grad(function(first, *args, **kwargs)))
+    roots = differentiable(process(function(first, *args, **kwargs)))
     leaves = _leaves(first, args, kwargs)
     if not roots or not leaves:
         return roots
@@ -88,8 +96,10 @@ def _second(function: Any, sample: Any, send: Send, first: Any, *args: Any, **kw
     return [*once, *torch.autograd.grad(again, leaves + directions, others, allow_unused=True)]
 
 
-def _second_by_backward(function: Any, sample: Any, send: Send, first: Any, *args: Any, **kwargs: Any) -> list[Any]:
-    roots = differentiable(sample.output_process_fn_grad(function(first, *args, **kwargs)))
+def _second_by_backward(
+    function: Any, process: Process, send: Send, first: Any, *args: Any, **kwargs: Any
+) -> list[Any]:
+    roots = differentiable(process(function(first, *args, **kwargs)))
     leaves = _leaves(first, args, kwargs)
     if not roots or not leaves:
         return roots
@@ -111,6 +121,6 @@ def _leaves(*given: Any) -> list[torch.Tensor]:
 
 ORDERS: dict[str, Callable[..., list[Any]]] = {
     "in place": _in_place,
-    "second": _second,
+    "second": second,
     "second, by backward": _second_by_backward,
 }

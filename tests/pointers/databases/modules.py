@@ -21,18 +21,27 @@ from tests.pointers.databases.comparison import (
     outcome_of,
     replaced,
 )
+from tests.pointers.databases.derivatives import compare_order, second
 from tests.pointers.databases.outcome import REFUSALS, Different, Outcome, compared
 
 
-def outcomes(infos: Sequence[Any], dtype: torch.dtype, training: bool, most: int | None) -> Iterator[Outcome]:
+def outcomes(
+    infos: Sequence[Any], dtype: torch.dtype, training: bool, most: int | None, order: str = "first"
+) -> Iterator[Outcome]:
+    """Of each module: all of it with the first derivatives, or the second derivatives."""
     comparison = Comparison()
     for info in infos:
-        if dtype in info.dtypes:
-            yield compared(info.name, _comparisons(comparison, info, dtype, training, most))
+        if dtype in info.dtypes and (order == "first" or info.supports_gradgrad):
+            yield compared(info.name, _comparisons(comparison, info, dtype, training, most, ORDERS[order]))
 
 
 def _comparisons(
-    comparison: Comparison, info: Any, dtype: torch.dtype, training: bool, most: int | None
+    comparison: Comparison,
+    info: Any,
+    dtype: torch.dtype,
+    training: bool,
+    most: int | None,
+    compare: Callable[..., None],
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     inputs = info.module_inputs_func(info, device="cpu", dtype=dtype, requires_grad=True, training=training)
     inputs = [each for each in inputs if each.forward_input is not None]
@@ -40,17 +49,22 @@ def _comparisons(
         inputs = inputs[:: -(-len(inputs) // most)]
     for each in inputs:
         summary = f"{each.desc} {each.constructor_input.args} {each.constructor_input.kwargs}".replace("\n", " ")
-        yield summary[:300], partial(_compare, comparison, info, each, dtype, training)
+        yield summary[:300], partial(compare, comparison, info, each, dtype, training)
+
+
+def _built(info: Any, sample: Any, dtype: torch.dtype, training: bool) -> nn.Module:
+    torch.manual_seed(SEED)
+    module: nn.Module = info.module_cls(*sample.constructor_input.args, **sample.constructor_input.kwargs)
+    module.to(dtype).train(training)
+    if info.is_lazy:  # it learns its shapes here, from a first batch
+        with torch.no_grad():
+            module(*sample.forward_input.args, **sample.forward_input.kwargs)
+    return module
 
 
 def _compare(comparison: Comparison, info: Any, sample: Any, dtype: torch.dtype, training: bool) -> None:
     given = (sample.forward_input.args, sample.forward_input.kwargs)
-    torch.manual_seed(SEED)
-    local = info.module_cls(*sample.constructor_input.args, **sample.constructor_input.kwargs)
-    local.to(dtype).train(training)
-    if info.is_lazy:  # it learns its shapes here, from a first batch
-        with torch.no_grad():
-            local(*given[0], **given[1])
+    local = _built(info, sample, dtype, training)
     remote = copy.deepcopy(local)
     objects = {name: id(parameter) for name, parameter in remote.named_parameters()}
     with comparison.settled():
@@ -80,6 +94,26 @@ def _compare(comparison: Comparison, info: Any, sample: Any, dtype: torch.dtype,
             raise Different(f"{name} came home as a {type(brought).__name__}")
         assert_close(brought, parameter, equal_nan=True)
         assert_close(brought.grad, parameter.grad, equal_nan=True)
+
+
+def _compare_second(comparison: Comparison, info: Any, sample: Any, dtype: torch.dtype, training: bool) -> None:
+    local = _built(info, sample, dtype, training)
+    remote = copy.deepcopy(local)
+    given = (sample.forward_input.args, sample.forward_input.kwargs)
+    with comparison.settled():
+        remote.send(comparison.place)  # type: ignore[operator]  # installed
+        here = replaced(given, {}, lambda tensor: copied(tensor, True))
+        there = replaced(given, {}, lambda tensor: comparison.send(copied(tensor, True)))
+        compare_order(comparison, *_second(local, here), *_second(remote, there))
+
+
+def _second(module: nn.Module, given: Any) -> tuple[Any, Any]:
+    """The order, and its operands: the parameters are among those that it differentiates by."""
+
+    def called(parameters: Any, args: Any, kwargs: Any) -> Any:
+        return module(*args, **kwargs)
+
+    return partial(second, called, lambda output: output), (list(module.parameters()), given, {})
 
 
 def _compare_gradients(comparison: Comparison, wanted: Any, found: Any, here: list[Any], there: list[Any]) -> None:
@@ -127,3 +161,6 @@ def _leaves(holders: list[Any]) -> list[torch.Tensor]:
 
 def _names(holders: list[Any]) -> list[str]:
     return [*(name for name, _ in holders[0].named_parameters()), *(f"operand {n}" for n in range(len(holders) - 1))]
+
+
+ORDERS: dict[str, Callable[..., None]] = {"first": _compare, "second": _compare_second}
