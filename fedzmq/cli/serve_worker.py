@@ -44,9 +44,12 @@ def serve_worker(
     keep: Path | None,
     shared_memory: bool,
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM. Raises DataError, BrokerUnreachable, NameTaken."""
+    """Serve until Ctrl-C or SIGTERM. Raises UsageError, BrokerUnreachable, NameTaken."""
     on_signal(interrupt)
     torch.set_num_threads(threads)
+    kept = None if keep is None else KeptFiles(keep)
+    if kept is not None:
+        kept.check()
     data = [_read(source, part, data_memory << 20, split) for source in sources]
     for each in data:
         click.echo(f"holds {each.name}: {len(each)} examples" + (f", {each.manner}" if each.manner else ""))
@@ -55,7 +58,6 @@ def serve_worker(
     offered = dict(map(_function, functions))
     for function in offered:
         click.echo(f"offers the function {function}")
-    kept = None if keep is None else KeptFiles(keep)
     with connect(broker, name) as connection:
         _greet(connection, wait)
         with Worker(

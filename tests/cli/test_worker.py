@@ -158,3 +158,11 @@ def test_the_owners_function_is_offered_and_called(tmp_path: Path, site: LocalCl
         worker.expect("(Ctrl-C ends it)")
         assert client.worker("dora", timeout=60).functions() == ("twice",)
         assert client.worker("dora").function("twice")(21).get().item() == 42
+
+
+def test_a_folder_where_nothing_can_be_kept_is_refused_at_the_start(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    ended = call("worker", "--id", "bob", "--broker", "tcp://127.0.0.1:1", "--keep", "file/bob")
+
+    assert ended.code == 2
+    assert "nothing can be kept in 'file/bob': " in ended.err

@@ -6,8 +6,10 @@ The folder is made when there is something to keep, and belongs to one process a
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
+from fedzmq.errors import UsageError
 from fedzmq.files.folder_lock import FolderLock
 from fedzmq.files.weights import read_weights, write_weights
 from fedzmq.files.whole_file import WholeFile, sweep
@@ -26,14 +28,25 @@ class KeptFiles:
         self._owned: Path | None = None
         self._lock: FolderLock | None = None
 
+    def check(self) -> None:
+        """Raises UsageError where nothing can be kept there: else that would show after the first round's work."""
+        place = next(each for each in (self._folder, *self._folder.parents) if each.exists())
+        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+            raise UsageError(
+                f"nothing can be kept in {str(self._given)!r}: {place} is no folder that can be written to"
+            )
+
     def write(self, name: RunName, round: int, kept: Kept) -> None:
         """Lasting when it returns."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._own(self._folder)
         tensors = {f"{kind}/{key}": each for kind in _KINDS for key, each in getattr(kept, kind).items()}
-        with WholeFile(self._folder) as whole:
-            write_weights(tensors, whole.file)
-            whole.become(self._path(name, round).name)
+        try:
+            with WholeFile(self._folder) as whole:
+                write_weights(tensors, whole.file)
+                whole.become(self._path(name, round).name)
+        except OSError as error:  # of a full disk, which names no place by itself
+            raise OSError(error.errno, error.strerror or str(error), str(self._folder)) from error
 
     def read(self, name: RunName, round: int) -> Kept | None:
         """What a round kept, in this process or an earlier one."""
