@@ -14,6 +14,7 @@ from fedzmq.plans.plan import Plan
 from fedzmq.wire.limits import MAX_ARGUMENT_DEPTH, check_shape
 
 LOSS = "loss"
+LOWER = ("bfloat16", "float16")  # what autocast computes in
 SPARSE = 16  # registers that a plan may number for each that it fills
 
 
@@ -42,11 +43,22 @@ def check(plan: Plan) -> None:
             if register > highest:
                 raise PlanError(f"{where} fills register {register}, and {highest} are enough for this plan")
             filled.add(register)
+    _check_lowered(plan)
     if not plan.outputs:
         raise PlanError("the plan gives nothing back")
     for output in plan.outputs:
         if output.register not in filled:
             raise PlanError(f"the output {output.name!r} is register {output.register}, which nothing fills")
+
+
+def _check_lowered(plan: Plan) -> None:
+    after = 0
+    for each in plan.lowered:
+        if each.first < after or each.first + each.count > len(plan.records):
+            raise PlanError(f"the plan lowers {each.count} records from place {each.first} on, which do not follow")
+        if each.dtype not in LOWER:
+            raise PlanError(f"the plan lowers to {each.dtype!r:.20}, and {' or '.join(LOWER)} was expected")
+        after = each.first + each.count
 
 
 def check_training(plan: Plan) -> None:

@@ -7,6 +7,7 @@ costs a fifth of a microsecond for each operation above generated code, and leav
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from fedzmq.operations.guards.guard import Guard, leaves
 from fedzmq.operations.rules import Rule, of_size
 from fedzmq.plans.plan import Plan
 from fedzmq.tensors.buffers import restore
+from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.wire.messages import TensorSpec
 
 MOST_BYTES = 1 << 33  # of one result
@@ -26,6 +28,7 @@ Step = Callable[..., tuple[torch.Tensor, ...]]
 _Registers = list[Any]  # register 0 holds the number of rows
 _Run = Callable[[_Registers], None]
 _Get = Callable[[_Registers], Any]
+_Step = tuple[_Run, list[int], Sequence[Any]]
 
 
 def compile_plan(plan: Plan, most_bytes: int | None = MOST_BYTES) -> Step:
@@ -46,17 +49,19 @@ def compile_plan(plan: Plan, most_bytes: int | None = MOST_BYTES) -> Step:
     for register, place in last_use.items():
         if register > plan.given and register not in outputs:
             spent[place].append(register)
-    steps = list(zip(runs, spent, plan.records, strict=True))
+    parts = _parts(plan, list(zip(runs, spent, plan.records, strict=True)))
     registers = 1 + max([plan.given, *last_use])
 
     def step(rows: int, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
         held: _Registers = [rows, *given]
         held += [None] * (registers - len(held))
         try:
-            for run, done, record in steps:  # noqa: B007 - the exception needs it
-                run(held)
-                for register in done:
-                    held[register] = None
+            for lower, steps in parts:
+                with nullcontext() if lower is None else torch.autocast("cpu", lower):
+                    for run, done, record in steps:  # noqa: B007 - the exception needs it
+                        run(held)
+                        for register in done:
+                            held[register] = None
         except Exception as error:
             error.failed_operation = record[0]  # type: ignore[attr-defined]  # ours alone
             raise
@@ -68,6 +73,17 @@ def compile_plan(plan: Plan, most_bytes: int | None = MOST_BYTES) -> Step:
 def constants(plan: Plan) -> list[torch.Tensor]:
     """The constants anew for every task: a plan may write to them, and no task is to see what another wrote."""
     return [restore(TensorSpec(each.dtype, each.shape, 0), each.data) for each in plan.constants]
+
+
+def _parts(plan: Plan, steps: list[_Step]) -> list[tuple[torch.dtype | None, list[_Step]]]:
+    """The steps in a row that are lowered alike: None is as they are."""
+    parts: list[tuple[torch.dtype | None, list[_Step]]] = []
+    done = 0
+    for each in plan.lowered:
+        end = each.first + each.count
+        parts += [(None, steps[done : each.first]), (dtype_of(each.dtype), steps[each.first : end])]
+        done = end
+    return [*parts, (None, steps[done:])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,12 @@ def for_first_output(plan: Plan) -> Plan:
     records = list(plan.records)
     while records and wanted not in _results(records[-1]) and not _leaves_a_trace(records[-1]):
         records.pop()
-    return replace(plan, records=tuple(records), outputs=plan.outputs[:1])
+    lowered = [
+        replace(each, count=min(each.count, len(records) - each.first))
+        for each in plan.lowered
+        if each.first < len(records)
+    ]
+    return replace(plan, records=tuple(records), outputs=plan.outputs[:1], lowered=tuple(lowered))
 
 
 def _results(record: Sequence[Any]) -> list[int]:

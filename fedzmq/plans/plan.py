@@ -20,7 +20,7 @@ from fedzmq.wire.limits import MAX_PLAN, MAX_TEXT, check_size, check_tensor
 from fedzmq.wire.messages import Apply, Positive, Shape
 
 MAX_RECORDS = 60_000
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,20 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Lowered:
+    """Records in a row, from the place `first`, that run under autocast to `dtype`."""
+
+    first: int
+    count: Positive
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """A list of operations over registers. `catalog` is the digest of the operation list that its numbers refer to."""
+    """A list of operations over registers. `catalog` is the digest of the operation list that its numbers refer to.
+
+    What is `lowered` follows in order and does not overlap.
+    """
 
     catalog: str
     parameters: tuple[Slot, ...]
@@ -65,6 +77,7 @@ class Plan:
     constants: tuple[Constant, ...]
     records: Annotated[tuple[Apply, ...], AtMost(MAX_RECORDS)]
     outputs: tuple[Output, ...]
+    lowered: Annotated[tuple[Lowered, ...], AtMost(MAX_RECORDS)] = ()
 
     @property
     def given(self) -> int:

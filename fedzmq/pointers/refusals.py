@@ -63,8 +63,6 @@ _REASONS = {
         _amp_foreach_non_finite_check_and_unscale_ _amp_update_scale_
     """,
     "forward derivatives happen inside torch's kernels; use torch.autograd.functional.jvp": "_make_dual _unpack_dual",
-    "how long a packed sequence is only values tell; run the padded one, and take each row's output at its own length "
-    "with gather, or the mean under a mask": "_pack_padded_sequence",
     "it iterates on values, and calls a function of yours; use torch.linalg.eigh": "lobpcg",
 }
 _LOCAL_CODE = ("apply_", "map_", "map2_")

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from fedzmq.pointers.effects import Unforeseeable
+
 
 def _multilabel_margin(*args: Any, **kwargs: Any) -> torch.Tensor:
     """As the kernel shapes it: without dimensions for a single example, where the fake gives one."""
@@ -35,8 +37,26 @@ def _ctc(
     return losses if reduction in ("none", 0) else losses.sum()
 
 
+def _of_packed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Of packed sequences, how many rows they have at each step decides, which no fake tells."""
+
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        if len(args) > 3 and isinstance(args[3], (list, tuple)):
+            raise Unforeseeable
+        return function(*args, **kwargs)
+
+    return stand_in
+
+
+def _unforeseeable(*args: Any, **kwargs: Any) -> Any:
+    raise Unforeseeable
+
+
 STAND_INS: dict[Callable[..., Any], Callable[..., Any]] = {
     F.ctc_loss: _ctc,
     F.multilabel_margin_loss: _multilabel_margin,
     torch.ctc_loss: _ctc,
+    torch._pack_padded_sequence: _unforeseeable,
+    torch._pad_packed_sequence: _unforeseeable,
+    **{network: _of_packed(network) for network in (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)},
 }

@@ -16,11 +16,12 @@ from fedzmq.errors import PlanError, TensorsNotCollocatedException
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import Meta
 from fedzmq.recording.batch_rows import Sized, check_alike, does_the_same, generalise
+from fedzmq.recording.chance import no_chance
 from fedzmq.recording.fitting import SIZES
 from fedzmq.recording.makers import Makers, varying
 from fedzmq.recording.registers import Record, Registers
-from fedzmq.recording.steadiness import no_chance
 from fedzmq.recording.suppositions import Mood, Suppositions
+from fedzmq.recording.tape import AutocastMet
 from fedzmq.recording.tracing import Recording, record
 
 ROWS = (7, 11)  # two primes: a number that is a multiple of both by chance is not to be expected
@@ -29,12 +30,15 @@ LARGE = (1030,)  # what a program does from some size on, and for even ones, sho
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnyRows:
-    """The records, in the numbers of `registers`, and the two recordings that they come from."""
+    """The records, in the numbers of `registers`, the two recordings that they come from, and what records the first of
+    them once more.
+    """
 
     first: Recording
     second: Recording
     registers: Registers
     records: tuple[Record, ...]
+    again: Callable[[], Recording]
 
 
 def record_any_rows(function: Callable[..., Any], inputs: Callable[[int], Sequence[Meta]], effects: Effects) -> AnyRows:
@@ -47,6 +51,8 @@ def record_any_rows(function: Callable[..., Any], inputs: Callable[[int], Sequen
         watched = [Makers(chosen) for _ in ROWS]
         try:
             return _recorded(function, inputs, effects, watched)
+        except AutocastMet:
+            effects, chosen = Effects("cpu"), set()
         except Exception as error:
             if not watched[1].calls:
                 with suppress(Exception):
@@ -58,6 +64,14 @@ def record_any_rows(function: Callable[..., Any], inputs: Callable[[int], Sequen
                 return _with_all_on_the_tape(function, inputs, effects, error)
             else:
                 raise
+
+
+def record_once(function: Callable[..., Any], inputs: Callable[[int], Sequence[Meta]], effects: Effects) -> Recording:
+    """As it is recorded at first, to compare it with what is recorded under other circumstances."""
+    try:
+        return record(function, inputs(ROWS[0]), effects, Makers(), Suppositions("all"))
+    except AutocastMet:
+        return record(function, inputs(ROWS[0]), Effects("cpu"), Makers(), Suppositions("all"))
 
 
 def _with_all_on_the_tape(
@@ -102,7 +116,8 @@ def _recorded(
         sized += _of_nothing(first, lambda: at(ROWS[0], watched[0].again(), "none"))
     merged = generalise(sized, further)
     registers = Registers(sized)
-    return AnyRows(first[0], second[0], registers, tuple(registers.records(merged, first[0].origins)))
+    records = tuple(registers.records(merged, first[0].origins))
+    return AnyRows(first[0], second[0], registers, records, lambda: at(ROWS[0], watched[0].again(), "all")[0])
 
 
 def _of_nothing(first: Sized, at: Callable[[], Sized]) -> list[Sized]:

@@ -24,12 +24,10 @@ from fedzmq.plans.check import check
 from fedzmq.plans.plan import Output, Plan, Slot
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Meta
-from fedzmq.recording.any_rows import ROWS, record_any_rows
+from fedzmq.recording.any_rows import ROWS, record_any_rows, record_once
 from fedzmq.recording.batch_norm import make_recordable
+from fedzmq.recording.counters import Attributes, check_counters, check_repeats, snapshot
 from fedzmq.recording.dense import make_dense
-from fedzmq.recording.makers import Makers
-from fedzmq.recording.steadiness import Attributes, check_counters
-from fedzmq.recording.tracing import Recording, record
 from fedzmq.tensors.dtypes import name_of
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
@@ -76,14 +74,12 @@ def batch_plan(
     def forms(rows: int) -> list[Meta]:
         return [*map(_meta, state.values()), *(_rows(column, rows) for column in columns)]
 
-    def once() -> Recording:
-        return record(step, forms(ROWS[0]), effects, Makers())
-
     with _kept(module) as before:
         try:
             recorded = record_any_rows(step, forms, effects)
+            check_repeats(recorded.first, recorded.again)
         finally:
-            check_counters(module, before, once)
+            check_counters(module, before, lambda: record_once(step, forms, effects))
     plan = Plan(
         CATALOG.digest(),
         tuple(_slot(name, each, each.requires_grad) for name, each in parameters.items()),
@@ -95,6 +91,7 @@ def batch_plan(
             Output(name, recorded.registers.register(id))
             for name, id in zip(names, recorded.first.outputs, strict=True)
         ),
+        tuple(recorded.registers.lowered),
     )
     check(plan)
     shapes, others = (tuple(each.shape for each in made.output_metas) for made in (recorded.first, recorded.second))
@@ -155,16 +152,21 @@ def _kept(module: torch.nn.Module) -> Iterator[Attributes]:
     """Gives the attributes of the module and of its parts, by name. Afterwards they are what they were."""
     parts = dict(module.named_modules())
     before = [(name, dict(vars(each))) for name, each in parts.items()]
-    held = [(value, value.copy()) for _, attributes in before for value in attributes.values() if _holds(value)]
+    values = [value for _, attributes in before for value in attributes.values()]
+    held = [(value, value.copy()) for value in values if _holds(value)]
+    tensors = [(value, value.detach().clone()) for value in values if type(value) is Tensor]
     validates = Distribution._validate_args
     try:
         make_recordable(module)
         make_dense(module)
-        recordable = [(name, dict(vars(each))) for name, each in parts.items()]
+        recordable = snapshot(module)
         Distribution.set_default_validate_args(False)  # which looks at values
         yield recordable
     finally:
         Distribution.set_default_validate_args(validates)
+        for tensor, numbers in tensors:
+            if not torch.equal(tensor, numbers):
+                tensor.data.copy_(numbers)
         for value, content in held:
             value.clear()
             value.extend(content) if isinstance(value, list) else value.update(content)

@@ -52,7 +52,7 @@ def generalise(sized: Sequence[Sized], further: Callable[[], Sequence[Sized]] = 
 def does_the_same(one: Recording, other: Recording) -> bool:
     """The same operations in the same order, on as many sizes that only values tell."""
     same = [each[0] for each in one.records] == [each[0] for each in other.records]
-    return same and len(one.unknown) == len(other.unknown)
+    return same and one.lowered == other.lowered and len(one.unknown) == len(other.unknown)
 
 
 def check_alike(one: Sized, another: Sized, sizes: str = "") -> None:
@@ -64,6 +64,8 @@ def check_alike(one: Sized, another: Sized, sizes: str = "") -> None:
         if a[0] != b[0]:
             names = f"{CATALOG.name(a[0])} and {CATALOG.name(b[0])}"
             raise PlanError(f"the model does {names}{_at(line)} for {sizes}: {_ONE_LIST}")
+    if len(first.records) == len(second.records) and first.lowered != second.lowered:
+        raise PlanError(f"the model uses autocast in other places for {sizes}: {_ONE_LIST}")
     if len(first.unknown) != len(second.unknown):
         raise PlanError(f"the model chooses by other masks for {sizes}: {_ONE_LIST}")
     if len(first.records) != len(second.records):

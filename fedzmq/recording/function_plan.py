@@ -129,6 +129,7 @@ def function_plan(
         tuple(registers.constants),
         recorded.records,
         outputs,
+        tuple(registers.lowered),
     )
     check(plan)
     results = [

@@ -8,13 +8,14 @@ every batch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
-from fedzmq.plans.plan import Constant
+from fedzmq.plans.plan import Constant, Lowered
 from fedzmq.recording.batch_rows import Sized
 from fedzmq.recording.fitting import fitting
 from fedzmq.tensors.buffers import restore
@@ -38,6 +39,8 @@ class Registers:
         self._most = len(first.constants)
         self._own_tensors = [recording.constants for recording, _ in sized]
         self._rows = [rows for _, rows in sized]
+        self.lowered: list[Lowered] = []
+        self._lower = first.lowered or (None,) * len(first.records)
         self._made = 0
         self._pending: list[Record] = []
 
@@ -47,7 +50,8 @@ class Registers:
 
     def records(self, merged: list[Record], origins: tuple[str, ...]) -> Iterator[Record]:
         """The records with new numbers. Raises PlanError, which names the line."""
-        for record, line in zip(merged, origins, strict=True):
+        place = 0
+        for record, line, lower in zip(merged, origins, self._lower, strict=True):
             try:
                 moved = self._record(record)
             except _NotConstant as error:
@@ -56,8 +60,20 @@ class Registers:
                     "fixed ones; make it of the model's input, as by torch.zeros_like, torch.rand_like or x.new_full"
                 ) from None
             yield from self._pending
+            place += len(self._pending)
             self._pending = []
+            self._note(place, lower)
+            place += 1
             yield moved
+
+    def _note(self, place: int, lower: str | None) -> None:
+        if lower is None:
+            return
+        last = self.lowered[-1] if self.lowered else None
+        if last is not None and last.dtype == lower and last.first + last.count == place:
+            self.lowered[-1] = replace(last, count=last.count + 1)
+        else:
+            self.lowered.append(Lowered(place, 1, lower))
 
     def _record(self, record: Record) -> Record:
         operation, result, mask, arguments, *keywords = record

@@ -57,6 +57,12 @@ class Suppositions:
             self._sizes[key] = self._new(choice)
         return self._sizes[key]
 
+    def steps(self, key: Hashable, most: int) -> int:
+        """Of packed sequences, which have one at least."""
+        if key not in self._sizes:
+            self._sizes[key] = max(1, 1 if self._mood == "none" else most - _STEPS.get(self._mood, 1))
+        return self._sizes[key]
+
     def is_new(self, key: Hashable) -> bool:
         return key not in self._sizes
 

@@ -6,7 +6,7 @@ What a list of operations on tensors cannot say is refused where it happens, at 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -25,16 +25,23 @@ from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Remote
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.stream import Record, Stream
+from fedzmq.recording.packs import NETWORKS, PACK, PAD, Pack, pack_of, packed, padded, run
 from fedzmq.recording.suppositions import Suppositions, Unknown, choice_of, stand_in
 from fedzmq.recording.values import Values
 from fedzmq.tensors.buffers import export
+from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import Command, Described
 
 DETACH = torch.Tensor.detach
+_GETITEM = CATALOG.number(torch.Tensor.__getitem__)
 _ONE_HOT = "say sizes that values would tell, such as the number of classes of one_hot"
 _WAY_OUT = "use torch.where and masks instead of branches, and take gradients and values outside"
 _APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]  # a class method's
+
+
+class AutocastMet(Exception):
+    """What autocast does to dtypes, no effect that is learned apart from a device tells."""
 
 
 class Nowhere:
@@ -65,8 +72,12 @@ class Tape(Stream):
         self.constants: list[bytes] = []
         self.mutated: set[int] = set()
         self.unknown: list[Unknown] = []
+        self.lowered: list[str | None] = []
         self._suppositions = suppositions
-        self._supposed: tuple[int, int, int] | None = None  # of the next record: which output, dimension and size
+        self._supposed: list[tuple[int, int, int]] = []  # of the next record: which output, dimension and size
+        self._packs: dict[int, Pack] = {}  # by the tensor of their sizes
+        self._packed: Pack | None = None  # by the next record
+        self._sequences: dict[int, int] = {}  # of packed sequences, what their sizes begin with
         self._bases: dict[int, int] = {}
         self._values = Values(lambda id: self._bases.get(id, id))
 
@@ -90,15 +101,24 @@ class Tape(Stream):
             place[2] = len(self.constants)
             self.constants.append(bytes(export(tensor, copy=True)[2]))
         self._keep(record, modes, origin)
-        if self._supposed is not None:
-            place_of, dimension, size = self._supposed
-            ids = record[1] if isinstance(record[1], list) else [record[1]]
-            self.unknown.append(Unknown(ids[place_of], dimension, size))
-            self._supposed = None
+        ids = record[1] if isinstance(record[1], list) else [record[1]]
+        self.unknown += [Unknown(ids[output], dimension, size) for output, dimension, size in self._supposed]
+        self._supposed = []
+        if self._packed is not None:
+            self._packs[ids[1]] = self._packed
+            self._packed = None
 
     def supposed(self, call: Call) -> Effect | None:
-        choice = None if self._suppositions is None else choice_of(call.func, call.args, call.kwargs)
-        if self._suppositions is None or choice is None:
+        if self._suppositions is None:
+            return None
+        if call.func is PACK:
+            return self._pack(call, self._suppositions)
+        if call.func is PAD or call.func in NETWORKS:
+            sizes = call.args[1]
+            pack = self._packs.get(sizes._ref.id) if isinstance(sizes, Remote) else None
+            return None if pack is None else self._learn(call, run if call.func in NETWORKS else padded(pack))
+        choice = choice_of(call.func, call.args, call.kwargs)
+        if choice is None:
             return None
         if not isinstance(choice.tensor, Remote):
             size = int(choice.tensor.count_nonzero())
@@ -110,12 +130,26 @@ class Tape(Stream):
         for place, (one, another) in enumerate(zip(effect.outputs, other.outputs, strict=True)):
             differ = [n for n, (a, b) in enumerate(zip(one.meta.shape, another.meta.shape, strict=True)) if a != b]
             if differ and is_new:
-                self._supposed = (place, differ[0], size)
+                self._supposed = [(place, differ[0], size)]
                 break
         return effect
 
+    def _pack(self, call: Call, suppositions: Suppositions) -> Effect | None:
+        value, lengths, batch_first = call.args
+        if not isinstance(lengths, Remote):
+            return None
+        most = value.shape[1 if batch_first else 0]
+        key = ("steps", most, self._values.of(lengths._ref.id))
+        is_new = suppositions.is_new(key)
+        pack = self._packed = pack_of(suppositions.steps(key, most), value, batch_first)
+        if is_new:
+            self._supposed = [(0, 0, pack.rows), (1, 0, pack.steps)]
+        return self._learn(call, packed(pack))
+
     def _effect_of(self, call: Call, size: int) -> Effect:
-        function = stand_in(call.func, size)
+        return self._learn(call, stand_in(call.func, size))
+
+    def _learn(self, call: Call, function: Callable[..., Any]) -> Effect:
         return self.effects.learn(call.number, call.metas, lambda operands: call.by(function, operands))
 
     def _keep(self, record: Record, modes: Modes, origin: Origin | None) -> None:
@@ -123,7 +157,12 @@ class Tape(Stream):
             record = self._without_history(record, origin)
         self.records.append(record)
         self.lines.append(shown(origin))
+        self.lowered += [None if modes.autocast is None else name_of(modes.autocast)] * (
+            len(self.records) - len(self.lowered)
+        )
         self._values.note(record, self.constants)
+        if record[0] == _GETITEM and record[3][0] in self._packs and record[3][1:] == [0]:
+            self._sequences[record[1]] = self._packs[record[3][0]].sequences
 
     def noticed(self, written: Sequence[Reference], views: Sequence[tuple[Reference, Reference]]) -> None:
         for view, base in views:
@@ -143,7 +182,10 @@ class Tape(Stream):
         raise _refused(what, origin, _ONE_HOT if name.endswith("one_hot") else _WAY_OUT)
 
     def fetch(self, ids: Sequence[int]) -> list[torch.Tensor]:
-        raise _refused("a value")
+        known = [self._sequences.get(id) for id in ids]
+        if None in known:
+            raise _refused("a value")
+        return [torch.tensor(each) for each in known]
 
     def sync(self) -> None:
         raise _refused("sync")
@@ -164,8 +206,8 @@ class Tape(Stream):
         )
 
     def _check(self, modes: Modes, origin: Origin | None) -> None:
-        if modes.autocast is not None:
-            raise _refused("autocast", origin)
+        if modes.autocast is not None and self.effects.device.type == "meta":
+            raise AutocastMet
         if modes.default_dtype is not INITIAL.default_dtype:
             raise _refused(f"a default dtype of {modes.default_dtype}", origin)
 

@@ -33,7 +33,8 @@ class Recording:
     an input that is returned as it came is among them. `mutated` are the inputs that were written to, if only through a
     view. Local tensors that the function used are among the arguments as `{"x": [dtype, shape, n]}` with their bytes in
     `constants[n]`. `origins` says for each record which line of the user's program it comes from. `unknown` are the
-    sizes that only values tell, in the order in which they came up.
+    sizes that only values tell, in the order in which they came up. `lowered` says for each record to which dtype
+    autocast lowers it.
     """
 
     records: tuple[Record, ...]
@@ -44,6 +45,7 @@ class Recording:
     constants: tuple[bytes, ...]
     origins: tuple[str, ...]
     unknown: tuple[Unknown, ...] = ()
+    lowered: tuple[str | None, ...] = ()
 
 
 def record(
@@ -103,6 +105,7 @@ def record(
         tuple(tape.constants),
         tuple(tape.lines),
         tuple(tape.unknown),
+        tuple(tape.lowered),
     )
 
 

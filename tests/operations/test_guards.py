@@ -229,10 +229,46 @@ def test_a_hostile_lstm_is_refused(changes: dict[str, Any]) -> None:
         run("torch.lstm", *lstm(**changes))
 
 
-def test_a_packed_sequence_is_refused() -> None:
-    data, weights = torch.ones(3, 4), list(torch.nn.LSTM(4, 3)._flat_weights)
+WEIGHTS = list(torch.nn.LSTM(4, 3)._flat_weights)
+
+
+def run_packed(sizes: Any, data: Any = torch.ones(5, 4)) -> None:  # noqa: B008 - nobody writes to it
+    states = torch.zeros(1, 3, 3)
+    run("torch.lstm", data, sizes, (states, states), WEIGHTS, True, 1, 0.0, False, False)
+
+
+def test_packed_sequences_run() -> None:
+    run_packed(torch.tensor([3, 2]))
+    run("torch._pack_padded_sequence", torch.ones(3, 2, 4), torch.tensor([2, 2, 1]), True)
+    run("torch._pad_packed_sequence", torch.ones(5, 4), torch.tensor([3, 2]), True, 0.0, 2)
+
+
+@pytest.mark.parametrize(
+    "sizes", [[9, 9], [3, 1], [2, 3], [5, 0], [6, -1], [5], [[3, 2]], [3.0, 2.0], [], [1, 1, 1, 1, 1]], ids=str
+)
+def test_packed_sequences_of_wrong_sizes_are_refused(sizes: list[Any]) -> None:
     with pytest.raises(OperationRefused):
-        run("torch.lstm", data, torch.tensor([9, 9]), (data, data), weights, True, 1, 0.0, False, False)
+        run_packed(torch.tensor(sizes))
+    if sizes not in ([5], [1, 1, 1, 1, 1]):  # good ones, but for the states of three
+        with pytest.raises(OperationRefused):
+            run("torch._pad_packed_sequence", torch.ones(5, 4), torch.tensor(sizes), True, 0.0, 2)
+
+
+def test_packed_rows_of_three_dimensions_are_refused() -> None:
+    with pytest.raises(OperationRefused):
+        run_packed(torch.tensor([3, 2]), torch.ones(5, 1, 4))
+
+
+@pytest.mark.parametrize("lengths", [[2, 2], [1, 2, 2], [3, 2, 1], [2, 1, 0], [2, 1, -1], [2.0, 1.0, 1.0]], ids=str)
+def test_lengths_that_are_none_are_refused(lengths: list[Any]) -> None:
+    with pytest.raises(OperationRefused):
+        run("torch._pack_padded_sequence", torch.ones(3, 2, 4), torch.tensor(lengths), True)
+
+
+@pytest.mark.parametrize(("length", "error"), [(1, OperationRefused), (BIG, LimitExceeded), (2.0, OperationRefused)])
+def test_a_padded_length_is_neither_too_short_nor_too_large(length: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        run("torch._pad_packed_sequence", torch.ones(5, 4), torch.tensor([3, 2]), True, 0.0, length)
 
 
 def test_a_cell_with_weights_that_do_not_fit_is_refused() -> None:

@@ -8,7 +8,7 @@ import pytest
 from fedzmq.errors import FedzmqError, LimitExceeded, PlanError, ProtocolError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.plans.check import check, check_training
-from fedzmq.plans.plan import Output, Plan, Slot
+from fedzmq.plans.plan import Lowered, Output, Plan, Slot
 from tests.plans.listing import W, op, plan
 
 PRODUCT = op("torch.mul", 3, 0b11, 1, 2)
@@ -45,6 +45,10 @@ def test_a_good_plan_passes() -> None:
         (plan(op("torch.cat", 3, 0, [{"p": True}])), "names a register that is not a number"),
         (plan(op("torch.add", 3, 0b1, 1, nested(10))), "nests its arguments too deeply"),
         (plan(PRODUCT, outputs=()), "the plan gives nothing back"),
+        (replace(GOOD, lowered=(Lowered(1, 2, "bfloat16"),)), "lowers 2 records from place 1 on, which do not follow"),
+        (replace(GOOD, lowered=(Lowered(-1, 1, "bfloat16"),)), "lowers 1 records from place -1 on"),
+        (replace(GOOD, lowered=(Lowered(0, 2, "bfloat16"), Lowered(1, 1, "bfloat16"))), "from place 1 on"),
+        (replace(GOOD, lowered=(Lowered(0, 1, "float64"),)), "lowers to 'float64', and bfloat16 or float16"),
         (plan(PRODUCT, outputs=(Output("loss", 9),)), "the output 'loss' is register 9, which nothing fills"),
     ],
 )

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from fedzmq.plans.check import check
 from fedzmq.plans.compiled import compile_plan
 from fedzmq.plans.first_output import for_first_output
-from fedzmq.plans.plan import Output, from_bytes
+from fedzmq.plans.plan import Lowered, Output, from_bytes
 from fedzmq.recording.training_plan import training_plan
 from tests.plans.listing import op, plan
 
@@ -49,3 +51,13 @@ def test_a_draw_of_random_numbers_after_the_loss_stays() -> None:
 def test_a_loss_that_is_a_parameter_needs_no_operation() -> None:
     whole = plan(op("Tensor.sum", 3, 1, 1), outputs=(Output("loss", 1), Output("metric", 3)))
     assert for_first_output(whole).records == ()
+
+
+def test_what_is_left_out_is_not_lowered() -> None:
+    whole = plan(
+        op("Tensor.exp", 3, 1, 2), op("Tensor.sum", 4, 1, 1), op("Tensor.sum", 5, 1, 2), outputs=LOSS_AND_METRIC
+    )
+
+    first = for_first_output(replace(whole, lowered=(Lowered(0, 2, "bfloat16"), Lowered(2, 1, "bfloat16"))))
+
+    assert first.lowered == (Lowered(0, 1, "bfloat16"),)

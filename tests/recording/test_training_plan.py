@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import random
 import warnings
@@ -99,10 +100,6 @@ def adds_numpys_noise(x: Tensor) -> Tensor:
     return x + torch.from_numpy(numpy.random.rand(3).astype("float32"))
 
 
-def packs_a_sequence(x: Tensor) -> Tensor:
-    return nn.utils.rnn.pack_padded_sequence(x, x.argmax(1), batch_first=True).data
-
-
 class Reversed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -150,7 +147,6 @@ def plan_of(name: str) -> Plan:
         (draws_a_gamma, "the model draws from torch's own random numbers, outside of the plan's operations at"),
         (hooks_a_gradient, "a hook on a gradient at"),
         (calls_what_jit_compiled, "a function that torch.jit compiled at"),
-        (packs_a_sequence, "how long a packed sequence is only values tell; run the padded one"),
         (has_a_backward_of_its_own, "a torch.autograd.Function at"),
         (counts_classes_by_value, "such as the number of classes of one_hot"),
         (counts_its_rows, "is one that depends on the number of examples"),
@@ -189,6 +185,51 @@ def test_what_depends_on_a_number_that_the_module_counts_is_refused_with_its_lin
     line = Counts.forward.__code__.co_firstlineno + 3
     with pytest.raises(PlanError, match=rf"test_training_plan.py:{line} depends on its attribute 'part.batches'"):
         training_plan(Does(lambda x: x, Counts()), cross_entropy, X, Y)
+
+
+class CountsElsewhere(nn.Module):
+    """As `Counts`, in what is no number of its own."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 3)
+        self.how = how
+        self.seen: list[int] = []
+        self.numbers = {"batches": 0}
+        self.tensor = torch.zeros(())
+        self.later: int | None = None
+        self.iterator = itertools.count(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.linear(x)
+        return 2 * x if self.batches() > 12 else x
+
+    def batches(self) -> float:
+        if self.how == "list":
+            self.seen.append(1)
+            return len(self.seen)
+        if self.how == "map":
+            self.numbers["batches"] += 1
+            return self.numbers["batches"]
+        if self.how == "tensor":
+            self.tensor += 1
+            return float(self.tensor)
+        if self.how == "later":
+            self.later = (self.later or 0) + 1
+            return self.later
+        return next(self.iterator)
+
+
+@pytest.mark.parametrize("how", ["list", "map", "tensor", "later", "iterator"])
+def test_what_changes_after_some_batches_is_refused_however_they_are_counted(how: str) -> None:
+    module = CountsElsewhere(how)
+
+    with pytest.raises(PlanError, match=r"what the model does at .*: keep what counts in a buffer"):
+        training_plan(module, cross_entropy, X, Y)
+
+    assert not module.seen
+    assert module.numbers == {"batches": 0}
+    assert module.tensor == 0
 
 
 def test_a_number_that_only_counts_is_no_obstacle() -> None:

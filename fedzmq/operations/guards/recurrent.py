@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fedzmq.errors import OperationRefused
 from fedzmq.operations.guards.guard import Arguments, Guard, Keywords
+from fedzmq.operations.guards.packed import check_packed
 
 _GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
@@ -16,7 +17,7 @@ _GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 def network(name: str, function: Callable[..., Any]) -> Guard:
     """For `(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)`.
 
-    The form for packed sequences is refused: it trusts a tensor of batch sizes as well.
+    For packed sequences it is `(data, batch_sizes, hx, params, ..., bidirectional)`.
     """
     gates = _GATES[name.rpartition(".")[2]]
     states = 2 if gates == 4 else 1
@@ -24,11 +25,17 @@ def network(name: str, function: Callable[..., Any]) -> Guard:
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         if keywords or len(arguments) != 9:
             raise OperationRefused(name, "it takes nine positional arguments")
-        value, hidden, weights, biases, layers, dropout, train, two_ways, batch_first = arguments
+        packed = isinstance(arguments[3], (list, tuple))
+        if packed:
+            value, sizes, hidden, weights, biases, layers, dropout, train, two_ways = arguments
+            batch_first = False
+            check_packed(name, value, sizes)
+        else:
+            value, hidden, weights, biases, layers, dropout, train, two_ways, batch_first = arguments
         hidden = [hidden] if isinstance(hidden, Tensor) else hidden
         flags = (biases, train, two_ways, batch_first)
-        if not _tensors([value], 1) or value.dim() not in (2, 3) or not _tensors(hidden, states):
-            raise OperationRefused(name, "input and states must be tensors of 2 or 3 dimensions, and not packed")
+        if not _tensors([value], 1) or (packed and value.dim() != 2) or not _tensors(hidden, states):
+            raise OperationRefused(name, "input and states must be tensors of 2 or 3 dimensions")
         if any(type(flag) is not bool for flag in flags) or type(layers) is not int or not 0 < layers <= 1024:
             raise OperationRefused(name, "its flags must be bools and its number of layers an int from 1 to 1024")
         if type(dropout) is not float or not 0 <= dropout <= 1:
@@ -37,7 +44,10 @@ def network(name: str, function: Callable[..., Any]) -> Guard:
         wanted = _weight_shapes(gates, width, hidden[0].shape[-1], value.shape[-1], layers, two_ways, biases)
         if not isinstance(weights, (list, tuple)) or [_shape(weight) for weight in weights] != wanted:
             raise OperationRefused(name, f"its weights must have the shapes {wanted[:4]}...")
-        batch = () if value.dim() == 2 else (value.shape[0] if batch_first else value.shape[1],)
+        if packed:
+            batch: tuple[int, ...] = (int(sizes[0]),)
+        else:
+            batch = () if value.dim() == 2 else (value.shape[0] if batch_first else value.shape[1],)
         for state in hidden:
             if state.shape[:-1] != ((1 + two_ways) * layers, *batch) or value.numel() == 0:
                 raise OperationRefused(name, f"a state of shape {list(state.shape)} does not fit {list(value.shape)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fedzmq.operations.guards import kernels, memory, recurrent, sizes
+from fedzmq.operations.guards import kernels, memory, packed, recurrent, sizes
 from fedzmq.operations.guards.guard import Guard
 
 MakeGuard = Callable[[str, Callable[..., Any]], Guard]
@@ -80,6 +80,8 @@ _NAMES: dict[MakeGuard, str] = {
     kernels.without_device_names: "Tensor.to",
     sizes.channels: "torch.native_batch_norm",
     sizes.groups: "torch.native_group_norm",
+    packed.pack: "torch._pack_padded_sequence",
+    packed.pad: "torch._pad_packed_sequence",
     recurrent.network: "torch.gru torch.lstm torch.rnn_relu torch.rnn_tanh",
     recurrent.cell: "torch.gru_cell torch.lstm_cell torch.rnn_relu_cell torch.rnn_tanh_cell",
 }

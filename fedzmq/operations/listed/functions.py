@@ -247,6 +247,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch.ones": torch.ones,
     "torch.ones_like": torch.ones_like,
     "torch.outer": torch.outer,
+    "torch._pack_padded_sequence": torch._pack_padded_sequence,
+    "torch._pad_packed_sequence": torch._pad_packed_sequence,
     "torch.permute": torch.permute,
     "torch.pinverse": torch.pinverse,
     "torch.poisson": torch.poisson,

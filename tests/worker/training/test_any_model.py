@@ -12,12 +12,14 @@ from fedzmq.data.data import Data
 from fedzmq.errors import PlanError
 from fedzmq.recording.training_plan import training_plan
 from tests.recording.choices import CHOICES
+from tests.recording.packed import PACKED
+from tests.recording.precision import PRECISION
 from tests.recording.recorded import Recorded
 from tests.recording.sizes import SIZES
 from tests.recording.zoo import ZOO
 from tests.worker.training.trained import data_of, plainly_trained, run, state_of, trained
 
-ALL = ZOO | SIZES | CHOICES
+ALL = ZOO | SIZES | CHOICES | PRECISION | PACKED
 BY_ORDER = {
     "noisy",
     "variational",

@@ -1,0 +1,75 @@
+"""Whether a recorded function draws random numbers outside of torch's operations.
+
+A plan is recorded once, so a number drawn by Python or numpy would be the same in every step. That is an error, since
+the program itself meant another number each time.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+
+from fedzmq.errors import PlanError
+from fedzmq.pointers.origins import LIBRARY
+
+_NOT_THE_USERS = (*LIBRARY, os.path.dirname(os.__file__), "<string>", "<frozen")
+_SOURCES: dict[str, Callable[[], object]] = {
+    "Python's random": random.getstate,
+    "numpy's random": lambda: [each if isinstance(each, str | int | float) else each.tobytes() for each in _numpys()],
+    "torch's own random numbers, outside of the plan's operations": lambda: torch.get_rng_state().numpy().tobytes(),
+}
+
+
+@contextmanager
+def no_chance(again: Callable[[], object]) -> Iterator[None]:
+    """Raises PlanError where something within draws random numbers here; `again` does it once more, to see where."""
+    before = _drawn()
+    yield
+    for name, state in _drawn().items():
+        if state != before[name]:
+            line = _line_of(_SOURCES[name], again)
+            raise PlanError(
+                f"the model draws from {name}{f' at {line}' if line else ''}, and a plan would hold that one number "
+                "for ever: draw with torch.rand, torch.randn or torch.randint, and choose by torch.where"
+            )
+
+
+def _numpys() -> tuple[Any, ...]:
+    return tuple(np.random.get_state())
+
+
+def _drawn() -> dict[str, object]:
+    return {name: state() for name, state in _SOURCES.items()}
+
+
+def _line_of(state: Callable[[], object], again: Callable[[], object]) -> str:
+    """The first line of the user's after which the state is another one."""
+    found: list[str] = []
+    last = [state(), ""]
+
+    def look(frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+            return None
+        now = state()
+        if now != last[0] and last[1]:
+            found.append(str(last[1]))
+        if event != "return":
+            last[:] = [now, f"{frame.f_code.co_filename}:{frame.f_lineno}"]
+        return look
+
+    tracing = sys.gettrace()
+    sys.settrace(look)
+    try:
+        with suppress(Exception):
+            again()
+    finally:
+        sys.settrace(tracing)
+    return found[0] if found else ""

@@ -1,0 +1,123 @@
+"""Whether a recorded function does the same every time, or counts how often it was called.
+
+A plan is recorded once and does the same in every step, so a model that changes its ways after some batches would train
+to something else than it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from fedzmq.errors import PlanError
+from fedzmq.recording.tracing import Recording
+
+_STEPS = (1, 2, 3, 10, 100, 1000, 1_000_000)  # by which a number that counts is set forth, to see whether it matters
+_REPEATS = 12  # of a small model
+_SMALL = 64  # elements of a tensor that may count
+_RECORDS = 500  # that are recorded again at most, if each is recorded once
+
+_SAME = (
+    "and a plan does the same in every step: keep what counts in a buffer, as by register_buffer(name, "
+    "torch.zeros(())), and choose by torch.where"
+)
+
+Attributes = list[tuple[str, dict[str, Any]]]
+"""Of each part of a module, by the part's name."""
+
+
+def check_repeats(first: Recording, again: Callable[[], Recording]) -> None:
+    """Raises PlanError, with the line, where what was recorded first is something else when it is recorded again."""
+    for _ in range(max(1, min(_REPEATS, _RECORDS // (1 + len(first.records))))):
+        line = _difference(first, again())
+        if line is not None:
+            raise PlanError(
+                f"what the model does{f' at {line}' if line else ''} is something else after some batches than in the "
+                f"first one, {_SAME}"
+            )
+
+
+def snapshot(module: torch.nn.Module) -> Attributes:
+    """The attributes of a module's parts as they are now, whatever is written to them later."""
+    return [(name, {key: _copy(value) for key, value in vars(part).items()}) for name, part in module.named_modules()]
+
+
+def check_counters(module: torch.nn.Module, before: Attributes, recorded: Callable[[], Recording]) -> None:
+    """Raises PlanError where an attribute that counts decides what is recorded.
+
+    `before` are the attributes as they were. `recorded` records anew.
+    """
+    parts = dict(module.named_modules())
+    for part, attributes in before:
+        now = vars(parts[part])
+        for name, value in attributes.items():
+            changed = _copy(now.get(name))
+            others = list(_further(value, changed))
+            if not others:
+                continue
+            found = [_with(parts, before, part, name, other, recorded) for other in (value, *others)]
+            lines = [line for other in found[1:] if (line := _difference(found[0], other)) is not None]
+            if lines:
+                attribute = ".".join(filter(None, (part, name)))
+                raise PlanError(
+                    f"what the model does{f' at {lines[0]}' if lines[0] else ''} depends on its attribute "
+                    f"{attribute!r}, which was {value!r} and is {changed!r} some batches on, {_SAME}"
+                )
+
+
+def _with(
+    parts: dict[str, torch.nn.Module],
+    before: Attributes,
+    part: str,
+    name: str,
+    value: object,
+    recorded: Callable[[], Recording],
+) -> Recording | type:
+    for each, attributes in before:
+        parts[each].__dict__.clear()
+        parts[each].__dict__.update({key: _copy(kept) for key, kept in attributes.items()})
+    vars(parts[part])[name] = _copy(value)
+    try:
+        return recorded()
+    except Exception as error:
+        return type(error)
+
+
+def _further(value: Any, changed: Any) -> Iterator[Any]:
+    """What an attribute may be after more batches, where it changed and is something that can count."""
+    if type(changed) in (int, float) and (value is None or type(value) in (int, float)):
+        if value != changed:
+            yield from (changed + step for step in _STEPS)
+    elif isinstance(value, bool) and isinstance(changed, bool):
+        if value != changed:
+            yield changed
+    elif _is_plain(value) and _is_plain(changed) and value.dtype is not torch.bool:
+        if value.shape == changed.shape and not torch.equal(value, changed):
+            yield from (changed + step for step in _STEPS)
+    elif type(value) is dict and type(changed) is dict:
+        for key in [key for key in value if type(value[key]) in (int, float) and changed.get(key) != value[key]]:
+            yield from ({**value, key: value[key] + step} for step in _STEPS)
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) is torch.Tensor and value.numel() <= _SMALL
+
+
+def _copy(value: Any) -> Any:
+    if _is_plain(value):
+        return value.detach().clone()
+    return value.copy() if type(value) in (dict, list, set) else value
+
+
+def _difference(one: Recording | type, other: Recording | type) -> str | None:
+    """The line of the first difference, empty where there is no telling; None where there is none."""
+    if not isinstance(one, Recording) or not isinstance(other, Recording):
+        return None if one is other else ""
+    longer = max(one, other, key=lambda each: len(each.records))
+    pairs = zip(one.records, other.records, longer.origins, strict=False)
+    line = next((line for a, b, line in pairs if a != b), None)
+    if line is None and len(one.records) != len(other.records):
+        line = longer.origins[min(len(one.records), len(other.records))]
+    return "" if line is None and one.constants != other.constants else line

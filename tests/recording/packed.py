@@ -1,0 +1,93 @@
+"""Recurrent networks over packed sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from tests.recording.recorded import Made
+
+N, WORDS = 6, 20
+
+
+class LastState(nn.Module):
+    """Of each direction of the last layer."""
+
+    def __init__(self, kind: Callable[..., nn.Module], **options: Any) -> None:
+        super().__init__()
+        self.words = nn.Embedding(WORDS, 8, padding_idx=0)
+        self.network = kind(8, 6, batch_first=True, **options)
+        self.last = nn.Linear(12 if options.get("bidirectional") else 6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        lengths = (x != 0).sum(1).clamp(min=1)
+        packed = pack_padded_sequence(self.words(x), lengths.cpu(), batch_first=True, enforce_sorted=False)
+        _, state = self.network(packed)
+        state = state[0] if isinstance(state, tuple) else state
+        directions = self.last.in_features // 6
+        return self.last(torch.cat([*state[-directions:]], 1))
+
+
+class MeanOutput(nn.Module):
+    """The lengths come with the data, and the steps come first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(WORDS, 8)
+        self.network = nn.GRU(8, 6)
+        self.last = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        packed = pack_padded_sequence(self.words(x).transpose(0, 1), lengths, enforce_sorted=False)
+        outputs, lengths = pad_packed_sequence(self.network(packed)[0])
+        steps = torch.arange(outputs.size(0))[:, None] < lengths
+        return self.last((outputs * steps[..., None]).sum(0) / lengths[:, None]) / outputs.size(0)
+
+
+class ToLength(nn.Module):
+    """Padded again to the length that they had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.LSTM(3, 3, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        lengths = (x.abs().sum(-1) > 0.1).sum(1).clamp(min=1)
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        states = torch.zeros(1, len(x), 3)
+        outputs, _ = pad_packed_sequence(self.network(packed, (states, states))[0], True, -1.0, x.size(1))
+        return outputs + x
+
+
+def _words() -> Tensor:
+    return torch.where(torch.arange(7) < torch.randint(2, 8, (N, 1)), torch.randint(1, WORDS, (N, 7)), 0)
+
+
+def _of(module: Callable[[], nn.Module], data: Callable[[], tuple[Tensor, ...]], loss: Any = F.cross_entropy) -> Any:
+    def make() -> Made:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(7)
+            features, *others, targets = data()
+            return Made(module(), features, targets, loss, tuple(others))
+
+    return make
+
+
+def _classes() -> Tensor:
+    return torch.randint(0, 3, (N,))
+
+
+PACKED: dict[str, Callable[[], Made]] = {
+    "packed lstm": _of(
+        lambda: LastState(nn.LSTM, num_layers=2, dropout=0.2, bidirectional=True), lambda: (_words(), _classes())
+    ),
+    "packed gru": _of(lambda: LastState(nn.GRU), lambda: (_words(), _classes())),
+    "packed rnn": _of(lambda: LastState(nn.RNN, nonlinearity="relu"), lambda: (_words(), _classes())),
+    "packed, with lengths": _of(MeanOutput, lambda: (_words(), torch.randint(1, 8, (N,)), _classes())),
+    "packed, to length": _of(ToLength, lambda: (torch.randn(N, 5, 3), torch.randn(N, 5, 3)), F.mse_loss),
+}
