@@ -180,34 +180,21 @@ class Outbound:
         self._timer = now + self._timeout
 
     def _cut(self, ticket: Ticket, now: float) -> Piece | None:
-        """The next packet of a message, or None while credit is short."""
-        lent = self.lent if ticket.rest >= SHARED_BYTES else None
-        most = lent.at_once if lent is not None and lent.is_usable else self._chunk
+        """The next packet of a message, or None while credit is short, or memory that the other side reads."""
+        lent = self.lent if ticket.rest >= SHARED_BYTES and self.lent is not None and self.lent.is_usable else None
+        most = self._chunk if lent is None else lent.at_once
         chunk = ticket.rest if ticket.rest <= most + SLIVER_BYTES else most
         room = min(chunk, self._limit - self._sent - PACKET_OVERHEAD)
-        if room < 0 or (room == 0 and ticket.rest):
+        if room < 0 or (room == 0 and ticket.rest) or (lent is not None and not lent.fits(room)):
             return None
-        sizes = () if ticket.begun else tuple(map(len, ticket.frames))
-        region: Region | None = None
-        parts: Sequence[Buffer] = ()
-        cost = PACKET_OVERHEAD + room
-        if lent is not None and lent.is_usable:
-            if not lent.fits(room):
-                return None
-            region = self._share(ticket, room, lent)
-        if region is not None:
-            pass
-        elif sizes and ticket.rest <= room:
-            parts = [frame if ticket.donated or type(frame) is bytes else bytes(frame) for frame in ticket.frames]
-            cost = PACKET_OVERHEAD + ticket.rest
-            ticket.rest = 0
-        else:
-            parts, cost = self._some(ticket, room)
+        sizes, before = () if ticket.begun else tuple(map(len, ticket.frames)), ticket.rest
+        region = None if lent is None else self._share(ticket, room, lent)
+        parts = self._some(ticket, room) if region is None else ()
         ticket.begun = True
-        if not ticket.rest and (sizes or ticket.frame == len(ticket.frames)):
+        if ticket.frame == len(ticket.frames):
             ticket.left = True
             self._waiting.popleft()
-        return self._begin(sizes, parts, cost, now, region)
+        return self._begin(sizes, parts, PACKET_OVERHEAD + before - ticket.rest, now, region)
 
     def _begin(
         self, sizes: tuple[int, ...], parts: Sequence[Buffer], cost: int, now: float, region: Region | None = None
@@ -224,16 +211,15 @@ class Outbound:
     def _share(self, ticket: Ticket, room: int, lent: LentMemory) -> Region | None:
         """Put so much of a message where the other side reads it; None where the system has no more such memory."""
         before = ticket.rest, ticket.frame, ticket.offset
-        parts, _ = self._some(ticket, room, copy=False)
+        parts = self._some(ticket, room, copy=False)
         region = lent.put(parts)
         if region is None:
             ticket.rest, ticket.frame, ticket.offset = before
         return region
 
-    def _some(self, ticket: Ticket, room: int, *, copy: bool = True) -> tuple[list[Buffer], int]:
-        """So much of a message as there is room for, and what that costs."""
+    def _some(self, ticket: Ticket, room: int, *, copy: bool = True) -> list[Buffer]:
+        """So much of a message as there is room for; without `copy`, for use before its memory may change."""
         parts: list[Buffer] = []
-        cost = PACKET_OVERHEAD
         frame, offset = ticket.frame, ticket.offset
         while frame < len(ticket.frames):
             whole = ticket.frames[frame]
@@ -244,12 +230,11 @@ class Outbound:
             parts.append(self._part(ticket, whole, offset, take) if copy else memoryview(whole)[offset : offset + take])
             ticket.rest -= take
             room -= take
-            cost += take
             offset += take
             if offset == size:
                 frame, offset = frame + 1, 0
         ticket.frame, ticket.offset = frame, offset
-        return parts, cost
+        return parts
 
     def _part(self, ticket: Ticket, whole: Buffer, offset: int, take: int) -> Buffer:
         is_whole = take == len(whole)
