@@ -31,7 +31,7 @@ from fedzmq.recording.values import Values
 from fedzmq.tensors.buffers import export
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
-from fedzmq.wire.messages import Command, Described
+from fedzmq.wire.messages import Command, Described, RequireGrad
 
 DETACH = torch.Tensor.detach
 _GETITEM = CATALOG.number(torch.Tensor.__getitem__)
@@ -171,6 +171,8 @@ class Tape(Stream):
             self._write(reference.id)
 
     def command(self, command: Command, origin: Origin | None) -> None:
+        if isinstance(command, RequireGrad) and command.value:
+            return  # no gradient of it can be asked for in a plan, so that nothing is to be done for one
         raise _refused(f"{type(command).__name__}, which is no operation on tensors,", origin)
 
     def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:

@@ -232,6 +232,13 @@ def test_what_changes_after_some_batches_is_refused_however_they_are_counted(how
     assert module.tensor == 0
 
 
+def test_an_input_may_be_said_to_require_a_gradient_that_nobody_takes() -> None:
+    module = Does(lambda x: x, nn.Linear(6, 3))
+    module.register_forward_pre_hook(lambda module, inputs: (inputs[0].requires_grad_(),))
+
+    assert training_plan(module, cross_entropy, X, Y) == training_plan(Does(lambda x: x), cross_entropy, X, Y)
+
+
 def test_a_number_that_only_counts_is_no_obstacle() -> None:
     module = Counts()
     module.register_forward_pre_hook(lambda module, inputs: setattr(module, "batches", -1_000_000_000))
