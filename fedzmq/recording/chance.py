@@ -34,11 +34,11 @@ def no_chance(again: Callable[[], object]) -> Iterator[None]:
     before = _drawn()
     yield
     for name, state in _drawn().items():
-        if state != before[name]:
-            line = _line_of(_SOURCES[name], again)
+        # Where no line of the program's draws, another thread of this process did.
+        if state != before[name] and (line := _line_of(_SOURCES[name], again)):
             raise PlanError(
-                f"the model draws from {name}{f' at {line}' if line else ''}, and a plan would hold that one number "
-                "for ever: draw with torch.rand, torch.randn or torch.randint, and choose by torch.where"
+                f"the model draws from {name} at {line}, and a plan would hold that one number for ever: draw with "
+                "torch.rand, torch.randn or torch.randint, and choose by torch.where"
             )
 
 

@@ -112,6 +112,7 @@ def test_a_state_is_pulled_while_the_worker_trains_for_others(meeting: Meeting) 
         is_done = endless.done
     finally:
         other.worker("bob").cancel(endless)
+        other.wait_until(lambda: endless.done, 30)
 
     assert torch.equal(parts[0], trained(MADE).state[0].flatten()[1:])
     assert not is_done
