@@ -21,6 +21,7 @@ from fedzmq.session.packet import ADDRESS_BYTES, BOOT_BYTES, Kind, Lane, Packet,
 from fedzmq.session.presence import TOPICS, Presence
 from fedzmq.session.roster import Departure, Roster
 from fedzmq.session.session import MOST_MESSAGE_BYTES, WINDOW_BYTES, Peer, Session
+from fedzmq.session.sessions import REMEMBERED, Sessions
 from fedzmq.session.sharing import Sharing
 from fedzmq.transports.connection import Buffer, Connection, Delivery
 
@@ -28,7 +29,6 @@ TICK = 0.02  # seconds between two looks of the tender, and of whoever has not h
 NAP = 0.1  # seconds between two looks whether anything is due, where nothing is sooner
 BULK_BYTES = 32 * 1024  # packets from this size on travel beside the others
 BURST = 256  # messages that are taken in before anything else has its turn
-REMEMBERED = 4096  # sessions that ended, kept so that their late packets are recognised
 _RESET, _CONTROL = Kind.RESET, Lane.CONTROL  # an enum's own look-up costs five times as much
 _LEFT = Ticket([], donated=True, lent=False, left=True)  # of every message that was sent before `post` returned
 
@@ -81,15 +81,18 @@ class Endpoint:
         self.refused = 0  # packets that no fedzmq sends
         self._accepts = is_worker
         self._clock = clock
-        self._window = window
-        self._most_bytes = most_bytes
-        self._room = room
-        self._shared_memory = shared_memory
-        self._sessions: dict[tuple[Peer, Lane], Session] = {}
-        self._inlets: dict[tuple[str, bytes], Session] = {}  # the same, those of commands, by how their packets begin
-        self._ended: OrderedDict[Peer, str] = OrderedDict()
+        self._sessions = Sessions(
+            lambda peer, lane: Session(
+                peer,
+                lane,
+                self.boot,
+                window=window,
+                most_bytes=most_bytes,
+                room=room,
+                sharing=Sharing() if shared_memory else None,
+            )
+        )
         self._given_up: OrderedDict[str, Peer] = OrderedDict()  # of those that were silent: they may come back
-        self._epochs: dict[str, int] = {}
         self._expected: deque[tuple[str, bytes]] = deque()  # who should show a sign of life from now on
         self._arrived: deque[Session] = deque()
         self._topics: dict[str, Callable[[Delivery, float], None]] = {}
@@ -108,10 +111,7 @@ class Endpoint:
     def open(self, name: str, boot: bytes) -> Peer:
         """A new session with an incarnation of `name`; nothing is sent yet."""
         with self._state:
-            epoch = self._epochs[name] = self._epochs.get(name, 0) + 1
-            peer = Peer(name, boot, epoch)
-            self._begin(peer)
-            return peer
+            return self._sessions.open(name, boot)
 
     def reach(self, name: str, boot: bytes) -> Peer:
         """The session with an incarnation of `name`, whichever side opened it; a new one where there is none.
@@ -119,13 +119,10 @@ class Endpoint:
         Two that open one at the same time have opened the same.
         """
         with self._state:
-            for peer, _ in self._sessions:
-                if peer.name == name and peer.boot == boot:
-                    return peer
-            ended = [peer.epoch for peer in self._ended if peer.name == name and peer.boot == boot]
-            self._epochs[name] = max([self._epochs.get(name, 0), *ended])
-            self._expected.append((name, boot))
-            return self.open(name, boot)
+            peer, is_new = self._sessions.reach(name, boot)
+            if is_new:
+                self._expected.append((name, boot))
+            return peer
 
     def post(
         self,
@@ -142,9 +139,9 @@ class Endpoint:
         ended.
         """
         with self._state:
-            session = self._sessions.get((peer, lane))
+            session = self._sessions.get(peer, lane)
             if session is None:
-                raise WorkerLost(peer.name, self._ended.get(peer, "the session with it was closed"))
+                raise WorkerLost(peer.name, self._sessions.why_ended(peer))
             now = self._clock()
             packet = session.pack(frames, now, donate=donate)
             if packet is not None:
@@ -176,7 +173,7 @@ class Endpoint:
     def detach(self, ticket: Ticket, peer: Peer, lane: Lane = Lane.COMMANDS) -> None:
         """Copy what a message still needs of its sender's memory, so that this may change."""
         with self._state:
-            session = self._sessions.get((peer, lane))
+            session = self._sessions.get(peer, lane)
             if session is not None and not ticket.left:
                 session.detach(ticket)
 
@@ -186,23 +183,23 @@ class Endpoint:
             while not ticket.left:
                 self.pump(0.1)
                 if not ticket.left and not self.has(peer):
-                    raise WorkerLost(peer.name, self._ended.get(peer, "the session with it was closed"))
+                    raise WorkerLost(peer.name, self._sessions.why_ended(peer))
         except BaseException:  # an interrupt: the caller goes on, and may write to what has not been sent yet
             self.detach(ticket, peer)
             raise
 
     def has(self, peer: Peer) -> bool:
         """The session with this peer goes on."""
-        return (peer, Lane.COMMANDS) in self._sessions
+        return peer in self._sessions
 
     def shares_with(self, peer: Peer) -> bool:
         """What is large goes to this peer by memory, and costs the medium nothing."""
-        session = self._sessions.get((peer, Lane.COMMANDS))
+        session = self._sessions.get(peer)
         return session is not None and session.shares
 
     def received(self, peer: Peer) -> int:
         """Bytes that came from a peer on the command lane, of whole messages or not; 0 where the session ended."""
-        session = self._sessions.get((peer, Lane.COMMANDS))
+        session = self._sessions.get(peer)
         return 0 if session is None else session.received
 
     def take(self) -> Arrival | None:
@@ -227,22 +224,15 @@ class Endpoint:
     def idle(self) -> bool:
         """Everything that was posted arrived."""
         with self._state:
-            return all(session.idle for session in self._sessions.values())
+            return all(session.idle for session in self._sessions)
 
     def end(self, peer: Peer, reason: str) -> None:
         """Close the sessions with a peer; what it still sends is answered with a reset."""
         with self._state:
-            if (peer, Lane.COMMANDS) not in self._sessions:
+            if not self._sessions.end(peer, reason):
                 return
-            for lane in Lane:
-                session = self._sessions.pop((peer, lane))
-                session.close()
-                self._inlets.pop((peer.name, session.inlet), None)
             for session in [each for each in self._arrived if each.peer == peer]:
                 self._arrived.remove(session)
-            self._ended[peer] = reason
-            while len(self._ended) > REMEMBERED:
-                self._ended.popitem(last=False)
         self.departed(peer, reason)
 
     def close(self) -> None:
@@ -259,23 +249,7 @@ class Endpoint:
             finally:
                 self.connection.close()
                 with self._state:
-                    for session in self._sessions.values():
-                        session.close()
-
-    def _begin(self, peer: Peer) -> None:
-        for lane in Lane:
-            session = Session(
-                peer,
-                lane,
-                self.boot,
-                window=self._window,
-                most_bytes=self._most_bytes,
-                room=self._room,
-                sharing=Sharing() if self._shared_memory else None,
-            )
-            self._sessions[peer, lane] = session
-            if lane is Lane.COMMANDS:
-                self._inlets[peer.name, session.inlet] = session
+                    self._sessions.close()
 
     def _tend(self) -> None:
         while not self._closed.wait(TICK):
@@ -319,7 +293,7 @@ class Endpoint:
             for departure in self.presence.tick(now):
                 self._lose(departure)
         with self._state:
-            sessions = list(self._sessions.values())
+            sessions = list(self._sessions)
             for session in sessions:
                 if is_back:
                     session.hurry(now)
@@ -359,7 +333,7 @@ class Endpoint:
         if len(frames) != 1 or type(frame := frames[0]) is not bytes:
             return False
         with self._state:
-            session = self._inlets.get((sender, frame[:ADDRESS_BYTES]))
+            session = self._sessions.of_inlet(sender, frame[:ADDRESS_BYTES])
             if session is None or not session.unpack(frame, now):
                 return False
             self._arrived.append(session)
@@ -373,7 +347,7 @@ class Endpoint:
         peer, lane = Peer(sender, packet.source, packet.epoch), packet.lane
         urgent: list[Arrival] = []
         with self._state:
-            session = self._sessions.get((peer, lane))
+            session = self._sessions.get(peer, lane)
             if session is None or packet.target != self.boot:
                 session = self._admit(peer, packet)
                 if session is None:
@@ -405,20 +379,20 @@ class Endpoint:
         """The session that an unknown peer opens; None, and a reset for it, where there is none to open."""
         if packet.kind not in (Kind.DATA, Kind.OFFER):
             return None
-        if not self._accepts or packet.target != self.boot or peer in self._ended:
+        if not self._accepts or packet.target != self.boot or self._sessions.has_ended(peer):
             self._reset(peer, packet.lane)
             return None
-        for other, _ in list(self._sessions):
+        for other in self._sessions.peers:
             if other.name == peer.name:
                 if other.boot == peer.boot and other.epoch > peer.epoch:
                     return None  # late, from a session that this one replaced
                 if other != peer:
                     self.end(other, "another session of the same name took its place")
-        self._begin(peer)
+        self._sessions.begin(peer)
         self._given_up.pop(peer.name, None)
         # Whoever opens a session is here, though no heartbeat came yet: it may die before it sends one.
         self.presence.roster.beat(peer.name, peer.boot, "", self._clock())
-        return self._sessions[peer, packet.lane]
+        return self._sessions.get(peer, packet.lane)
 
     def _reset(self, peer: Peer, lane: Lane) -> None:
         reset = Packet(Kind.RESET, lane, self.boot, peer.boot, peer.epoch, 0, 0, 0, (), ())
@@ -440,7 +414,7 @@ class Endpoint:
     def _was_reset(self, sender: str, packet: Packet) -> None:
         if packet.target != self.boot:
             return
-        for peer, _ in list(self._sessions):
+        for peer in self._sessions.peers:
             if peer.name == sender and peer.epoch == packet.epoch:
                 same = peer.boot == packet.source
                 self.end(
@@ -451,7 +425,7 @@ class Endpoint:
                 )
 
     def _lose(self, departure: Departure) -> None:
-        for peer, _ in list(self._sessions):
+        for peer in self._sessions.peers:
             if peer.name == departure.name and peer.boot == departure.boot:
                 self.end(peer, departure.reason)
                 if self._accepts:
