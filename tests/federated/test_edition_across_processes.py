@@ -60,7 +60,7 @@ def once_it_is_half_out(client: Client, act: Callable[[], None]) -> None:
 
 def test_a_broker_that_is_killed_and_started_again_in_the_middle_costs_time_alone(model: nn.Module) -> None:
     assert bytes_of(model) > 1.2 * AHEAD_BYTES
-    with LocalCluster(NAMES, data="iris") as cluster, cluster.connect() as client:
+    with LocalCluster(NAMES, data="iris") as cluster, cluster.connect(shared_memory=False) as client:
         (undisturbed,) = trainer(client, model).rounds()
         restart: list[threading.Thread] = []
 
@@ -80,7 +80,7 @@ def test_a_broker_that_is_killed_and_started_again_in_the_middle_costs_time_alon
 
 def test_a_worker_that_hangs_in_the_middle_holds_up_nobody(model: nn.Module) -> None:
     job = replace(JOB, quorum=2, deadline=1.0)
-    with LocalCluster(NAMES, data="iris", silence=60.0) as cluster, cluster.connect() as client:
+    with LocalCluster(NAMES, data="iris", silence=60.0) as cluster, cluster.connect(shared_memory=False) as client:
         bob = cluster.processes["bob"].pid
         try:
             once_it_is_half_out(client, lambda: os.kill(bob, signal.SIGSTOP))
