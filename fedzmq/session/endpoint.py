@@ -28,6 +28,7 @@ from fedzmq.transports.connection import Buffer, Connection, Delivery
 TICK = 0.02  # seconds between two looks of the tender, and of whoever has not heard all that is here
 NAP = 0.1  # seconds between two looks whether anything is due, where nothing is sooner
 BULK_BYTES = 32 * 1024  # packets from this size on travel beside the others
+MOST_SHARING = 100  # sessions with whom memory is shared: each takes two descriptors, of which a process has 1024
 BURST = 256  # messages that are taken in before anything else has its turn
 _RESET, _CONTROL = Kind.RESET, Lane.CONTROL  # an enum's own look-up costs five times as much
 _LEFT = Ticket([], donated=True, lent=False, left=True)  # of every message that was sent before `post` returned
@@ -89,7 +90,7 @@ class Endpoint:
                 window=window,
                 most_bytes=most_bytes,
                 room=room,
-                sharing=Sharing() if shared_memory else None,
+                sharing=Sharing() if shared_memory and lane is Lane.COMMANDS and self._may_share else None,
             )
         )
         self._given_up: OrderedDict[str, Peer] = OrderedDict()  # of those that were silent: they may come back
@@ -250,6 +251,10 @@ class Endpoint:
                 self.connection.close()
                 with self._state:
                     self._sessions.close()
+
+    @property
+    def _may_share(self) -> bool:
+        return len(self._sessions) < len(Lane) * MOST_SHARING
 
     def _tend(self) -> None:
         while not self._closed.wait(TICK):

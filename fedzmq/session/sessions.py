@@ -24,6 +24,9 @@ class Sessions:
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._sessions.values()))
 
+    def __len__(self) -> int:
+        return len(self._sessions)
+
     def __contains__(self, peer: Peer) -> bool:
         return (peer, Lane.COMMANDS) in self._sessions
 

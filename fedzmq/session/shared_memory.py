@@ -139,7 +139,7 @@ class BorrowedMemory:
         if not 0 < offer.nbytes <= MOST_NBYTES or os.readlink(offer.path) != offer.title:
             raise OSError("there is no such memory")
         self._nbytes = offer.nbytes
-        self._descriptor = os.open(offer.path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = os.open(offer.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         found = os.fstat(self._descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size < offer.nbytes:
             self.close()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 
 import pytest
 
 from fedzmq.errors import WorkerLost
+from fedzmq.session import endpoint
 from fedzmq.session.endpoint import Endpoint
-from fedzmq.session.packet import Kind, Lane, Packet
+from fedzmq.session.packet import Kind, Lane, Packet, parse
 from fedzmq.session.roster import Roster
 from fedzmq.session.session import Peer
 from fedzmq.testing.faulty import FaultyMedium, run
+from fedzmq.transports.connection import Connection
 from tests.session.history import History
 
 
@@ -119,6 +122,21 @@ def test_an_offer_of_memory_that_comes_before_all_else_opens_the_session() -> No
     offer = Packet(Kind.OFFER, Lane.COMMANDS, bytes(8), worker.boot, 1, 0, 0, 0, (), (bytes(40),))
     client.send("bob", offer.frames())
     run(medium, [lambda: worker.pump(0.0)], lambda: worker.has(Peer("client", bytes(8), 1)), limit=10.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no such memory")
+def test_memory_is_shared_with_so_many_at_once_and_with_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "MOST_SHARING", 1)
+    medium = FaultyMedium(0)
+    party = Endpoint(medium.connect("client"), is_worker=False, clock=medium.clock, shared_memory=True)
+    others = {name: medium.connect(name) for name in ("bob", "alice")}
+    for name in others:
+        party.post(party.open(name, bytes(8)), [b"x"])
+    medium.clock.advance(1.0)
+
+    assert _kinds(others["bob"]) == {Kind.DATA, Kind.OFFER}
+    assert _kinds(others["alice"]) == {Kind.DATA}
+    party.close()
 
 
 def test_each_single_message_of_a_good_conversation_may_be_lost() -> None:
@@ -251,3 +269,12 @@ def test_bytes_that_are_no_packet_are_counted_and_dropped() -> None:
     stranger.send("bob", [])
     stranger.publish("clients", [b"\xc1"])
     world.run(lambda: world.worker.refused == 3, limit=1.0)
+
+
+def _kinds(connection: Connection) -> set[Kind]:
+    """Of the packets that came."""
+    kinds = set()
+    while (delivery := connection.recv(0.0)) is not None:
+        if delivery.topic is None:
+            kinds.add(parse(delivery.frames).kind)
+    return kinds
