@@ -157,11 +157,11 @@ class Outbound:
         sample = now - piece.first_sent
         if not piece.resent and (sample > AT_ONCE or self._timeout > SHORTEST_TIMEOUT):
             self._measure(sample)
-        self._timer = now + self._timeout if pieces else None
+        self._timer = now + self._timeout if pieces or self._waiting else None
 
     def hurry(self, now: float) -> None:
         """Send everything unacknowledged again at once: what was under way is likely lost."""
-        if self._unacknowledged:
+        if self._unacknowledged or self._waiting:
             self._timeout = FIRST_TIMEOUT
             self._timer = now
 
@@ -177,7 +177,10 @@ class Outbound:
             budget -= piece.cost
             piece.resent = True
             yield piece.content
-        self._timer = now + self._timeout
+        if not self._unacknowledged and self._waiting and self._next > 1:
+            # What told of new credit may be lost. Whoever gets the last packet once more says all of it again.
+            yield self._next - 1, (), (), None
+        self._timer = now + self._timeout if self._unacknowledged or self._waiting else None
 
     def _cut(self, ticket: Ticket, now: float) -> Piece | None:
         """The next packet of a message, or None while credit is short, or memory that the other side reads."""

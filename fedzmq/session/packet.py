@@ -157,7 +157,7 @@ def parse_inline(frame: bytes) -> tuple[int, int, int, list[Buffer]] | None:
     length = len(frame)
     few = frame[_COUNT_AT] if length > _COUNT_AT else 0
     begin = _HEADER.size + 8 * few
-    if not 0 < few < len(_PLACES) or length < begin:
+    if not 0 < few < len(_PLACES) or not begin <= length <= HEADER_BYTES + INLINE_BYTES:
         return None
     number, ack, limit, count, *sizes = _PLACES[few].unpack_from(frame, ADDRESS_BYTES)
     if count != few or (number | ack | limit) >= _COUNTER:

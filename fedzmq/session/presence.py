@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from fedzmq.errors import ProtocolError
 from fedzmq.session import heartbeat
 from fedzmq.session.heartbeat import CLIENTS, ROLL_CALL, WORKERS, Heartbeat
@@ -29,6 +31,8 @@ class Presence:
         self._next_beat = 0.0
         self._hears_workers = not is_worker
         self._away = True
+        self._looked: float | None = None
+        self._awake_since = -math.inf  # where nobody looked for long, nobody could hear the medium either
         self._found = 0
 
     @property
@@ -54,7 +58,10 @@ class Presence:
 
         Call it when the mailbox is empty: a sign of life that waits there would be overlooked.
         """
-        self._away = self._connection.silent_for() > self._patience
+        if self._looked is not None and now - self._looked > self._patience / 2:
+            self._awake_since = now
+        self._looked = now
+        self._away = min(self._connection.silent_for(), now - self._awake_since) > self._patience
         if self._away:
             self.roster.excuse(now)
         elif now >= self._next_beat:

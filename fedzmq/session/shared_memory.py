@@ -141,7 +141,8 @@ class BorrowedMemory:
         self._nbytes = offer.nbytes
         self._descriptor = os.open(offer.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         found = os.fstat(self._descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size < offer.nbytes:
+        is_it = os.readlink(f"/proc/self/fd/{self._descriptor}") == offer.title  # and no other, put there meanwhile
+        if not is_it or not stat.S_ISREG(found.st_mode) or found.st_size < offer.nbytes:
             self.close()
             raise OSError("this is no memory of that size")
 
@@ -153,7 +154,11 @@ class BorrowedMemory:
         for begin in range(0, len(buffers), MOST_AT_ONCE):
             some = buffers[begin : begin + MOST_AT_ONCE]
             wanted = sum(map(len, some))
-            if os.preadv(self._descriptor, some, offset) != wanted:
+            try:
+                done = os.preadv(self._descriptor, some, offset)
+            except OSError as error:
+                raise ProtocolError(f"the memory that was lent cannot be read: {error.strerror}") from None
+            if done != wanted:
                 raise ProtocolError("the memory that was lent ends before what lies in it")
             offset += wanted
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import NoReturn
 
 from fedzmq.session.shared_memory import BorrowedMemory, LentMemory, Offer
 from fedzmq.transports.connection import Buffer
@@ -22,6 +23,10 @@ def borrow_of_another(offer: Offer) -> BorrowedMemory:
     if offer.process == os.getpid():
         raise OSError("this process has that memory itself")
     return BorrowedMemory(offer)
+
+
+def _nothing(*offer: Offer) -> NoReturn:
+    raise OSError("this party shares no memory")
 
 
 class Sharing:
@@ -48,6 +53,13 @@ class Sharing:
         self.borrowed: BorrowedMemory | None = None
         self._source: Offer | None = None
 
+    @classmethod
+    def none(cls) -> Sharing:
+        """That of a party which lends nothing, and says to offers that it borrows nothing."""
+        sharing = cls(_nothing, _nothing)
+        sharing.is_settled = True
+        return sharing
+
     @property
     def lent(self) -> LentMemory | None:
         return self._memory if self._is_taken else None
@@ -63,6 +75,9 @@ class Sharing:
         self._is_wanted = False
         if now - self._offered < AGAIN:
             return None
+        if self._offers >= MOST_OFFERS:
+            self._give_up()
+            return None
         if self._memory is None:
             try:
                 self._memory = self._lend()
@@ -70,7 +85,6 @@ class Sharing:
                 self.is_settled = True
                 return None
         self._offers += 1
-        self.is_settled = self._offers >= MOST_OFFERS
         self._offered = now
         return self._memory.offer.encode()
 
@@ -103,14 +117,17 @@ class Sharing:
         if bytes(answer) == _TAKEN:
             self._is_taken = True
         else:
-            self._memory.close()
-            self._memory = None
+            self._give_up()
         self.is_settled = True
 
     def close(self) -> None:
         """Twice is fine."""
         self._let_go()
-        self._is_taken, self.is_settled = False, True
+        self._is_taken = False
+        self._give_up()
+
+    def _give_up(self) -> None:
+        self.is_settled = True
         if self._memory is not None:
             self._memory.close()
             self._memory = None

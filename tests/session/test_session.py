@@ -142,6 +142,22 @@ def test_two_large_messages_pass_although_the_first_is_taken_late() -> None:
     assert [len(frames[0]) for frames in pair.run(1, 2)] == [200_000, 300_000]
 
 
+def test_credit_that_nobody_heard_of_is_told_again() -> None:
+    pair = Pair(window=50_000)
+    pair.send(0, [bytes(40_000)])
+    pair.send(0, [bytes(30_000)])
+    for _ in range(3):
+        pair.pass_on()
+        pair.now += 0.1
+    assert pair.sessions[1].take() is not None
+    assert [packet.kind for packet in pair.sessions[1].flow(pair.now)] == [Kind.ACK]  # and that one is lost
+    assert pair.run(1, 1) == [[bytes(30_000)]]
+    for _ in range(3):
+        pair.pass_on()
+        pair.now += 0.1
+    assert pair.sessions[0].due() is None
+
+
 def test_memory_that_was_lent_may_change_once_the_message_left() -> None:
     pair = Pair()
     lent = bytearray(b"x" * 1000)

@@ -138,6 +138,25 @@ def test_a_party_that_knows_no_sharing_is_offered_it_a_few_times_only(share: Sha
     assert not sender.shares
 
 
+def test_memory_that_nobody_answered_for_is_closed(share: Share) -> None:
+    before = os.listdir("/proc/self/fd")
+    sender = Session(Peer("other", BOOTS[1], 1), Lane.COMMANDS, BOOTS[0], sharing=share())
+    for second in range(20):
+        sender.submit([b"x"], donate=True)
+        list(sender.flow(float(second)))
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_party_that_shares_none_says_so_at_once(share: Share) -> None:
+    sharings = [share(), Sharing.none()]
+    pair = Pair(sharing=iter(sharings).__next__)
+    pair.send(0, [b"x"])
+    for _ in range(3):
+        pair.pass_on()
+    assert sharings[0].is_settled
+    assert not any(session.shares for session in pair.sessions)
+
+
 def test_a_system_without_such_memory_offers_none() -> None:
     def none() -> LentMemory:
         raise OSError
