@@ -83,7 +83,7 @@ class MissingExtraError(UsageError):
     """An optional package that this call needs is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'fedzmq[{extra}]'")
+        super().__init__(f"{purpose} needs {package}, which is not installed: pip install '.[{extra}]'")
         self.package = package
         self.extra = extra
         self.purpose = purpose
@@ -435,9 +435,8 @@ class NotEnoughWorkers(UnavailableError):
 
     def __init__(self, wanted: int, present: tuple[str, ...], reason: str = "") -> None:
         here = ", ".join(present) if present else "none"
-        super().__init__(
-            f"{wanted} workers are needed, and {len(present)} can take part ({here}){'; ' + reason if reason else ''}"
-        )
+        needed = "1 worker is needed" if wanted == 1 else f"{wanted} workers are needed"
+        super().__init__(f"{needed}, and {len(present)} can take part ({here}){'; ' + reason if reason else ''}")
         self.wanted = wanted
         self.present = present
 

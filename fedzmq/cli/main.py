@@ -6,6 +6,7 @@ stopped (Ctrl-C, SIGTERM) before its work was done. To be stopped is the end of 
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -45,8 +46,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return STOPPED
     except BrokenPipeError:  # whoever read our output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return FAILED
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        _say_no_more()
+        click.echo(f"fedzmq: the output cannot be written: {error.strerror}", err=True)
+        return FAILED
+
+
+def _say_no_more() -> None:
+    """Else the interpreter's last flush would fail as well."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stopped_early(number: int, frame: object) -> NoReturn:

@@ -58,8 +58,9 @@ def nothing_left(history: RunHistory, rounds: int) -> str | None:
         return None
     accuracy = history.last.accuracy if history.last is not None else None
     good = "" if accuracy is None else f", accuracy {accuracy:.4f}"
+    rounds_done = "1 round" if history.done == 1 else f"{history.done} rounds"
     return (
-        f"the run {str(history.path)!r} is finished: {history.done} rounds{good}; "
+        f"the run {str(history.path)!r} is finished: {rounds_done}{good}; "
         f"--rounds {2 * history.done} would make it longer"
     )
 

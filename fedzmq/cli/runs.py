@@ -15,6 +15,7 @@ from fedzmq.cli.run_options import labels_of, options_of
 from fedzmq.cli.run_story import story, when
 from fedzmq.errors import RunFolderError
 from fedzmq.federated.ledger.run_history import (
+    FAILED,
     INTERRUPTED,
     RUNS,
     RunHistory,
@@ -84,7 +85,7 @@ def show(folder: Path, run: str, as_json: bool) -> None:
     options = {name: value for name, value in options_of(history).items() if name in _TOLD}
     for line in story(history, reports, options):
         click.echo(printable(line))
-    if history.state == INTERRUPTED and history.job:
+    if history.state in (INTERRUPTED, FAILED) and history.job:
         click.echo(f"go on with: {command_for(history.path)}")
 
 

@@ -65,7 +65,7 @@ def _file(source: str, name: str) -> Path:
         raise MissingExtraError("scikit-learn", "data", f"the built-in data set {source!r}")
     file = Path(found.origin).parent / "datasets" / "data" / name
     if not file.is_file():
-        raise DataError(source, f"this scikit-learn has no {file}; install another: pip install 'fedzmq[data]'")
+        raise DataError(source, f"this scikit-learn has no {file}; install another: pip install '.[data]'")
     return file
 
 

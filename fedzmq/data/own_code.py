@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from inspect import isfunction
 from typing import Any
 
 from fedzmq.errors import UsageError
@@ -43,7 +44,11 @@ def own_function(source: str, refuse: Callable[[str, str], UsageError]) -> Calla
     function = vars(module).get(function_name)
     if not callable(function):
         what = "no such name" if function is None else f"it with the type {type(function).__name__}"
-        there = sorted(name for name, value in vars(module).items() if callable(value) and not name.startswith("_"))
+        there = sorted(
+            name
+            for name, value in vars(module).items()
+            if isfunction(value) and value.__module__ == module_name and not name.startswith("_")
+        )
         known = f" (its functions: {', '.join(there[:8])})" if there else ""
         raise refuse(source, f"{function_name!r} is to be a function, and {module_name} has {what}{known}")
     return function  # type: ignore[no-any-return]

@@ -70,7 +70,8 @@ class LiveDisplay(Display):
     def finish(self, last: RoundReport, folder: str | None, written: Sequence[str]) -> None:
         self.close()
         accuracy = "" if last.accuracy is None else f"accuracy {last.accuracy:.4f} "
-        rounds = f"{last.round} rounds" if last.round == self._of else f"{last.round} of {self._of} rounds"
+        many = f"{self._of} round" if self._of == 1 else f"{self._of} rounds"
+        rounds = many if last.round == self._of else f"{last.round} of {many}"
         space = "\n" if self._lines else ""
         if last.evaluated:
             self._console.print(_table(last))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,16 @@ def test_rows_that_agree_in_a_column_of_text_stay_together(call: Call, tmp_path:
 
     assert ended.code == 0
     assert [len(load(str(tmp_path / "parts" / f"{name}.npz"))) for name in ("bob", "alice")] == [20, 10]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is Linux's /dev/full")
+def test_an_output_on_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "fedzmq", "data", "show", "iris"]
+        ended = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+
+    assert ended.returncode == 1
+    assert ended.stderr == "fedzmq: the output cannot be written: No space left on device\n"
 
 
 def test_a_folder_with_files_is_left_alone(call: Call, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fedzmq.cli.run_options import labels_of
+from fedzmq.errors import UpdateRefused
 from fedzmq.federated.ledger.checkpoint import Opened
 from fedzmq.federated.ledger.run_history import read_history
 from fedzmq.federated.ledger.run_ledger import RunLedger
@@ -36,6 +37,16 @@ def test_each_run_is_a_line_the_latest_first(call: Call, tmp_path: Path) -> None
         ["second", "interrupted", "3/10", "0.9000"],
         ["first", "finished", "10/10", "0.9000"],
     ]
+
+
+def test_a_run_that_ended_by_an_error_is_told_to_have_failed_and_why(call: Call, tmp_path: Path) -> None:
+    with pytest.raises(UpdateRefused), RunLedger(made(tmp_path / "runs" / "mine")):
+        raise UpdateRefused("it diverged")
+    listed, shown = call("runs"), call("runs", "show", "mine")
+
+    assert listed.out.splitlines()[1].split()[:3] == ["mine", "failed", "2/10"]
+    assert "run mine: failed after round 2 of 10" in shown.out
+    assert "  it diverged" in shown.out
 
 
 def test_a_damaged_record_is_told_of_beside_the_others(call: Call, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_built_in_set_does_not_import_scikit_learn() -> None:
 def test_a_built_in_set_without_scikit_learn_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundled.importlib.util, "find_spec", lambda _: None)
 
-    with pytest.raises(MissingExtraError, match=re.escape("pip install 'fedzmq[data]'")):
+    with pytest.raises(MissingExtraError, match=re.escape("pip install '.[data]'")):
         load("digits")
 
 
@@ -321,6 +321,7 @@ def test_rubbish_from_the_owners_function_is_refused_with_what_it_was(owner: Own
         ("my_data:", "expected module:function"),
         ("folder/my_data.py:give", "write folder.my_data:give"),
         ("textwrap:wrapp", "'wrapp' is to be a function, and textwrap has no such name (its functions: "),
+        ("os:nofn", "os has no such name (its functions: execl, execle, "),
         ("string:digits", "string has it with the type str"),
     ],
 )

@@ -66,6 +66,13 @@ def test_where_nobody_evaluates_the_loss_is_said_to_be_that_of_training(
     assert page.getvalue().startswith("round  3/15  train loss 1.2500    0.50 s")
 
 
+def test_one_round_is_a_round(page: io.StringIO) -> None:
+    with LiveDisplay(1, Console(file=page, width=100, highlight=False)) as display:
+        display.finish(report(1, 2), None, [])
+
+    assert page.getvalue().splitlines()[-1] == "accuracy 0.5000 after 1 round"
+
+
 def test_a_run_that_was_cut_short_says_how_far_it_came(display: LiveDisplay, page: io.StringIO) -> None:
     with display:
         display.finish(report(7, 2), "runs/mine", ["model.safetensors", "rounds.jsonl"])

@@ -109,7 +109,7 @@ def test_a_missing_library_names_what_to_install(monkeypatch: pytest.MonkeyPatch
     monkeypatch.syspath_prepend(tmp_path)
     entry = BuiltIn(module, "connect", package="no_such_pigeons", extra="pigeons")
     monkeypatch.setattr(registry, "_BUILT_IN", {"pigeon": entry})
-    with pytest.raises(MissingExtraError, match=r"fedzmq\[pigeons\]"):
+    with pytest.raises(MissingExtraError, match=r"'\.\[pigeons\]"):
         connect("pigeon://loft", "alice")
 
 

@@ -16,7 +16,8 @@ from fedzmq.federated.report import RoundReport
 from fedzmq.files.folder_lock import is_locked
 
 RUNS = Path("runs")  # where runs are that nobody put elsewhere
-RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
+RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
+ON_PURPOSE = frozenset({None, "closed", "finished", "interrupted", "left"})  # endings that are no failure; None: killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ def read_history(path: Path) -> RunHistory:
         opened = record.opened()
         committed = record.last_committed()
     is_done = rounds is not None and done >= rounds
-    state = RUNNING if is_running else FINISHED if is_done else INTERRUPTED
+    is_failed = bool(sittings) and sittings[-1].ending not in ON_PURPOSE
+    state = RUNNING if is_running else FINISHED if is_done else FAILED if is_failed else INTERRUPTED
     return RunHistory(
         path,
         state,

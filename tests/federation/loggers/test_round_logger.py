@@ -92,5 +92,5 @@ def test_a_missing_package_names_the_extra(name: str, module: str, monkeypatch: 
     monkeypatch.setitem(__import__("sys").modules, module, None)
 
     assert name in LOGGERS
-    with pytest.raises(MissingExtraError, match=rf"pip install 'fedzmq\[{name}\]'"):
+    with pytest.raises(MissingExtraError, match=rf"pip install '\.\[{name}\]'"):
         logger_by_name(name)
