@@ -76,6 +76,8 @@ class WorkerHandle(Neighbour):
 
         Torch's own seed reaches no worker: `torch.manual_seed` is about this process.
         """
+        if type(value) is not int or not -(2**63) <= value < 2**63:
+            raise UsageError(f"a seed is an int of 64 bits, from -2**63 to 2**63 - 1, and not {value!r:.60}")
         self.stream.command(Seed(value), origin())
 
     def search(self, *terms: str | Iterable[str]) -> list[Pointer]:

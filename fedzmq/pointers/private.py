@@ -39,7 +39,14 @@ def private(tensor: T, *users: str) -> T:
 
 def private_tensor(tensor: T, allowed_users: Iterable[str] = (), **_: Any) -> T:
     """`private_` by the name and with the arguments that it has in PySyft."""
-    return private(tensor, *allowed_users)
+    return private(tensor, *users_among(allowed_users))
+
+
+def users_among(given: object) -> tuple[Any, ...]:
+    """What was given as `allowed_users`, where several names can stand in it. One text would be read by its letters."""
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise UsageError(f"allowed_users is a list of the names of clients, such as ['anna'], and not {given!r:.60}")
+    return tuple(given)
 
 
 def allow(tensor: torch.Tensor, user: str) -> bool:

@@ -13,7 +13,7 @@ from fedzmq.pointers.labelling import copy_labels
 from fedzmq.pointers.metadata import CONSTANT, LEAF
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.pointer import Pointer
-from fedzmq.pointers.private import check_send
+from fedzmq.pointers.private import check_send, users_among
 
 
 def send_tensor(
@@ -31,6 +31,7 @@ def send_tensor(
     `allowed_users` it is private there, for these alone. Raises SendNotPermittedError for a private one.
     """
     check_send(tensor, destination.stream, user)
+    users = None if allowed_users is None else users_among(allowed_users)
     flows = requires_grad and tensor.requires_grad
     if tensor.requires_grad and not tensor.is_leaf and not flows:
         _warn_of_history(destination.name)
@@ -47,7 +48,7 @@ def send_tensor(
         reference.is_collected = False
     copy_labels(tensor, pointer)
     pointer._say_labels()
-    return pointer if allowed_users is None else pointer.private_(*allowed_users)
+    return pointer if users is None else pointer.private_(*users)
 
 
 def _warn_of_history(worker: str) -> None:

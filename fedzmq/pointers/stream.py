@@ -27,7 +27,7 @@ from fedzmq.pointers.shipment import Shipment
 from fedzmq.tensors.buffers import export, restore_checked
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
-from fedzmq.wire.codec import encode
+from fedzmq.wire.codec import check_message, encode
 from fedzmq.wire.messages import (
     Command,
     Describe,
@@ -109,6 +109,8 @@ class Stream:
             self._add(record, origin)
 
     def command(self, command: Command, origin: Origin | None) -> None:
+        """Raises ProtocolError for one that cannot be sent, which would take the rest of its batch along."""
+        check_message(command)
         with self._lock:
             self._add(command, origin)
 

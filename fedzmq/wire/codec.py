@@ -38,6 +38,11 @@ def encode(records: Iterable[Message | Sequence[Any]]) -> bytes:
     return body
 
 
+def check_message(message: Message) -> None:
+    """Raises ProtocolError for one that `encode` would refuse, for the sake of those that are encoded with it."""
+    _to_row(message)
+
+
 def decode(body: Buffer, buffers: Sequence[Buffer] = ()) -> list[Any]:
     """The records of one message: dataclasses, and a list for each operation.
 

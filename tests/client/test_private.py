@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -267,3 +268,11 @@ def test_the_data_of_a_virtual_worker_can_be_private(hook: TorchHook) -> None:
     james = VirtualWorker(hook, "james", data=[X.clone().private_("me").tag("#ages")])
     (found,) = james.search("#ages")
     assert found.copy().get().tolist() == X.tolist()
+
+
+@pytest.mark.parametrize("given", ["anna", b"anna", 5])
+def test_one_name_is_not_read_as_the_clients_of_its_letters(bob: VirtualWorker, given: Any) -> None:
+    with pytest.raises(UsageError, match="allowed_users is a list of the names of clients"):
+        X.send(bob, allowed_users=given)
+    with pytest.raises(UsageError, match="allowed_users is a list of the names of clients"):
+        X.clone().private_tensor(allowed_users=given)

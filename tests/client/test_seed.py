@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import fedzmq
+from fedzmq.errors import UsageError
 
 
 @pytest.fixture
@@ -31,3 +33,11 @@ def test_seeding_a_worker_leaves_this_process_alone(bob: fedzmq.VirtualWorker) -
     bob.seed(3)
     nn.functional.dropout(torch.ones(100).send(bob)).get()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("value", ["a", 1.5, True, 2**63, -(2**63) - 1])
+def test_what_is_no_seed_is_refused_at_once_and_costs_nothing_else(bob: fedzmq.VirtualWorker, value: Any) -> None:
+    pointer = torch.ones(1).send(bob)
+    with pytest.raises(UsageError, match="a seed is an int of 64 bits"):
+        bob.seed(value)
+    assert pointer.get().tolist() == [1.0]

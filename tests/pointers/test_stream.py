@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from fedzmq.errors import NeedsValueError, WorkerLost
+from fedzmq.errors import NeedsValueError, ProtocolError, WorkerLost
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.stream import MAX_BATCH, Stream
 from fedzmq.transports.connection import Buffer
@@ -166,3 +166,10 @@ def test_long_arguments_are_posted_before_they_pile_up(carol: Recorded) -> None:
 def test_what_needs_a_value_names_the_worker(carol: Recorded) -> None:
     assert isinstance(carol.stream.needs_value("item"), NeedsValueError)
     assert "'bob'" in str(carol.stream.needs_value("item"))
+
+
+def test_a_command_that_cannot_be_sent_is_refused_alone(bob: Place) -> None:
+    pointer = torch.ones(1).send(bob)
+    with pytest.raises(ProtocolError, match=r"Seed\.value is"):
+        bob.stream.command(Seed(2**70), None)
+    assert pointer.get().tolist() == [1.0]
