@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from torch import Tensor
 
+from fedzmq.errors import PlanError
 from fedzmq.recording.plan import Plan
 
 Function = Callable[..., Any]
@@ -31,6 +32,8 @@ def plan(
     """
     if len(given) == 1 and callable(given[0]) and not isinstance(given[0], Tensor):
         return Plan(given[0], args_shape=args_shape, state=state, name=name)
+    if given and all(isinstance(each, (int, float, complex, str, bytes, type(None))) for each in given):
+        raise PlanError(f"a plan is made of a function or module, or of tensors as examples, and not {given[0]!r:.60}")
     return lambda function: Plan(function, args_shape=args_shape, examples=given, state=state, name=name)
 
 

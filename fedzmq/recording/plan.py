@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
@@ -52,6 +53,10 @@ class Plan:
         state: Sequence[Tensor] = (),
         name: str = "",
     ) -> None:
+        if function is not None and not callable(function):
+            raise PlanError(f"a plan is made of a function or module, and not {function!r:.60}")
+        if args_shape is not None and not isinstance(args_shape, (list, tuple)):
+            raise PlanError(f"args_shape is a list of shapes, such as [(-1, 2)], and not {args_shape!r:.60}")
         self.id = os.urandom(8).hex()
         self.name = name or getattr(function, "__name__", type(function or self).__name__)
         self.tags: tuple[str, ...] = ()
@@ -198,14 +203,13 @@ class Plan:
     def _build(self, expected: tuple[Expected, ...], bound: Any = None) -> None:
         """Recorded at once, so that what cannot be a plan says so here."""
         arguments = [each.argument() for each in expected]
-        try:
-            declared = self._record(arguments, bound)
-        except Exception:
-            if not any(argument.batch for argument in arguments):
-                raise
+        declared = None
+        if any(argument.batch for argument in arguments):
             # Not the same for any number of rows, or not for those of the recording: it is recorded for each number.
-            declared = self._record([Argument(each.place, each.meta) for each in arguments], bound)
-        self._declared = declared
+            with suppress(Exception):
+                declared = self._record(arguments, bound)
+            arguments = [Argument(each.place, each.meta) for each in arguments]
+        self._declared = declared or self._record(arguments, bound)
         self._declared_values = values_in(bound)
         self._expected = expected
         self._forms.clear()

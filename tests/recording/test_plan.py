@@ -520,3 +520,27 @@ def test_a_plan_gives_named_tuples_as_its_function_does(bob: Place) -> None:
 class Pair(NamedTuple):
     most: Any
     rest: dict[str, Tensor]
+
+
+def test_a_plan_that_depends_on_values_fails_with_one_traceback() -> None:
+    with pytest.raises(PlanError, match="which needs a value") as caught:
+
+        @plan(args_shape=[(-1, 3)])
+        def branching(x: Tensor) -> Tensor:
+            return x if x.sum() > 0 else x + 1
+
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("given", [5, "x"])
+def test_what_is_no_function_becomes_no_plan(given: Any) -> None:
+    for make in (plan, plan(), func2plan([(1,)])):
+        with pytest.raises(PlanError, match=f"a plan is made of a function or module.* and not {given!r}"):
+            make(given)
+
+
+@pytest.mark.parametrize("shapes", [5, 0, "x"])
+def test_shapes_are_a_list(shapes: Any) -> None:
+    for make in (plan, func2plan):
+        with pytest.raises(PlanError, match="args_shape is a list of shapes"):
+            make(args_shape=shapes)(torch.abs)
