@@ -27,6 +27,7 @@ FedzmqError
 ├── RemoteError                a command failed on the worker: the user's program, a retry repeats it
 │   └── ObjectNotFoundError    it names a tensor that is not on the worker: it was cleared, or dropped
 ├── UpdateRefused              a worker's update would spoil the model; it is left out, and the worker is named
+│   └── UpdateNotFinite        it holds NaN or infinity
 ├── GetNotPermittedError       the owner of the data does not let it leave
 ├── SendNotPermittedError      the owner of the data does not let this client send it on
 ├── ProtocolError              the peer sent what no fedzmq sends: a retry changes nothing
@@ -351,6 +352,14 @@ class ObjectNotFoundError(RemoteError):
 
 class UpdateRefused(FedzmqError):
     """A worker's update differs in form from the model, or holds numbers that are none."""
+
+
+class UpdateNotFinite(UpdateRefused):
+    """A worker's update holds NaN or infinity in the tensor of that name."""
+
+    def __init__(self, tensor: str) -> None:
+        super().__init__(f"{tensor!r} holds NaN or infinity (is the learning rate too high?)")
+        self.tensor = tensor
 
 
 class GetNotPermittedError(FedzmqError):

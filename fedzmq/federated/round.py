@@ -11,7 +11,7 @@ import torch
 
 from fedzmq.client.client import Client
 from fedzmq.client.worker_handle import WorkerHandle
-from fedzmq.errors import FedzmqError
+from fedzmq.errors import FedzmqError, RemoteError
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.report import Absence, Answer
 from fedzmq.federated.updates.collection import Collection, Unusable
@@ -60,6 +60,8 @@ class Round:
         self.failed: dict[str, FedzmqError] = {}
         self.late: dict[str, Assignment] = {}
         self.absent: dict[str, Absence] = {}
+        self.unsaid: FedzmqError | None = None
+        """Why the last of all failed, with whom the round cannot go on: it is raised, and would be said twice."""
 
     def run(self, client: Client) -> None:
         """Until the round is over. Whatever interrupts it, the workers are told to stop."""
@@ -141,6 +143,9 @@ class Round:
                 return
             self._accept(answer)
         except FedzmqError as error:
+            is_last = not self.answered and len(self._waiting) == 1
+            if is_last and isinstance(error, RemoteError):
+                self.unsaid = error
             self._fail(name, error)
         else:
             self._done[name] = assignment
@@ -162,4 +167,5 @@ class Round:
 
     def _without(self, absence: Absence) -> None:
         self.absent[absence.worker] = absence
-        self._say(f"round {self.number} goes on without {absence.worker}: {absence.reason}")
+        if self.unsaid is None:
+            self._say(f"round {self.number} goes on without {absence.worker}: {absence.reason}")

@@ -9,7 +9,7 @@ import torch
 
 from fedzmq.client.client import Client
 from fedzmq.client.worker_handle import WorkerHandle
-from fedzmq.errors import NotEnoughWorkers, UsageError
+from fedzmq.errors import NotEnoughWorkers, UpdateNotFinite, UpdateRefused, UsageError
 from fedzmq.federated.arguments import check_arguments, checked_score
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.assignment import Assignment
@@ -205,9 +205,16 @@ class Trainer:
     def _give_up_on(self, running: Round) -> None:
         """Too few answered: wait for others where all who failed are lost, and stop where not, for they would again."""
         number, answered = running.number, tuple(sorted(running.answered))
+        if running.unsaid is not None and not answered:
+            raise running.unsaid
         for name, error in sorted(running.failed.items()):
             if running.is_lost(name):
                 continue
+            if not answered and isinstance(error, UpdateNotFinite):
+                raise UpdateRefused(
+                    f"every worker's update was left out of round {number} ({', '.join(sorted(running.failed))}): "
+                    f"{error.tensor!r} of {name} holds NaN or infinity; try a smaller learning rate (lr)"
+                ) from error
             if not answered:
                 raise error
             raise NotEnoughWorkers(self._needed, answered, f"round {number} failed on {name}: {error}") from error

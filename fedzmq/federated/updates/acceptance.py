@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from fedzmq.errors import UpdateRefused
+from fedzmq.errors import UpdateNotFinite, UpdateRefused
 from fedzmq.federated.report import Answer
 
 
@@ -33,9 +33,9 @@ def needs_a_way(answer: Answer) -> None:
 
 
 def check_values(name: str, values: torch.Tensor) -> None:
-    """Raises UpdateRefused where some of the tensor of that name are no numbers."""
+    """Raises UpdateNotFinite where some of the tensor of that name are no numbers."""
     if not _are_finite(values):
-        raise UpdateRefused(f"{name!r} holds NaN or infinity (is the learning rate too high?)")
+        raise UpdateNotFinite(name)
 
 
 def _are_finite(values: torch.Tensor) -> bool:

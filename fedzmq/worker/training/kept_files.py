@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from tempfile import mkdtemp
 
 from fedzmq.errors import UsageError
 from fedzmq.files.folder_lock import FolderLock
@@ -31,10 +32,12 @@ class KeptFiles:
     def check(self) -> None:
         """Raises UsageError where nothing can be kept there: else that would show after the first round's work."""
         place = next(each for each in (self._folder, *self._folder.parents) if each.exists())
-        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        try:  # permissions do not tell: root has them all, and a system's own folders take nothing
+            os.rmdir(mkdtemp(prefix=".fedzmq-", dir=place))
+        except OSError as error:
             raise UsageError(
                 f"nothing can be kept in {str(self._given)!r}: {place} is no folder that can be written to"
-            )
+            ) from error
 
     def write(self, name: RunName, round: int, kept: Kept) -> None:
         """Lasting when it returns."""
