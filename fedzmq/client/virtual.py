@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fedzmq.client.worker_handle import WorkerHandle
-from fedzmq.errors import WorkerExists
+from fedzmq.errors import UsageError, WorkerExists
 from fedzmq.transports.memory import MemoryConnection
 from fedzmq.worker.worker import Worker
 
@@ -53,6 +53,10 @@ class VirtualWorker(WorkerHandle):
         functions: Mapping[str, Callable[..., Any]] | None = None,
         message_pending_time: float = 0.0,
     ) -> None:
+        if not hasattr(hook, "virtual_workers"):
+            raise UsageError(
+                f"a virtual worker is made with a hook, fedzmq.TorchHook(torch), and not with {hook!r:.60}"
+            )
         client = hook.client
         if id == client.home.name:
             raise WorkerExists(id, "this process")

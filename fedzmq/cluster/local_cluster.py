@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from fedzmq.cluster.memory import check_room, free_bytes
+from fedzmq.cluster.names import worker_names
 from fedzmq.data.split import Split
-from fedzmq.errors import ClusterError
+from fedzmq.errors import ClusterError, UsageError
 from fedzmq.files.temporary_folder import TemporaryFolder
 from fedzmq.session.roster import SILENCE
 from fedzmq.transports.names import check_name
@@ -40,12 +41,13 @@ class LocalCluster:
     With `data`, which is what `fedzmq worker --data` takes, the workers split it between them by label skew: `alpha`,
     and `split_seed` for who gets what; or in another way, as `split` says. `listen` is the broker's address, port 0 for
     any; the default is a socket in a folder that only this user can enter. `threads` is what torch may use in each
-    worker. With `keeps`, what rounds leave with a worker outlives it; see `keep_in`.
+    worker. With `keeps`, what rounds leave with a worker outlives it; see `keep_in`. Of a number of workers the first
+    is bob, the second alice.
     """
 
     def __init__(
         self,
-        workers: Sequence[str] = ("bob", "alice"),
+        workers: int | Sequence[str] = ("bob", "alice"),
         *,
         data: str | None = None,
         alpha: float = 1.0,
@@ -56,7 +58,11 @@ class LocalCluster:
         threads: int = 1,
         keeps: bool = False,
     ) -> None:
-        self.workers = tuple(workers)
+        if isinstance(workers, (str, bytes)) or not isinstance(workers, (int, Iterable)):
+            raise UsageError(
+                f"workers are a list of names, such as ['bob', 'alice'], or a number, and not {workers!r:.60}"
+            )
+        self.workers = worker_names(workers) if isinstance(workers, int) else tuple(workers)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._listen = listen
         self._silence = silence

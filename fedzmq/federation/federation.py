@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakSet
 
 from fedzmq.cluster.local_cluster import LocalCluster
-from fedzmq.cluster.names import worker_names
 from fedzmq.data.split import Split
 from fedzmq.errors import UsageError
 from fedzmq.federation.sites import Inside, Remote, Site, Started
@@ -93,7 +92,7 @@ class Federation:
         else:
             if data is None:
                 raise UsageError("workers that are started here need data: data='digits', a file, or module:function")
-            names = tuple(workers) if isinstance(workers, Sequence) else worker_names(2 if workers is None else workers)
+            names = 2 if workers is None else workers
             self.site = Started(
                 LocalCluster(names, data=data, split=self.split, silence=silence, threads=threads, keeps=True)
             )

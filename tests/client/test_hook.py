@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
 import fedzmq
 from fedzmq.client.hook import TorchHook
+from fedzmq.errors import UsageError
 from fedzmq.pointers.verbs import install
 
 
@@ -39,3 +41,8 @@ def test_the_local_worker_is_that_of_the_newest_client(hook: TorchHook) -> None:
     other = TorchHook(torch)
     assert fedzmq.local_worker is other.local_worker
     other.close()
+
+
+def test_a_virtual_worker_without_a_hook_says_what_to_give_it() -> None:
+    with pytest.raises(UsageError, match=r"made with a hook, fedzmq.TorchHook\(torch\), and not with None"):
+        fedzmq.VirtualWorker(None, id="zz")  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from fedzmq.client.client import connect
 from fedzmq.cluster import local_cluster
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.cluster.memory import WORKER_BYTES
-from fedzmq.errors import ClusterError, InvalidName
+from fedzmq.errors import ClusterError, InvalidName, UsageError
 from tests.processes import Spoken, living_in, until
 
 OWNER = """
@@ -166,3 +167,13 @@ def test_names_that_workers_cannot_have_are_refused(
 def test_before_the_start_it_has_no_address() -> None:
     with pytest.raises(ClusterError, match="use it in a `with`"):
         LocalCluster().address  # noqa: B018
+
+
+def test_a_number_of_workers_are_called_as_elsewhere() -> None:
+    assert LocalCluster(workers=3).workers == ("bob", "alice", "carol")
+
+
+@pytest.mark.parametrize("workers", ["bob", b"bob", None, 1.5])
+def test_one_name_is_not_read_as_the_workers_of_its_letters(workers: Any) -> None:
+    with pytest.raises(UsageError, match="workers are a list of names"):
+        LocalCluster(workers=workers)

@@ -398,3 +398,8 @@ def test_a_model_of_several_inputs_is_trained_and_evaluated() -> None:
 
     assert report.accuracy is not None
     assert len(report.evaluated) == 2
+
+
+def test_one_name_is_no_list_of_workers() -> None:
+    with pytest.raises(UsageError, match="workers are a list of names"):
+        Federation(workers="bob", data="digits")

@@ -173,3 +173,10 @@ def test_a_command_that_cannot_be_sent_is_refused_alone(bob: Place) -> None:
     with pytest.raises(ProtocolError, match=r"Seed\.value is"):
         bob.stream.command(Seed(2**70), None)
     assert pointer.get().tolist() == [1.0]
+
+
+def test_to_share_a_tensor_waits_for_no_other_command(bob: Place) -> None:
+    before = bob.line.records
+    pointer = torch.ones(1).send(bob).share()
+    assert bob.line.records == before + 2
+    del pointer
