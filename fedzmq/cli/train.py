@@ -22,7 +22,6 @@ from fedzmq.errors import UsageError
 from fedzmq.federated.ledger.run_history import RunHistory
 from fedzmq.federation.display import Display
 from fedzmq.federation.loggers.table import LOGGERS
-from fedzmq.federation.printable import printable
 
 ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of its own
 
@@ -181,7 +180,6 @@ def command(resume: RunHistory | None, force: bool, **options: object) -> None:
         on_signal(lambda: _leave_early(tidied))
         federation = chosen.federation()
         tidied.callback(federation.close)
-        click.echo(printable(chosen.beginning()), err=chosen.as_json)  # first of all: to start many takes seconds
         federation.start()  # before torch is imported here too, so that all import it at once
         display = tidied.enter_context(_display(chosen))
         from fedzmq.cli.run_training import run_training
