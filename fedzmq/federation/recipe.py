@@ -15,6 +15,7 @@ from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.evaluation.metrics import Metric, metric_for
 from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.models import Loss, check_model, load_model, loss_for
+from fedzmq.recording.evaluating import evaluating
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.wire.limits import check_shape, check_size
@@ -65,7 +66,19 @@ def recipe_for(model: torch.nn.Module | str, loss: Loss | None, examples: Exampl
         guesses = False
     loss = loss or loss_for(sample)
     *inputs, targets = sample.tensors
-    return Recipe(made, loss, training_plan(made, loss, inputs, targets), guesses, sample)
+    try:
+        plan = training_plan(made, loss, inputs, targets)
+    except RuntimeError as error:  # torch's, of sizes that stand for the batch's and say nothing to the user
+        with evaluating(made), torch.no_grad():
+            answer = getattr(made(*inputs), "shape", "several tensors")
+        name = getattr(loss, "__name__", type(loss).__name__)
+        found = tuple(answer) if isinstance(answer, torch.Size) else answer
+        due = f"{tuple(targets.shape)} of {targets.dtype}"
+        reason = f"for {len(targets)} examples it answers with {found}, the targets are {due}"
+        raise ModelError(
+            type(made).__name__, f"{reason}, and to train it by the loss {name!r} failed; give a loss that takes these"
+        ) from error
+    return Recipe(made, loss, plan, guesses, sample)
 
 
 def sample_of(client: Client, dataset: str, workers: int, patience: float, say: Callable[[str], None]) -> Data:

@@ -211,6 +211,13 @@ def test_what_does_not_fit_is_said_before_the_first_round(
     assert sentence in str(raised.value)
 
 
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_a_loss_that_does_not_take_the_targets_is_named(federation: Federation) -> None:
+    reason = r"answers with \(2, 2\), the targets are \(2,\) of torch.int64, .* by the loss 'mse_loss' failed"
+    with pytest.raises(ModelError, match=reason):
+        federation.train(linear(), nn.functional.mse_loss)
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
