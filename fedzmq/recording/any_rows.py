@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from fedzmq.errors import PlanError, TensorsNotCollocatedException
+from fedzmq.errors import FedzmqError, PlanError, TensorsNotCollocatedException
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import Meta
 from fedzmq.recording.batch_rows import Sized, check_alike, does_the_same, generalise
@@ -102,7 +102,24 @@ def _recorded(
         return found
 
     def further() -> list[Sized]:
-        return [*possible(SIZES, "fewest"), *possible(ROWS, "apart")]
+        return possible(SIZES, "fewest")
+
+    def other_numbers(mood: Mood) -> list[Sized]:
+        """As recorded where masks choose unlike numbers; empty where these do not fit together in the function."""
+        for rows in (*LARGE, ROWS[0]):
+            try:
+                found = at(rows, watched[0].again(), mood)
+            except PlanError as error:
+                if rows == ROWS[0] and not _is_of_shapes(error):
+                    raise PlanError(f"{error} (where masks choose unlike numbers)") from error.__cause__
+            except AutocastMet:
+                raise
+            except Exception:
+                continue
+            else:
+                check_alike(first, found, "masks that choose all and ones that choose unlike numbers")
+                return [found]
+        return []
 
     with no_chance(lambda: at(ROWS[0], watched[0].again(), "all")):
         first, second = at(ROWS[0], watched[0], "all"), at(ROWS[1], watched[1], "fewer")
@@ -114,10 +131,18 @@ def _recorded(
     sized += [each for each in possible((1,), "all") if does_the_same(first[0], each[0])]
     if first[0].unknown:
         sized += _of_nothing(first, lambda: at(ROWS[0], watched[0].again(), "none"))
+        sized += other_numbers("rising")
+    if len(first[0].unknown) > 1:
+        sized += other_numbers("falling")
     merged = generalise(sized, further)
     registers = Registers(sized)
     records = tuple(registers.records(merged, first[0].origins))
     return AnyRows(first[0], second[0], registers, records, lambda: at(ROWS[0], watched[0].again(), "all")[0])
+
+
+def _is_of_shapes(error: PlanError) -> bool:
+    """What was chosen did not fit together, as no plan's user would have it either."""
+    return isinstance(error.__cause__, RuntimeError) and not isinstance(error.__cause__, FedzmqError)
 
 
 def _of_nothing(first: Sized, at: Callable[[], Sized]) -> list[Sized]:

@@ -88,7 +88,10 @@ class _Different(Exception):
 
     def text(self, rows: Sequence[int]) -> str:
         place = next(index for index, value in enumerate(self.values) if value != self.values[0])
-        return f"{self.values[0]} and {self.values[place]} for {rows[0]} and {rows[place]} examples"
+        both = f"{self.values[0]} and {self.values[place]}"
+        if rows[0] == rows[place]:
+            return f"{both} for {rows[0]} examples, of which masks choose other numbers"
+        return f"{both} for {rows[0]} and {rows[place]} examples"
 
 
 def _merge_record(sized: Sequence[Sized], place: int) -> list[Any]:

@@ -48,7 +48,7 @@ def _rules(values: Sequence[Number], sizes: Sequence[int]) -> Iterator[Rule]:
     if type(first) is float:
         yield from _powers(values, sizes)
         yield from _logarithms(values, sizes)
-    elif len(sizes) > _ALIKE:
+    elif len(set(sizes)) > _ALIKE:
         whole = [int(each) for each in values]
         for low, high in _bounds(whole, sizes):
             yield from _floors(whole, sizes, low, high)

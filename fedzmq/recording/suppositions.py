@@ -15,8 +15,9 @@ from torch import Tensor
 
 from fedzmq.pointers.signature import GETITEM
 
-Mood = Literal["all", "fewer", "fewest", "apart", "none"]
-"""What is supposed: of those that a mask may choose, all, all but some, another number for each mask, or none."""
+Mood = Literal["all", "fewer", "fewest", "falling", "rising", "none"]
+"""What is supposed: of those that a mask may choose, all, all but some, for each mask fewer than for the one before,
+for each a few and more than for the one before, or none."""
 
 _STEPS: dict[Mood, int] = {"all": 0, "fewer": 1, "fewest": 2}
 Call = Callable[..., Any]
@@ -46,6 +47,7 @@ class Suppositions:
     def __init__(self, mood: Mood) -> None:
         self._mood = mood
         self._sizes: dict[Hashable, int] = {}
+        self._last: int | None = None  # of sizes that fall or rise
 
     @property
     def is_bold(self) -> bool:
@@ -60,21 +62,38 @@ class Suppositions:
     def steps(self, key: Hashable, most: int) -> int:
         """Of packed sequences, which have one at least."""
         if key not in self._sizes:
-            self._sizes[key] = max(1, 1 if self._mood == "none" else most - _STEPS.get(self._mood, 1))
+            self._sizes[key] = self._steps(most)
         return self._sizes[key]
 
     def is_new(self, key: Hashable) -> bool:
         return key not in self._sizes
 
+    def _steps(self, most: int) -> int:
+        if self._mood not in _STEPS:
+            return 1 if self._mood == "none" else self._another(most)
+        return max(1, most - _STEPS[self._mood])
+
+    def _another(self, most: int) -> int:
+        """Of sizes that fall or rise: from two, because much that a model does is not done to a single one, and from
+        less than the other recordings have, so that a bound is not found in them.
+        """
+        if self._mood == "falling":
+            self._last = max(1, most - most // 3 if self._last is None else min(most, self._last - 1))
+        else:
+            self._last = min(most, 2 if self._last is None else self._last + 1)
+        return self._last
+
     def _new(self, choice: Choice) -> int:
+        if choice.of == "largest" and choice.least:
+            return choice.least + (self._mood == "none")
         if choice.of == "largest":
-            return choice.least + (self._mood == "none") if choice.least else 5 + _STEPS.get(self._mood, 3)
+            return 5 + _STEPS.get(self._mood, 3)
         if self._mood == "none":
             return 0
         shape = choice.tensor.shape
         every = shape.numel()
-        if self._mood == "apart":
-            return max(1, every - 1 - len(self._sizes))
+        if self._mood not in _STEPS:
+            return self._another(every)
         step = shape[0] if len(shape) > 1 and every > shape[0] else 1  # one of each row, so that rows stay alike
         size = every - step * _STEPS[self._mood]
         return size if size > 0 else every

@@ -71,7 +71,7 @@ class Values:
             fresh = len(self._numbers) + len(self._table) + 1_000_000_000
             is_new = CATALOG.is_random(operation)
             self._numbers[id] = fresh if is_new else self._table.setdefault((key, place), fresh)
-        if mask & 1 and results[0] and CATALOG.name(operation) in _AS_MANY:
+        if mask & 1 and results[0] and CATALOG.name(operation) in _AS_MANY and not _names_a_dtype(arguments, *keywords):
             self.same_truths(results[0], arguments[0])
 
     def same_truths(self, id: int, source: int) -> None:
@@ -89,3 +89,9 @@ class Values:
             dtype, shape, number = content
             return dtype, tuple(shape), constants[number]
         return key, self._seen(content, constants)
+
+
+def _names_a_dtype(arguments: Sequence[Any], *keywords: dict[str, Any]) -> bool:
+    """A view as another dtype has other elements."""
+    values = [*arguments, *(each for part in keywords for each in part.values())]
+    return any(isinstance(each, dict) and "d" in each for each in values)

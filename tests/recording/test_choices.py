@@ -85,6 +85,78 @@ def branches_on_how_many(x: Tensor, y: Tensor) -> Tensor:
     return chosen.tanh().sum() if len(chosen) > 5 else chosen.sum()
 
 
+def difference_of_two(x: Tensor, y: Tensor) -> Tensor:
+    return x.sum() + (len(x[y == 1]) - len(x[y == 2]))
+
+
+def share_of_two(x: Tensor, y: Tensor) -> Tensor:
+    one, other = len(x[y == 1]), len(x[y == 2])
+    return x.sum() * (one / (one + other) if one + other else 0.5)
+
+
+def sum_of_two(x: Tensor, y: Tensor) -> Tensor:
+    return x.sum() * (len(x[y == 1]) + len(x[y == 2]))
+
+
+def equal_numbers(x: Tensor, y: Tensor) -> Tensor:
+    return x.sum() * (2.0 if len(x[y == 1]) == len(x[y == 2]) else 1.0)
+
+
+def more_of_the_first(x: Tensor, y: Tensor) -> Tensor:
+    return x.sum() * (2.0 if len(x[y == 1]) >= len(x[y == 2]) else 1.0)
+
+
+def more_of_the_first_rows(x: Tensor, y: Tensor) -> Tensor:
+    return x.sum() * (2.0 if len(x[y == 1]) <= len(x[x > 0]) else 1.0)
+
+
+def largest_of_two(x: Tensor, y: Tensor) -> Tensor:
+    return x.sum() * max(len(x[y == 1]), len(x[y == 2]))
+
+
+def as_many_of_both(x: Tensor, y: Tensor) -> Tensor:
+    one, other = x[y == 1], x[y == 2]
+    least = min(len(one), len(other))
+    return one[:least].sum() - other[:least].sum()
+
+
+def fails_where_one_is_larger(x: Tensor, y: Tensor) -> Tensor:
+    return x.sum() if len(x[y == 1]) >= len(x[y == 2]) else x.sum() * x.sum().item()
+
+
+def true_of_two_views(x: Tensor, y: Tensor) -> Tensor:
+    """As many are true of a number as of its bytes only where each is less than 256."""
+    return x.sum() + len(x.new_ones(len(y.nonzero()))) - len(y.view(torch.uint8).nonzero())
+
+
+def test_as_many_are_true_of_a_view_as_another_dtype_as_are_of_its_own_elements() -> None:
+    x, y = torch.randn(3, 6), torch.tensor([257, 0, 1])
+
+    assert run(plan_of(true_of_two_views), x, y) == pytest.approx(true_of_two_views(x, y).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        difference_of_two,
+        share_of_two,
+        sum_of_two,
+        equal_numbers,
+        more_of_the_first,
+        more_of_the_first_rows,
+        largest_of_two,
+        as_many_of_both,
+        fails_where_one_is_larger,
+    ],
+    ids=lambda each: each.__name__,
+)
+def test_what_follows_from_the_numbers_that_two_masks_choose_is_refused_at_its_line(
+    loss: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    with pytest.raises(PlanError, match=r"test_choices.py:\d+"):
+        plan_of(loss)
+
+
 @pytest.mark.parametrize(
     ("loss", "reason"),
     [
