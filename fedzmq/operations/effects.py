@@ -122,6 +122,28 @@ _WRITES_WHEN: dict[str, tuple[int, str, bool | None]] = {
     "torch.instance_norm": (5, "use_input_stats", True),
     "torch.native_batch_norm": (5, "training", False),
 }
+_INPLACE_AT = {
+    # Where `inplace` comes among the arguments.
+    "nn.functional.celu": 2,
+    "nn.functional.elu": 2,
+    "nn.functional.hardsigmoid": 1,
+    "nn.functional.hardswish": 1,
+    "nn.functional.hardtanh": 3,
+    "nn.functional.leaky_relu": 2,
+    "nn.functional.mish": 1,
+    "nn.functional.relu": 1,
+    "nn.functional.relu6": 1,
+    "nn.functional.rrelu": 4,
+    "nn.functional.selu": 1,
+    "nn.functional.silu": 1,
+    "nn.functional.threshold": 3,
+    "nn.functional.alpha_dropout": 3,
+    "nn.functional.dropout": 3,
+    "nn.functional.dropout1d": 3,
+    "nn.functional.dropout2d": 3,
+    "nn.functional.dropout3d": 3,
+    "nn.functional.feature_alpha_dropout": 3,
+}
 
 
 def writes(name: str) -> tuple[int, ...]:
@@ -135,11 +157,16 @@ def writes(name: str) -> tuple[int, ...]:
 
 def writes_now(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> tuple[int, ...]:
     """The same under these arguments: those of a normalisation in evaluation are not written, `inplace=True` is."""
+    if keywords.get("grad_scale") is not None:
+        return (*writes(name), 1)  # the fused optimizers divide the gradients by it
     if name in _WRITES_WHEN:
         position, keyword, default = _WRITES_WHEN[name]
         chosen = arguments[position] if len(arguments) > position else keywords.get(keyword, default)
         return () if chosen is None or chosen is False else writes(name)
-    return (0,) if keywords.get("inplace") is True else writes(name)
+    position = _INPLACE_AT.get(name, len(arguments))
+    chosen = arguments[position] if position < len(arguments) else keywords.get("inplace")
+    is_flag = chosen is None or isinstance(chosen, (int, float))
+    return (0,) if (chosen if is_flag else True) else writes(name)
 
 
 def written_keywords(name: str) -> frozenset[str]:

@@ -18,6 +18,7 @@ from fedzmq.operations.arguments import Scope, unpack, unpack_keywords
 from fedzmq.operations.catalog import CATALOG, Operation
 from fedzmq.operations.guards.guard import Guard, leaves
 from fedzmq.operations.rules import Rule, of_size
+from fedzmq.operations.uncounted import counted
 from fedzmq.plans.plan import Plan
 from fedzmq.tensors.buffers import restore
 from fedzmq.tensors.dtypes import dtype_of
@@ -105,7 +106,7 @@ class _Resolved:
 
     def record(self, record: Sequence[Any]) -> _Run:
         number, result, mask, values = record[:4]
-        function, guard = CATALOG.function(number), CATALOG.guard(number)
+        function, guard = counted(CATALOG.name(number), CATALOG.function(number)), CATALOG.guard(number)
         if guard is not None and self._most_bytes is not None:
             function = _guarded(function, guard, self._most_bytes)
         arguments = [

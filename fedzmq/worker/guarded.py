@@ -53,13 +53,17 @@ def guarded_gradients(store: Store, command: Backward | Gradients) -> Iterator[N
 
 
 @contextmanager
-def guarded_plan(store: Store, given: Sequence[int], results: Sequence[int]) -> Iterator[None]:
-    """Around the run of a plan on these tensors."""
+def guarded_plan(store: Store, given: Sequence[int], touched: Sequence[int], results: Sequence[int]) -> Iterator[None]:
+    """Around the run of a plan on these tensors; `touched` are those that its records write to by their names."""
     used = [store.tensors.get(id) for id in given]
+    named = [store.tensors.get(id) for id in touched]
     users = store.privacy.common(used)
     with _guarded(store, used):
         yield
     if users is not None:
+        for each in named:
+            if each is not None:
+                store.privacy.restrict(each, users)
         _restrict(store, results, users)
 
 

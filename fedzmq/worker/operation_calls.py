@@ -15,6 +15,7 @@ from torch import Tensor
 from fedzmq.errors import OperationRefused, ProtocolError
 from fedzmq.operations.arguments import Scope, unpack, unpack_keywords
 from fedzmq.operations.catalog import Catalog, Operation
+from fedzmq.operations.uncounted import counted
 from fedzmq.wire.messages import Failure, Probe
 from fedzmq.worker.answer import Answer
 from fedzmq.worker.failure import failure_of
@@ -135,7 +136,7 @@ class OperationCalls:
 
     def _prepared(self, number: int) -> Operation:
         """The operation with what it needs around it; most need nothing, and cost nothing more."""
-        function = self._catalog.functions[number]
+        function = counted(self._catalog.names[number], self._catalog.functions[number])
         guard = self._catalog.guard(number)
         if guard is None and number not in self._catalog.random:
             return function

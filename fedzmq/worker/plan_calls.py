@@ -23,6 +23,7 @@ from fedzmq.worker.failure import describe, failure_of
 from fedzmq.worker.guarded import guarded_plan, withheld
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.randomness import Randomness
+from fedzmq.worker.record import written
 from fedzmq.worker.store import Inherited, Store, TensorNotStored
 from fedzmq.worker.stored_plan import StoredPlan
 
@@ -49,10 +50,11 @@ class PlanCalls:
             raise ProtocolError(f"a plan that is given {given} tensors cannot write to more")
         if len(self._store.plans) >= MOST_STORED:
             raise LimitExceeded("the number of plans that this client keeps on the worker", MOST_STORED, MOST_STORED)
+        touches = frozenset(register for record in plan.records for register in written(record, CATALOG))
         is_random = any(CATALOG.is_random(record[0]) for record in plan.records)
         self._store.drop(command.id)
         self._store.plans[command.id] = StoredPlan(
-            self._store, plan, found.step, command.state, command.writes, is_random
+            self._store, plan, found.step, command.state, command.writes, touches, is_random
         )
 
     def run(self, command: RunPlan) -> None:
@@ -62,7 +64,8 @@ class PlanCalls:
             return self._run(command)
         stored = store.plans.get(command.plan)
         given = command.arguments if stored is None else stored.ids(command.arguments)
-        with guarded_plan(store, given, command.results):
+        touched = () if stored is None else [id for at, id in enumerate(given, 1) if at in stored.touches]
+        with guarded_plan(store, given, touched, command.results):
             self._run(command)
 
     def _run(self, command: RunPlan) -> None:

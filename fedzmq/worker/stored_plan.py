@@ -16,6 +16,7 @@ from fedzmq.worker.store import Store
 class StoredPlan:
     """A plan that was checked and compiled, and the ids of what belongs to it in the `store` of its owner.
 
+    `writes` are the registers that its owner says it writes to, `touches` those that its records name as written.
     `key` is what other clients know it by, if it is shared.
     """
 
@@ -24,6 +25,7 @@ class StoredPlan:
     step: Step
     state: tuple[int, ...]
     writes: tuple[int, ...]
+    touches: frozenset[int]
     is_random: bool
     key: str = ""
     constants: list[Tensor] = field(default_factory=list)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import fedzmq
@@ -17,6 +18,14 @@ from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.errors import GetNotPermittedError, RemoteError, SendNotPermittedError, UsageError
 
 X = torch.tensor([1.0, 2.0, 3.0])
+SGD = {
+    "weight_decay": 0.0,
+    "momentum": 0.0,
+    "dampening": 0.0,
+    "nesterov": False,
+    "maximize": False,
+    "is_first_step": False,
+}
 
 
 @pytest.fixture
@@ -128,6 +137,31 @@ def by_what_a_plan_writes(p: Tensor, public: Tensor) -> Tensor:
     plan.build(X, X)
     plan.send(p.location)(p, public)
     return public
+
+
+def by_batch_statistics_of_a_plan(p: Tensor, public: Tensor) -> Tensor:
+    plan = fedzmq.plan(lambda x, mean, var: F.batch_norm(x, mean, var, training=True, momentum=1.0).sum())
+    plan.build(torch.ones(2, 3), X, X)
+    plan.send(p.location)(torch.stack([p, p]), public, torch.ones(3).send(p.location))
+    return public
+
+
+def by_a_fused_step_of_a_plan(p: Tensor, public: Tensor) -> Tensor:
+    plan = fedzmq.plan(lambda x, out: (torch._fused_sgd_([out], [x], [], lr=-1.0, **SGD), x.sum())[1])
+    plan.build(X, X)
+    plan.send(p.location)(p, public)
+    return public
+
+
+def by_the_scale_of_gradients(p: Tensor, public: Tensor) -> Tensor:
+    torch._fused_sgd_([torch.ones(3).send(p.location)], [public], [], lr=-1.0, grad_scale=p.sum(), **SGD)
+    return public
+
+
+def by_a_write_that_fails_halfway(p: Tensor, public: Tensor) -> Tensor:
+    view = public[:2]
+    public.put_(torch.tensor([0, 99]).send(p.location), p[:2])
+    return view
 
 
 def by_keywords_and_lists(p: Tensor, public: Tensor) -> Tensor:

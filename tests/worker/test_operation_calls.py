@@ -8,6 +8,7 @@ from torch import Tensor
 
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.wire.messages import (
+    Backward,
     Described,
     Description,
     Failed,
@@ -151,3 +152,20 @@ def test_a_value_that_leaves_no_tensor_is_a_failure(bench: Bench) -> None:
     x = bench.put(X)
     y = bench.apply(Tensor.__setitem__, at(x), 0, 1.0)
     assert "gave 0 tensors" in bench.failure(y).message
+
+
+@pytest.mark.parametrize("halfway", [False, True], ids=["by statistics", "by a write that fails"])
+def test_a_backward_never_follows_indices_that_changed_after_they_were_saved(bench: Bench, halfway: bool) -> None:
+    x, y, indices, grad = bench.put(torch.rand(1, 4, 4, 4), True), bench.new_id(), bench.new_id(), bench.new_id()
+    bench.apply(torch.nn.functional.max_pool2d_with_indices, at(x), 2, results=[y, indices])
+    far = torch.full((16,), 1 << 40)
+    if halfway:
+        where = bench.put(torch.tensor([*range(15), 99]))
+        bench.apply(Tensor.put_, at(indices), at(where), at(bench.put(far)), results=0)
+    else:
+        mean = bench.apply(Tensor.view, at(bench.apply(Tensor.view, at(indices), 16)), torch.float64)
+        sample, variance = bench.put(far.view(torch.float64).repeat(2, 1)), bench.put(torch.ones(16).double())
+        bench.apply(torch.nn.functional.batch_norm, at(sample), at(mean), at(variance), training=True, momentum=1.0)
+    loss = bench.apply(torch.sum, at(y))
+    bench.batch.append(Backward(loss, 0, False, False, [x], [grad]))
+    assert "modified by an inplace operation" in bench.failure(grad).message

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from fedzmq.plans.plan import Constant, Plan, Slot
+from fedzmq.plans.plan import Constant, Output, Plan, Slot
 from fedzmq.tensors.buffers import export_all, restore
 from fedzmq.wire.messages import (
     Drop,
@@ -129,6 +129,22 @@ def test_no_run_sees_what_another_wrote_to_a_constant(stay: Stay) -> None:
     stay.put(9, written)
     stay.run(RunPlan(9, (1,), (10,)), RunPlan(9, (1,), (11,)))
     assert stay.value(10) == stay.value(11) == [-1, -1]
+
+
+def test_no_run_sees_what_a_fused_optimizer_wrote_to_a_constant(stay: Stay) -> None:
+    options = {"weight_decay": 0.0, "momentum": 0.0, "lr": -1.0, "dampening": 0.0}
+    options |= {"nesterov": False, "maximize": False, "is_first_step": False}
+    writing = plan(
+        op("Tensor.clone", 3, 1, 2),
+        op("torch._fused_sgd_", 0, 0, [{"p": 2}], [{"p": 1}], [], **options),
+        parameters=(X,),
+        columns=(),
+        constants=(Constant("float32", (2,), bytes(8)),),
+        outputs=(Output("out", 3),),
+    )
+    stay.put(9, writing)
+    stay.run(RunPlan(9, (1,), (10,)), RunPlan(9, (2,), (11,)))
+    assert (stay.value(10), stay.value(11)) == ([0, 0], [0, 0])
 
 
 def test_a_run_is_in_the_modes_of_its_recording_and_leaves_those_of_the_client(stay: Stay) -> None:
