@@ -45,7 +45,7 @@ def serve_worker(
     shared_memory: bool,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises UsageError, BrokerUnreachable, NameTaken."""
-    on_signal(interrupt)
+    later = on_signal(interrupt)
     torch.set_num_threads(threads)
     kept = None if keep is None else KeptFiles(keep)
     if kept is not None:
@@ -72,6 +72,8 @@ def serve_worker(
         ) as worker:
             gc.freeze()  # else collections walk over all of torch, for a tenth of a second in the middle of an answer
             try:
+                with later():  # no thread is half begun
+                    worker.start()
                 click.echo(f"worker {name} at {broker} (Ctrl-C ends it)")
                 worker.run()
             except KeyboardInterrupt:

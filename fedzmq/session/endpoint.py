@@ -105,9 +105,11 @@ class Endpoint:
         self.presence.start()
 
     def start(self) -> None:
-        """Let a thread look after heartbeats and acknowledgements while the program computes."""
-        self._tender = threading.Thread(target=self._tend, name=f"fedzmq-{self.connection.name}", daemon=True)
-        self._tender.start()
+        """Let a thread look after heartbeats and acknowledgements while the program computes. Twice is fine."""
+        if self._tender is None:
+            tender = threading.Thread(target=self._tend, name=f"fedzmq-{self.connection.name}", daemon=True)
+            tender.start()
+            self._tender = tender
 
     def open(self, name: str, boot: bytes) -> Peer:
         """A new session with an incarnation of `name`; nothing is sent yet."""

@@ -105,9 +105,13 @@ class Worker:
         """From the next round on, what rounds leave here outlives it there. Between two of its steps."""
         self._memory.files = kept
 
+    def start(self) -> None:
+        """Give signs of life from now on, whatever else this process does. `run` does it, too; twice is fine."""
+        self._endpoint.start()
+
     def run(self) -> None:
         """Serve until `stop`. Raises NameTaken when another worker of this name lives."""
-        self._endpoint.start()
+        self.start()
         while not self._stopped.is_set():
             self.step(LOOK)
 
