@@ -90,7 +90,7 @@ class Endpoint:
                 window=window,
                 most_bytes=most_bytes,
                 room=room,
-                sharing=Sharing() if shared_memory and lane is Lane.COMMANDS and self._may_share else Sharing.none(),
+                sharing=Sharing() if shared_memory and lane is Lane.COMMANDS and self._may_share else None,
             )
         )
         self._given_up: OrderedDict[str, Peer] = OrderedDict()  # of those that were silent: they may come back

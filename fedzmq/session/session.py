@@ -57,7 +57,7 @@ class Session:
         """How a packet begins that `unpack` takes."""
         self._outbound = Outbound(window)
         self._inbound = Inbound(window, most_bytes, room)
-        self._sharing = sharing
+        self._sharing = Sharing.none() if sharing is None else sharing
 
     @property
     def idle(self) -> bool:
@@ -84,7 +84,7 @@ class Session:
 
         None for a message that has to be submitted.
         """
-        if self._sharing is not None and not self._sharing.is_settled:
+        if not self._sharing.is_settled:
             return None  # an offer goes with it
         piece = self._outbound.whole(frames, now, donate=donate)
         if piece is None:
@@ -94,8 +94,7 @@ class Session:
 
     def submit(self, frames: Sequence[Buffer], *, donate: bool, lend: bool = False) -> Ticket:
         """Queue one message; see `Outbound.submit`."""
-        if self._sharing is not None:
-            self._sharing.want()
+        self._sharing.want()
         return self._outbound.submit(frames, donate=donate, lend=lend)
 
     def detach(self, ticket: Ticket) -> None:
@@ -110,8 +109,8 @@ class Session:
         self._outbound.heard(packet.ack, packet.limit, now)
         if packet.kind is _DATA:
             return self._inbound.accept(packet, now)
-        if packet.kind is not Kind.ACK and self._sharing is not None:
-            self._agree(self._sharing, packet)
+        if packet.kind is not Kind.ACK:
+            self._agree(packet)
         return 0
 
     def unpack(self, frame: bytes, now: float) -> bool:
@@ -136,7 +135,7 @@ class Session:
         """The packets that are to be sent now. After anything else here, and when `due` says so, there may be some."""
         for number, sizes, parts, region in self._outbound.flow(now):
             yield self._packet(Kind.DATA, number, sizes, parts, region)
-        if self._sharing is not None and self._sharing.has_work:
+        if self._sharing.has_work:
             if (offer := self._sharing.offer(now)) is not None:
                 yield self._packet(Kind.OFFER, 0, (), (offer,))
             if (answer := self._sharing.answer()) is not None:
@@ -151,9 +150,7 @@ class Session:
 
     def has_work(self, now: float) -> bool:
         """`flow` may have something to give."""
-        if self._outbound.has_work(now) or self._inbound.owes(now):
-            return True
-        return self._sharing is not None and self._sharing.has_work
+        return self._outbound.has_work(now) or self._inbound.owes(now) or self._sharing.has_work
 
     def hurry(self, now: float) -> None:
         """What was under way is likely lost: the medium was away."""
@@ -169,10 +166,10 @@ class Session:
     def close(self) -> None:
         """Nothing more is sent or received. Twice is fine."""
         self._outbound.lent = self._inbound.borrowed = None
-        if self._sharing is not None:
-            self._sharing.close()
+        self._sharing.close()
 
-    def _agree(self, sharing: Sharing, packet: Packet) -> None:
+    def _agree(self, packet: Packet) -> None:
+        sharing = self._sharing
         content = packet.parts[0] if len(packet.parts) == 1 else b""
         if packet.kind is Kind.OFFER:
             sharing.was_offered(content)

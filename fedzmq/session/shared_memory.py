@@ -10,6 +10,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from struct import Struct
 from typing import NamedTuple
 
@@ -62,7 +63,20 @@ class Offer(NamedTuple):
         return f"/memfd:{_name(self.secret)} (deleted)"
 
 
-class LentMemory:
+class _Open:
+    """The file, by a descriptor of this process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def close(self) -> None:
+        """Twice is fine."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class LentMemory(_Open):
     """The side that writes. What was put in first is freed first."""
 
     def __init__(self, nbytes: int = NBYTES) -> None:
@@ -70,11 +84,11 @@ class LentMemory:
         secret = os.urandom(SECRET_BYTES)
         if not hasattr(os, "memfd_create"):
             raise OSError("this system has no memory without a name")
-        self._descriptor = os.memfd_create(_name(secret))
+        super().__init__(os.memfd_create(_name(secret)))
         try:
             os.ftruncate(self._descriptor, nbytes)
         except OSError:
-            os.close(self._descriptor)
+            self.close()
             raise
         self.offer = Offer(os.getpid(), self._descriptor, nbytes, secret)
         self._taken: deque[Region] = deque()
@@ -94,13 +108,11 @@ class LentMemory:
         if offset is None:
             raise ValueError(f"{nbytes} bytes do not fit")
         position = offset
-        try:
+        with suppress(OSError):
             for begin in range(0, len(parts), MOST_AT_ONCE):
                 position += os.pwritev(self._descriptor, parts[begin : begin + MOST_AT_ONCE], position)
-        except OSError:
-            self.is_usable = False
-        if position - offset != nbytes:
-            self.is_usable = False
+        self.is_usable = position - offset == nbytes
+        if not self.is_usable:
             return None
         region = Region(offset, nbytes)
         self._taken.append(region)
@@ -109,12 +121,6 @@ class LentMemory:
     def free(self) -> None:
         """What was put in first, of what is still there, was read."""
         self._taken.popleft()
-
-    def close(self) -> None:
-        """Twice is fine."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
 
     def _place(self, nbytes: int) -> int | None:
         if not self._taken:
@@ -128,7 +134,7 @@ class LentMemory:
         return end if end + nbytes < first else None
 
 
-class BorrowedMemory:
+class BorrowedMemory(_Open):
     """The side that reads."""
 
     def __init__(self, offer: Offer) -> None:
@@ -139,7 +145,7 @@ class BorrowedMemory:
         if not 0 < offer.nbytes <= MOST_NBYTES or os.readlink(offer.path) != offer.title:
             raise OSError("there is no such memory")
         self._nbytes = offer.nbytes
-        self._descriptor = os.open(offer.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        super().__init__(os.open(offer.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
         found = os.fstat(self._descriptor)
         is_it = os.readlink(f"/proc/self/fd/{self._descriptor}") == offer.title  # and no other, put there meanwhile
         if not is_it or not stat.S_ISREG(found.st_mode) or found.st_size < offer.nbytes:
@@ -161,12 +167,6 @@ class BorrowedMemory:
             if done != wanted:
                 raise ProtocolError("the memory that was lent ends before what lies in it")
             offset += wanted
-
-    def close(self) -> None:
-        """Twice is fine."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
 
 
 def _name(secret: bytes) -> str:
