@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from fedzmq.errors import FedzmqError
+from fedzmq.errors import FedzmqError, RemoteError
 from fedzmq.transports.connection import Buffer
-from fedzmq.wire.messages import Progress, Reply
+from fedzmq.wire.messages import Failed, Progress, Reply
 
 
 @dataclass(slots=True)
@@ -32,3 +32,11 @@ class Pending:
         if self.reply is None:
             raise LookupError(f"request {self.request} to {self.worker} is not answered yet")
         return self.reply, self.buffers
+
+    def answer(self) -> tuple[Reply, list[Buffer]]:
+        """As `result`; raises RemoteError for a Failed."""
+        reply, buffers = self.result()
+        if isinstance(reply, Failed):
+            failure = reply.failure
+            raise RemoteError(self.worker, failure.operation, failure.error, failure.message)
+        return reply, buffers

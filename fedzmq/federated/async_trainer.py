@@ -15,6 +15,7 @@ from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.buffer import Arrival, Buffer
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.edition import Edition
+from fedzmq.federated.errand import wait_for_any
 from fedzmq.federated.evaluation.at_workers import AtWorkers
 from fedzmq.federated.evaluation.on_the_way import STALENESS, OnTheWay
 from fedzmq.federated.evaluation.score import Score
@@ -136,8 +137,7 @@ class AsyncTrainer:
                     answered.append(replace(answer, metrics={**answer.metrics, STALENESS: staleness}))
                     self._assigner.counted[name] = running.number
                 if not done:
-                    waiting = [running.assignment for running in self._running.values()]
-                    self._client.wait_until(lambda: any(each.done for each in waiting), LOOK)  # noqa: B023
+                    wait_for_any(self._client, [each.assignment for each in self._running.values()], LOOK)
             self._shared.step(buffer)
         score = Score(float("nan"), None) if self._evaluate is None else checked_score(self._evaluate(self._model))
         evaluated, together = self._found(number)

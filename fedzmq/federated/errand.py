@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor
 
+from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
 from fedzmq.client.worker_handle import WorkerHandle
-from fedzmq.errors import ProtocolError, RemoteError
+from fedzmq.errors import ProtocolError
 from fedzmq.federated.edition import Edition
 from fedzmq.transports.connection import Buffer
-from fedzmq.wire.messages import Failed, ModelMissing, PlanMissing, Reply
+from fedzmq.wire.messages import ModelMissing, PlanMissing, Reply
 
 
 class Errand(ABC):
@@ -56,7 +57,7 @@ class Errand(ABC):
 
         Raises RemoteError for a Failed, and ProtocolError where it lacks what it was given.
         """
-        reply, buffers = self._pending.result()
+        reply, buffers = self._pending.answer()
         if isinstance(reply, PlanMissing | ModelMissing):
             if type(reply) in self._missed:
                 what = "plan" if isinstance(reply, PlanMissing) else "model"
@@ -65,7 +66,10 @@ class Errand(ABC):
             self._lacked(reply)
             self._send()
             return None
-        if isinstance(reply, Failed):
-            failure = reply.failure
-            raise RemoteError(self.handle.name, failure.operation, failure.error, failure.message)
         return reply, buffers
+
+
+def wait_for_any(client: Client, errands: Iterable[Errand], seconds: float) -> None:
+    """Until one of these is done, or for so long."""
+    waiting = list(errands)
+    client.wait_until(lambda: any(each.done for each in waiting), seconds)

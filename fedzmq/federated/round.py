@@ -13,6 +13,7 @@ from fedzmq.client.client import Client
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import FedzmqError, RemoteError
 from fedzmq.federated.assignment import Assignment
+from fedzmq.federated.errand import wait_for_any
 from fedzmq.federated.report import Absence, Answer
 from fedzmq.federated.updates.collection import Collection, Unusable
 
@@ -119,8 +120,7 @@ class Round:
                 return
             if done:
                 continue
-            waiting = list(self._waiting.values())
-            client.wait_until(lambda: any(each.done for each in waiting), min(LOOK, left))  # noqa: B023
+            wait_for_any(client, self._waiting.values(), min(LOOK, left))
             if is_away is not client.endpoint.presence.away:
                 is_away = not is_away
                 self._say(

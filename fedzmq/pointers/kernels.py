@@ -40,23 +40,21 @@ _LAYERS = """
     linear relu relu_ leaky_relu elu gelu silu sigmoid tanh softplus softmax log_softmax mse_loss l1_loss smooth_l1_loss
     huber_loss cross_entropy nll_loss binary_cross_entropy_with_logits layer_norm normalize
 """
+
+
+def _listed(names: str) -> frozenset[Callable[..., Any]]:
+    """Functions of torch and methods of tensors, as far as there are both."""
+    found = (getattr(home, name, None) for home in (torch, torch.Tensor) for name in names.split())
+    return frozenset(each for each in found if each is not None)
+
+
+SHAPING = _listed(_SHAPING)
 PLAIN: frozenset[Callable[..., Any]] = (
     LOOSE_INTS.difference({torch.where, torch.Tensor.where})  # of a condition alone it is a search
-    | {
-        function
-        for home in (torch, torch.Tensor)
-        for name in (_NAMES + _SHAPING).split()
-        if (function := getattr(home, name, None)) is not None
-    }
+    | _listed(_NAMES)
+    | SHAPING
     | {getattr(F, name) for name in _LAYERS.split()}
     | {torch.Tensor.T.__get__, torch.Tensor.to, SETITEM}  # type: ignore[attr-defined]  # properties are values to mypy
-)
-
-SHAPING: frozenset[Callable[..., Any]] = frozenset(
-    function
-    for home in (torch, torch.Tensor)
-    for name in _SHAPING.split()
-    if (function := getattr(home, name, None)) is not None
 )
 
 

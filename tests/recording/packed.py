@@ -11,18 +11,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from tests.recording.recorded import Made
+from tests.recording.zoo import Recurrent
 
 N, WORDS = 6, 20
 
 
-class LastState(nn.Module):
+class LastState(Recurrent):
     """Of each direction of the last layer."""
-
-    def __init__(self, kind: Callable[..., nn.Module], **options: Any) -> None:
-        super().__init__()
-        self.words = nn.Embedding(WORDS, 8, padding_idx=0)
-        self.network = kind(8, 6, batch_first=True, **options)
-        self.last = nn.Linear(12 if options.get("bidirectional") else 6, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         lengths = (x != 0).sum(1).clamp(min=1)

@@ -13,6 +13,7 @@ from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import FedzmqError
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.edition import Edition, publish
+from fedzmq.federated.errand import wait_for_any
 from fedzmq.federated.evaluation.metrics import Figure
 from fedzmq.federated.evaluation.question import Found, Question
 from fedzmq.federated.evaluation.score import Score
@@ -119,9 +120,8 @@ class AtWorkers:
             left = float("inf") if self._job.deadline is None else began + self._job.deadline - time.monotonic()
             if left <= 0:
                 break
-            waiting = list(asked.values())
-            if waiting:
-                self._client.wait_until(lambda: any(each.done for each in waiting), min(LOOK, left))  # noqa: B023
+            if asked:
+                wait_for_any(self._client, asked.values(), min(LOOK, left))
         for name, question in asked.items():
             question.cancel()
             self.without(number, name, f"it was late: {len(found)} others had answered")

@@ -1,7 +1,7 @@
 """Pulls what workers have trained, piece by piece and from all of them side by side, into a collector.
 
 A piece is given on in the order of the workers' names as soon as it is there, and then it can go: whole updates are
-nowhere, and the same updates come in the same order, whoever is first.
+nowhere but where they are small, and the same updates come in the same order, whoever is first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 
 from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
-from fedzmq.errors import FedzmqError, ProtocolError, RemoteError, RequestTimeout, UpdateRefused
+from fedzmq.errors import FedzmqError, ProtocolError, RequestTimeout, UpdateRefused
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.updates.acceptance import check_values
 from fedzmq.federated.updates.collector import Takes
@@ -23,7 +23,7 @@ from fedzmq.federated.updates.one_thread import one_thread
 from fedzmq.tensors.buffers import restore
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.tensors.row import Row, Span
-from fedzmq.wire.messages import Failed, Pulled
+from fedzmq.wire.messages import Pulled
 
 IN_FLIGHT = 8 * 1024 * 1024  # bytes that are asked for, or here and not folded, over all workers
 FREELY = 64 * 1024 * 1024  # the same, for a model that is no larger than IN_FLIGHT: each way there and back counts then
@@ -127,10 +127,7 @@ class Collection:
     def _values(self, flight: _Flight) -> Iterator[torch.Tensor]:
         """What lies in each span. Raises a FedzmqError where it does not come, or is of another form, or no number."""
         self._wait(flight)
-        reply, buffers = flight.pending.result()
-        if isinstance(reply, Failed):
-            failure = reply.failure
-            raise RemoteError(flight.source.handle.name, failure.operation, failure.error, failure.message)
+        reply, buffers = flight.pending.answer()
         if not isinstance(reply, Pulled):
             raise ProtocolError(f"it answered a pull with {type(reply).__name__}")
         if len(reply.parts) != len(flight.spans):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,12 +36,7 @@ class SGD(Optimizer):
             chosen(self._parameters, used),
             gradients,
             chosen(self._momenta, used),
-            weight_decay=self._number("weight_decay"),
-            momentum=self._number("momentum"),
-            lr=self._lr,
-            dampening=self._number("dampening"),
-            nesterov=bool(self._options["nesterov"]),
-            maximize=False,
+            **self._numbers(),
             is_first_step=self._is_first,
         )
         self._is_first = False
@@ -52,12 +48,17 @@ class SGD(Optimizer):
             gradients,
             momenta,
             foreach=True,
-            weight_decay=self._number("weight_decay"),
-            momentum=self._number("momentum"),
-            lr=self._lr,
-            dampening=self._number("dampening"),
-            nesterov=bool(self._options["nesterov"]),
-            maximize=False,
+            **self._numbers(),
         )
         for index, momentum in zip(used, momenta, strict=True):
             self._found[index] = momentum
+
+    def _numbers(self) -> dict[str, Any]:
+        return {
+            "weight_decay": self._number("weight_decay"),
+            "momentum": self._number("momentum"),
+            "lr": self._lr,
+            "dampening": self._number("dampening"),
+            "nesterov": bool(self._options["nesterov"]),
+            "maximize": False,
+        }
