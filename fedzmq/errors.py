@@ -355,10 +355,10 @@ class UpdateRefused(FedzmqError):
 
 
 class UpdateNotFinite(UpdateRefused):
-    """A worker's update holds NaN or infinity in the tensor of that name."""
+    """A worker's update holds NaN or infinity in the tensor of that name, or what is next to it."""
 
     def __init__(self, tensor: str) -> None:
-        super().__init__(f"{tensor!r} holds NaN or infinity (is the learning rate too high?)")
+        super().__init__(f"{tensor!r} holds NaN or infinity, or all but that (is the learning rate too high?)")
         self.tensor = tensor
 
 

@@ -7,6 +7,7 @@ from abc import abstractmethod
 import torch
 
 from fedzmq.federated.strategies.strategy import Opening, Strategy
+from fedzmq.federated.updates.precision import wide
 
 
 class ServerStep(Strategy):
@@ -20,7 +21,7 @@ class ServerStep(Strategy):
     def step(self, name: str, old: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
         if name not in self._trained:
             return mean
-        return old + self.move(name, mean - old)
+        return old + self.move(name, mean.to(wide(mean.dtype)) - old)
 
     @abstractmethod
     def move(self, name: str, way: torch.Tensor) -> torch.Tensor:

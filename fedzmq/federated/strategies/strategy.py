@@ -103,6 +103,7 @@ class Strategy:
     def step(self, name: str, old: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
         """The new value of a tensor of the model, from the old one and what the updates make together.
 
-        The mean is in float64. What is returned is brought to the model's precision; `old` must not be changed.
+        The mean is in the model's precision, float32 at least, and in float64 for integers. What is returned is brought
+        to that of the model; `old` must not be changed.
         """
         return mean

@@ -8,6 +8,7 @@ import torch
 
 from fedzmq.errors import UpdateNotFinite, UpdateRefused
 from fedzmq.federated.report import Answer
+from fedzmq.federated.updates.precision import of_means
 
 
 def check_answer(answer: Answer) -> None:
@@ -33,12 +34,12 @@ def needs_a_way(answer: Answer) -> None:
 
 
 def check_values(name: str, values: torch.Tensor) -> None:
-    """Raises UpdateNotFinite where some of the tensor of that name are no numbers."""
-    if not _are_finite(values):
+    """Raises UpdateNotFinite where some of the tensor of that name are no numbers, or too great to have a mean."""
+    if not _have_means(values):
         raise UpdateNotFinite(name)
 
 
-def _are_finite(values: torch.Tensor) -> bool:
+def _have_means(values: torch.Tensor) -> bool:
     """By the extremes, to which NaN carries over: many times as fast as to look at each."""
     if values.is_complex():
         values = torch.view_as_real(values)
@@ -46,4 +47,6 @@ def _are_finite(values: torch.Tensor) -> bool:
         return True
     if values.dtype.itemsize == 1:  # torch knows no extremes of these
         values = values.float()
-    return all(math.isfinite(float(each)) for each in torch.aminmax(values))
+    bound = torch.finfo(of_means(values.dtype)).max / 2  # two of which are never farther apart than a number can tell
+    least, most = torch.aminmax(values)
+    return -bound <= float(least) and float(most) <= bound

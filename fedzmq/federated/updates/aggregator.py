@@ -1,7 +1,8 @@
-"""The weighted mean of updates, as a fold: a piece of an update is added to a sum, and then it can go.
+"""The weighted mean of updates, as a fold: a piece of an update moves the mean of those before it, and then it can go.
 
-The sum is taken in float64, and piece by piece in the order of the workers' names, whoever answers first, so the same
-updates give the same bits.
+It is taken piece by piece in the order of the workers' names, whoever answers first, so the same updates give the same
+bits. A mean that runs never leaves the range of what it is taken of, as a sum would, and needs no room but that of a
+model: updates that agree have exactly what they agree on for their mean.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import torch
 
 from fedzmq.errors import UsageError
 from fedzmq.federated.report import Answer
-from fedzmq.federated.updates.one_thread import one_thread
-from fedzmq.federated.updates.precision import wide_room
+from fedzmq.federated.updates.precision import mean_room
 
 Weigh = Callable[[Answer], float]
 
@@ -31,31 +31,34 @@ class Aggregator:
     """
 
     def __init__(self, answers: Iterable[Answer], weigh: Weigh = by_examples) -> None:
-        self._weights = {each.worker: weigh(each) for each in answers}
-        for weight in self._weights.values():
+        weights = {each.worker: weigh(each) for each in answers}
+        self.weight = 0.0
+        self._shares: dict[str, float] = {}  # of the mean of a worker's update and of all before it
+        for worker in sorted(weights):
+            weight = weights[worker]
             if not 0 <= weight < math.inf:
                 raise UsageError(f"the strategy weighs an update by {weight:g}, and a number from 0 is needed")
-        self.weight: float = sum(self._weights[worker] for worker in sorted(self._weights))
+            self.weight += weight
+            self._shares[worker] = weight / self.weight if weight else 0.0
         if not self.weight:
-            raise UsageError(f"the strategy weighs all {len(self._weights)} updates by 0, and one has to count")
-        self._first = min(self._weights)
+            raise UsageError(f"the strategy weighs all {len(weights)} updates by 0, and one has to count")
+        self._first = next(iter(self._shares))
         self._shapes: list[torch.Size] = []
-        self._sums: list[torch.Tensor] = []  # flattened
+        self._means: list[torch.Tensor] = []  # flattened
 
     def open(self, state: Sequence[torch.Tensor]) -> None:
         self._shapes = [each.shape for each in state]
-        self._sums = [wide_room(each) for each in state]
+        self._means = [mean_room(each) for each in state]
 
     def fold(self, worker: str, place: int, start: int, values: torch.Tensor) -> None:
-        part, weight = self._sums[place][start : start + len(values)], self._weights[worker]
-        if worker == self._first:  # in place of zeros, which would be written first, and read again
-            part.copy_(values).mul_(weight)
+        mean = self._means[place][start : start + len(values)]
+        if worker == self._first:
+            mean.copy_(values)
         else:
-            part.add_(values if values.is_floating_point() else values.to(part.dtype), alpha=weight)
+            mean.lerp_(values.to(mean.dtype), self._shares[worker])
 
     def combined(self, place: int) -> torch.Tensor:
-        with one_thread():
-            return self._sums[place].div_(self.weight).view(self._shapes[place])
+        return self._means[place].view(self._shapes[place])
 
     def close(self) -> None:
-        self._sums = []
+        self._means = []

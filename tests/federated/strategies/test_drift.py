@@ -212,7 +212,9 @@ def test_fednova_follows_its_formula() -> None:
     for place, name in enumerate("ab"):
         x = old[place].double()
         d: Tensor = sum(p * (x - state[place]) / k for p, state, k in zip(shares, states, a, strict=True))  # type: ignore[assignment]
-        torch.testing.assert_close(new[name], x - sum(p * k for p, k in zip(shares, a, strict=True)) * d)
+        torch.testing.assert_close(
+            new[name], x - sum(p * k for p, k in zip(shares, a, strict=True)) * d, check_dtype=False
+        )
 
 
 def test_with_equal_steps_fednova_is_averaging() -> None:

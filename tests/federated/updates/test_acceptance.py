@@ -8,15 +8,24 @@ import torch
 from fedzmq.errors import UpdateRefused
 from fedzmq.federated.report import Answer
 from fedzmq.federated.updates.acceptance import check_answer, check_values, needs_steps
+from fedzmq.federated.updates.precision import of_means
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.float8_e5m2, torch.complex64]
 
 
 @pytest.mark.parametrize("dtype", [*FLOATS, torch.int64, torch.bool])
-def test_numbers_pass_the_greatest_too(dtype: torch.dtype) -> None:
-    greatest = torch.finfo(dtype).max if dtype in FLOATS else 1
+def test_numbers_pass_up_to_half_of_the_greatest_that_a_mean_can_have(dtype: torch.dtype) -> None:
+    greatest = min(torch.finfo(dtype).max, torch.finfo(of_means(dtype)).max * 0.49) if dtype in FLOATS else 1
     check_values("weight", torch.tensor([0.0, greatest, -greatest], dtype=torch.float64).to(dtype))
     check_values("weight", torch.zeros(0, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64, torch.complex64])
+def test_a_number_whose_distance_to_another_is_none_is_refused(dtype: torch.dtype) -> None:
+    values = torch.tensor([0.0, -torch.finfo(dtype).max * 0.6], dtype=torch.float64).to(dtype)
+
+    with pytest.raises(UpdateRefused, match="'weight' holds NaN or infinity, or all but that"):
+        check_values("weight", values)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -58,13 +58,28 @@ def test_the_mean_is_the_weighted_sum_computed_in_one_process(examples: list[int
         assert isinstance(expected, Tensor)
         if not actual.is_floating_point():
             expected = expected.round()
-        torch.testing.assert_close(actual, expected.to(actual.dtype), rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(actual, expected.to(actual.dtype), rtol=1e-6, atol=1e-6)
 
 
 def test_the_mean_of_one_update_is_that_update_to_the_bit() -> None:
     (state,) = states(1)
 
     assert all(map(torch.equal, mean((123, state)), state))
+
+
+def test_updates_that_agree_have_just_that_for_their_mean() -> None:
+    (state,) = states(1)
+
+    assert all(map(torch.equal, mean(*[(3**number, state) for number in range(9)]), state))
+
+
+def test_an_update_that_counts_nothing_changes_nothing_be_it_the_first() -> None:
+    names, (one, other) = ("alice", "bob"), states(2)
+    aggregator = Aggregator([answer(*each) for each in zip(names, (1, 2), strict=True)], lambda a: a.examples - 1)
+    aggregator.open(one)
+    fold(aggregator, {"alice": one, "bob": other})
+
+    assert all(torch.equal(aggregator.combined(place), each) for place, each in enumerate(other))
 
 
 def test_the_size_of_the_pieces_changes_no_bit() -> None:
