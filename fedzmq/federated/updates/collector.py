@@ -23,7 +23,7 @@ class Takes(Protocol):
 
 
 class Gives(Protocol):
-    """Gives the tensor at a place of the state, of what updates make together, in its precision or in a finer one (float32 at least).
+    """Gives the tensor at a place of the state, of what updates make together, in its precision, float32 at least.
 
     It is asked for once, when all was folded, and the caller may write to it then.
     """
