@@ -10,6 +10,7 @@ import torch
 
 from fedzmq.errors import UsageError
 from fedzmq.federated.report import Answer
+from fedzmq.federated.strategies.local_steps import needs_a_rate, needs_sums_of_gradients
 from fedzmq.federated.strategies.numbers import above
 from fedzmq.federated.strategies.strategy import Instructions, Opening, Strategy
 from fedzmq.federated.updates.acceptance import needs_a_way
@@ -32,10 +33,12 @@ class Scaffold(Strategy):
     for Federated Learning, algorithm 1.
 
     option: how a worker comes to its new control. 2, as in the paper's experiments, gives a difference from the old one
-    of (model - its model) / (the sum of its learning rates) - control, which needs nothing that the answer does not
-    tell: nothing travels back but the model. That sum is steps * lr, as in the paper, where no schedule makes another
-    one of it. 1 is the gradient at the model that came over all of the worker's data, in batches: one pass more, and
-    the difference travels back beside the model. A worker that was started anew begins with a control of zero.
+    of (model - its model) / way - control, which needs nothing that the answer does not tell: nothing travels back but
+    the model. The way is steps * lr, as in the paper, where no schedule and no momentum make another one of it: see
+    `fedzmq.worker.training.way`. A control is then the mean of a worker's gradients by what they weigh, that of its
+    weight decay among them, and only SGD weighs them. 1 is the gradient at the model that came over all of the worker's
+    data, in batches: one pass more, and the difference travels back beside the model, whatever optimizer follows the
+    gradients. A worker that was started anew begins with a control of zero.
     """
 
     lr: float = 1.0
@@ -52,12 +55,9 @@ class Scaffold(Strategy):
         self._sums: Aggregator
 
     def check(self, job: TrainingJob) -> None:
-        plain = {"lr"} >= {name for name, value in job.options.items() if value}
-        if job.optimizer != "sgd" or not plain or not job.options.get("lr", 0) > 0:
-            raise UsageError(
-                f"SCAFFOLD needs the optimizer sgd with a positive 'lr' and no other option, and the job has "
-                f"{job.optimizer!r} with {dict(job.options)}"
-            )
+        if self.option == 2:
+            needs_sums_of_gradients("SCAFFOLD by its option 2", job, "; 'option' 1 goes with any optimizer")
+        needs_a_rate("SCAFFOLD", job)
 
     def begin(self, opening: Opening) -> None:
         self._population = opening.population

@@ -134,10 +134,91 @@ def test_control_variates_reach_the_best_weight_with_a_schedule_too() -> None:
     assert federation(Scaffold(), schedule="cosine").weight == pytest.approx(BEST, abs=1e-3)
 
 
-@pytest.mark.parametrize("job", [{"optimizer": "adam"}, {"options": {"lr": 0.1, "momentum": 0.9}}, {"options": {}}])
-def test_scaffold_refuses_steps_that_it_cannot_account_for(job: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="SCAFFOLD needs the optimizer sgd with a positive 'lr' and no other option"):
-        Scaffold().check(TrainingJob("data", **job))
+@pytest.mark.parametrize("option", [1, 2])
+@pytest.mark.parametrize(
+    "options",
+    [{"momentum": 0.8}, {"momentum": 0.5, "dampening": 0.3, "weight_decay": 0.1}, {"momentum": 0.6, "nesterov": True}],
+)
+def test_scaffold_corrects_the_gradients_of_any_sgd(options: dict[str, Any], option: int) -> None:
+    """Against torch's own SGD, and a control that is the mean of the gradients by how much each of them moved."""
+    parts = {"alice": parabola(2.0, 1.0, rows=4), "bob": parabola(0.2, 5.0, rows=12)}
+    job: dict[str, Any] = {"rounds": 6, "epochs": 2, "options": {"lr": 0.05, **options}}
+    outcome = Federation(Scaffold(option=option), one_weight(), mse_loss, parts, **job)
+
+    def moved(gradients: list[float]) -> float:
+        """How far torch's SGD goes along these."""
+        weight = torch.zeros((), dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.SGD([weight], lr=0.05, **{**options, "weight_decay": 0.0})
+        for each in gradients:
+            weight.grad = torch.tensor(each, dtype=torch.float64)
+            optimizer.step()
+        return -weight.item()
+
+    x, c, own, shape = 0.0, 0.0, {"alice": 0.0, "bob": 0.0}, {"alice": (2.0, 1.0, 2), "bob": (0.2, 5.0, 6)}
+    decay = options.get("weight_decay", 0.0)
+    for _ in range(6):
+        ends, grown = [], []
+        for name, (curvature, bottom, steps) in shape.items():
+            gradients: list[float] = []
+            corrected: list[float] = []
+            y = x
+            for _ in range(steps):
+                gradients.append(2 * curvature * (y - bottom) + decay * y)
+                corrected.append(gradients[-1] - own[name] + c)
+                y = x - moved(corrected)
+            weights = [moved([float(place == at) for place in range(steps)]) for at in range(steps)]
+            mean = sum(w * g for w, g in zip(weights, gradients, strict=True)) / sum(weights)
+            new = 2 * curvature * (x - bottom) if option == 1 else mean
+            ends.append(y)
+            grown.append(new - own[name])
+            own[name] = new
+        x = sum(ends) / 2
+        c += sum(grown) / 2
+    assert outcome.weight == pytest.approx(x, rel=1e-4)
+    assert float(outcome.kept["bob"].control["weight"]) == pytest.approx(own["bob"], rel=1e-3)
+
+
+def test_control_variates_reach_the_best_weight_with_momentum_too() -> None:
+    assert federation(Scaffold(), options={"lr": 0.05, "momentum": 0.9}).weight == pytest.approx(BEST, abs=1e-3)
+
+
+def test_by_option_1_any_optimizer_follows_the_corrected_gradients() -> None:
+    job: dict[str, Any] = {"rounds": 4, "epochs": 3, "optimizer": "adam", "options": {"lr": 0.05}}
+    outcome = federation(Scaffold(option=1), **job)
+
+    x, c, own = 0.0, 0.0, {(2.0, 1.0): 0.0, (0.2, 5.0): 0.0}
+    for _ in range(4):
+        ends, grown = [], []
+        for curvature, bottom in own:
+            weight = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+            optimizer = torch.optim.Adam([weight], lr=0.05)
+            for _ in range(3):
+                weight.grad = 2 * curvature * (weight.detach() - bottom) - own[curvature, bottom] + c
+                optimizer.step()
+            ends.append(weight.item())
+            new = 2 * curvature * (x - bottom)
+            grown.append(new - own[curvature, bottom])
+            own[curvature, bottom] = new
+        x, c = sum(ends) / 2, c + sum(grown) / 2
+    assert outcome.weight == pytest.approx(x, rel=1e-4)
+
+
+@pytest.mark.parametrize("strategy", [FedNova(), Scaffold()])
+def test_what_divides_by_the_weights_of_gradients_refuses_an_optimizer_that_does_not_add_them(strategy: Any) -> None:
+    with pytest.raises(UsageError, match="which is known of 'sgd' alone .*, and the optimizer is 'adam'"):
+        strategy.check(TrainingJob("data", optimizer="adam"))
+
+
+def test_scaffold_says_how_it_goes_with_any_optimizer() -> None:
+    with pytest.raises(UsageError, match="the optimizer is 'adam'; 'option' 1 goes with any optimizer"):
+        Scaffold().check(TrainingJob("data", optimizer="adam"))
+
+
+@pytest.mark.parametrize("strategy", [FedNova(), Scaffold(), Scaffold(option=1)])
+def test_a_rate_of_nothing_is_refused_where_all_is_divided_by_it(strategy: Any) -> None:
+    strategy.check(TrainingJob("data"))
+    with pytest.raises(UsageError, match=r"needs a learning rate \(lr\) above 0, and it is 0"):
+        strategy.check(TrainingJob("data", options={"lr": 0}))
 
 
 def test_fedprox_is_gradient_descent_on_the_loss_and_the_term() -> None:
@@ -215,6 +296,18 @@ def test_fednova_follows_its_formula() -> None:
         torch.testing.assert_close(
             new[name], x - sum(p * k for p, k in zip(shares, a, strict=True)) * d, check_dtype=False
         )
+
+
+def test_fednova_averages_running_statistics_by_examples() -> None:
+    old = {"w": torch.zeros(1), "statistics": torch.zeros(1), "count": torch.tensor(0)}
+    updates = {
+        "x": Update([torch.ones(1), torch.tensor([1.0]), torch.tensor(4)], 10, steps=1, way=0.1),
+        "y": Update([torch.ones(1), torch.tensor([4.0]), torch.tensor(8)], 30, steps=9, way=0.9),
+    }
+    new = after(FedNova(), old, updates, trained=["w"])
+
+    assert new["statistics"] == pytest.approx((10 * 1.0 + 30 * 4.0) / 40)
+    assert new["count"] == pytest.approx(7)
 
 
 def test_with_equal_steps_fednova_is_averaging() -> None:
