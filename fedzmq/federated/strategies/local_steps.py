@@ -15,8 +15,8 @@ def needs_sums_of_gradients(who: str, job: TrainingJob, way_out: str = "") -> No
     """Raises UsageError for an optimizer whose steps are no sums of gradients with weights that are known before."""
     if job.optimizer != "sgd":
         raise UsageError(
-            f"{who} divides by what a worker's gradients weigh in its way, which is known of 'sgd' alone (with momentum, "
-            f"weight decay, schedules and clipping), and the optimizer is {job.optimizer!r}{way_out}"
+            f"{who} divides by what a worker's gradients weigh in its way, which is known of 'sgd' alone (with "
+            f"momentum, weight decay, schedules and clipping), and the optimizer is {job.optimizer!r}{way_out}"
         )
 
 

@@ -205,7 +205,7 @@ def test_by_option_1_any_optimizer_follows_the_corrected_gradients() -> None:
 
 @pytest.mark.parametrize("strategy", [FedNova(), Scaffold()])
 def test_what_divides_by_the_weights_of_gradients_refuses_an_optimizer_that_does_not_add_them(strategy: Any) -> None:
-    with pytest.raises(UsageError, match="which is known of 'sgd' alone .*, and the optimizer is 'adam'"):
+    with pytest.raises(UsageError, match=r"which is known of 'sgd' alone .*, and the optimizer is 'adam'"):
         strategy.check(TrainingJob("data", optimizer="adam"))
 
 
