@@ -259,8 +259,10 @@ class Endpoint:
         return len(self._sessions) < len(Lane) * MOST_SHARING
 
     def _tend(self) -> None:
-        while not self._closed.wait(TICK):
-            if self._pumping.acquire(blocking=False):  # else someone pumps already, and does all this there
+        rest = TICK
+        while not self._closed.wait(rest):
+            rest = TICK
+            if self._pumping.acquire(blocking=False):
                 try:
                     self._pump(0.0)
                 except TransportClosed:
@@ -269,6 +271,8 @@ class Endpoint:
                     self._closed.wait(TICK)
                 finally:
                     self._pumping.release()
+            elif self._accepts:  # someone waits and does all this there, and no commands of a program's gather here
+                rest = NAP
             with contextlib.suppress(FedzmqError):  # a worker was lost just now: whoever waits for it is told
                 self.ticked()
 
@@ -377,10 +381,8 @@ class Endpoint:
 
     def _follow(self, session: Session, now: float) -> None:
         """Something came: send what that lets go."""
-        if session.has_work(now):
+        if session.has_work(now):  # to acknowledge it there is time: the next look comes before that is due
             self._flow(session, now)
-        elif self._next_tick > now + TICK:  # what came is to be acknowledged, with or without an answer
-            self._next_tick = now + TICK
 
     def _admit(self, peer: Peer, packet: Packet) -> Session | None:
         """The session that an unknown peer opens; None, and a reset for it, where there is none to open."""

@@ -15,7 +15,7 @@ from fedzmq.session.packet import Packet
 from fedzmq.session.shared_memory import NBYTES, STEPS, BorrowedMemory, Region
 from fedzmq.transports.connection import Buffer
 
-ACK_DELAY = 0.02  # seconds that an acknowledgement may wait for a packet that carries it
+ACK_DELAY = 0.1  # seconds that an acknowledgement may wait for a packet that carries it; much less than a resend waits
 ACK_PACKETS = 16  # packets after which it waits no longer
 
 
