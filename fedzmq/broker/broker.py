@@ -188,10 +188,10 @@ class Broker:
             seat.member.heard = now
             if head and head[0] == _MAIL:
                 receiver = self.directory.addressee(head)
-                if receiver is not None:
-                    self._pass_on(receiver, seat.channel, seat.member.route + mark + note, frames)
-                else:
+                if receiver is None or (mark and frames):  # behind a note nobody looks for more
                     self.dropped += 1
+                else:
+                    self._pass_on(receiver, seat.channel, seat.member.route + mark + note, frames)
                 return True
         try:
             self._obey(place, seat, decode(head), frames, now)

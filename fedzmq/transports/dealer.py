@@ -13,7 +13,7 @@ from zmq.backend import Socket
 
 from fedzmq.transports.address import Address
 from fedzmq.transports.connection import Buffer
-from fedzmq.transports.route import MOST_FRAME_BYTES
+from fedzmq.transports.route import MOST_FRAME_BYTES, is_note
 
 # What either end of a link sets, times in milliseconds.
 LINK_OPTIONS: Final = {
@@ -115,8 +115,8 @@ class Dealer:
         self._half_sent = False
         return True
 
-    def take(self) -> list[zmq.Frame] | None:
-        """The next message, if one is here."""
+    def take(self) -> tuple[bytes, list[zmq.Frame]] | None:
+        """The route of the next message, and what follows it, if one is here."""
         if not (self.fired or self.look()):
             return None
         self.fired = False
@@ -126,17 +126,18 @@ class Dealer:
                 while self._socket.getsockopt(_MORE):
                     receive(_NOW)
             self._half_received = True
-            frame = receive(_NOW, copy=False)
-            frames = [frame]
-            while frame.more:
-                frame = receive(_NOW, copy=False)
-                frames.append(frame)
+            head = receive(_NOW)
+            frames: list[zmq.Frame] = []
+            if not is_note(head) and self._socket.getsockopt(_MORE):  # which costs more than to receive a note
+                frames.append(receive(_NOW, copy=False))
+                while frames[-1].more:
+                    frames.append(receive(_NOW, copy=False))
         except zmq.ZMQError:
             self._half_received = False
             self.look()
             return None
         self._half_received = False
-        return frames
+        return head, frames
 
     def close(self, linger: float) -> None:
         self._poll.unregister(self.descriptor)

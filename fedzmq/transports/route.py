@@ -1,8 +1,8 @@
 """The first frame of every message between a ZeroMQ connection and its broker: what is to be done with the others.
 
 Plain bytes, a verb and its operands, because it is all that a broker reads. Any byte string decodes to a route or is a
-ProtocolError. Where the first frame of mail is small it has no frame of its own, and follows the route behind a zero
-byte, which no name holds: every frame costs each hop as much as its bytes do.
+ProtocolError. Mail of one small frame is one with its route, and follows it behind a zero byte, which no name holds:
+every frame costs each hop as much as its bytes do. Nothing comes after it, so that nobody has to look.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from fedzmq.errors import InvalidName, ProtocolError
 from fedzmq.transports.connection import Buffer
 from fedzmq.transports.names import check_name, check_publishable, check_topic
 
-VERSION = 2
+VERSION = 3
 INSTANCE_BYTES = 16
 BOOT_BYTES = 8
 MOST_ROUTE_BYTES = 512
-MOST_NOTE_BYTES = 8 * 1024  # of a frame that follows the route of its mail
+MOST_NOTE_BYTES = 8 * 1024  # of the one frame that follows the route of its mail
 NOTE = b"\0"
 MOST_FRAME_BYTES = 16 << 20  # of any frame: what one message can make the other side allocate by its word
 
@@ -144,6 +144,11 @@ Route = Union[Hello, Welcome, Refuse, Who, Mail, Publish, Topic, Subscribe, Unsu
 
 _BARE: dict[Verb, Route] = {Verb.WHO: Who(), Verb.PING: Ping(), Verb.PONG: Pong(), Verb.BYE: Bye()}
 _BARE_BYTES = {type(route): bytes([verb]) for verb, route in _BARE.items()}
+
+
+def is_note(head: bytes) -> bool:
+    """Mail that is whole in its first frame."""
+    return head[:1] == b"M" and NOTE in head
 
 
 def encode(route: Route) -> bytes:

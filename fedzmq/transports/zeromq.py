@@ -101,8 +101,8 @@ class ZeroMQConnection(Connection):
             if len(self._mail_routes) >= MOST_ROUTES:
                 self._mail_routes.clear()
             route = self._mail_routes[to] = encode(Mail(check_name(to)))
-        if frames and len(frames[0]) <= MOST_NOTE_BYTES:
-            route, frames = NOTE.join((route, frames[0])), frames[1:]
+        if len(frames) == 1 and len(frames[0]) <= MOST_NOTE_BYTES:
+            route, frames = NOTE.join((route, frames[0])), ()
         self._put(self._bulk if bulk else self._control, route, frames, donate)
 
     def publish(self, topic: str, frames: Sequence[Buffer], *, bulk: bool = False, donate: bool = False) -> None:
@@ -155,7 +155,12 @@ class ZeroMQConnection(Connection):
                     self._waiting += 1
                 ready = self._poll.poll(max(0.0, rest) * 1000)
                 for descriptor, _ in ready:
-                    self._note(descriptor)
+                    for line in self._lines:
+                        if line.descriptor == descriptor:
+                            line.dry, line.fired = False, True
+                            break
+                    else:
+                        self._wake_up()
                 if is_last and not ready:
                     return None
         finally:
@@ -219,26 +224,24 @@ class ZeroMQConnection(Connection):
         lines = self._lines if self._in_a_row < ALTERNATE else self._lines[::-1]
         for line in lines:
             while not line.dry:
-                frames = line.take()
-                if frames is None:
+                message = line.take()
+                if message is None:
                     break
                 self._heard = time.monotonic()
-                delivery = self._interpret(line, frames)
+                delivery = self._interpret(line, *message)
                 if delivery is not None:
                     self._in_a_row = self._in_a_row + 1 if line is self._control else 0
                     return delivery
         self._in_a_row = 0
         return None
 
-    def _interpret(self, line: Dealer, frames: list[zmq.Frame]) -> Delivery | None:
+    def _interpret(self, line: Dealer, head: bytes, frames: list[zmq.Frame]) -> Delivery | None:
         """The mail that a message is; what the broker says of itself is acted on here."""
-        head = frames[0].bytes
         try:
             if head and head[0] == _MAIL:
                 mail, mark, note = head.partition(NOTE)
                 sender = self._senders.get(mail) or self._sender(mail)
-                contents = _contents(frames)
-                return Delivery(sender, None, [note, *contents] if mark else contents)
+                return Delivery(sender, None, [note] if mark else _contents(frames))
             route = decode(head)
         except (ProtocolError, UnicodeDecodeError):
             self.dropped += 1
@@ -287,14 +290,9 @@ class ZeroMQConnection(Connection):
     def _line(self, target: Address, channel: Channel, instance: bytes) -> Dealer:
         return Dealer(self._context, self._poll, target, encode(Hello(self.name, instance, channel)))
 
-    def _note(self, descriptor: int) -> None:
-        """Look at a socket again, because its descriptor says that something happened."""
-        if descriptor == self._wake_read:
-            with contextlib.suppress(BlockingIOError):
-                os.read(descriptor, 4096)
-        for line in self._lines:
-            if descriptor == line.descriptor:
-                line.dry, line.fired = False, True
+    def _wake_up(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
 
     def _rouse(self) -> None:
         if self._waiting:
@@ -317,4 +315,4 @@ def connect(address: str, name: str) -> ZeroMQConnection:
 
 
 def _contents(frames: list[zmq.Frame]) -> list[Buffer]:
-    return [frame.bytes if len(frame) <= COPIED_BYTES else frame.buffer for frame in frames[1:]]
+    return [frame.bytes if len(frame) <= COPIED_BYTES else frame.buffer for frame in frames]

@@ -283,6 +283,15 @@ def test_a_stranger_is_asked_who_it_is(peer: Peer) -> None:
     assert peer.hear() == Who()
 
 
+def test_mail_with_more_behind_its_note_is_dropped(broker: Broker, peer: Peer) -> None:
+    with joined(broker, "alice") as alice:
+        peer.hello("mallory")
+        peer.say(encode(Mail("alice")) + NOTE + b"note", encode(Mail("bob")) + NOTE + b"from bob, honestly")
+        peer.say(encode(Mail("alice")), b"true")
+        assert expect(alice) == Delivery("mallory", None, [b"true"])
+        assert broker.dropped == 1
+
+
 def test_a_stranger_cannot_write(broker: Broker, peer: Peer) -> None:
     with joined(broker, "alice") as alice:
         peer.say(encode(Mail("alice")), b"forged")
