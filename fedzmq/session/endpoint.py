@@ -34,6 +34,9 @@ _RESET, _CONTROL = Kind.RESET, Lane.CONTROL  # an enum's own look-up costs five 
 _LEFT = Ticket([], donated=True, lent=False, left=True)  # of every message that was sent before `post` returned
 
 
+_Aside = tuple[Session, tuple[int, int], int, float]  # what a packet that came then said to a session, and its bytes
+
+
 class Arrival(NamedTuple):
     """A whole message, as it came out of a session."""
 
@@ -96,6 +99,7 @@ class Endpoint:
         self._given_up: OrderedDict[str, Peer] = OrderedDict()  # of those that were silent: they may come back
         self._expected: deque[tuple[str, bytes]] = deque()  # who should show a sign of life from now on
         self._arrived: deque[Session] = deque()
+        self._unheeded: _Aside | None = None
         self._topics: dict[str, Callable[[Delivery, float], None]] = {}
         self._state = threading.RLock()  # the sessions; held for moments
         self._pumping = threading.Lock()  # the right to receive; held while waiting
@@ -277,6 +281,9 @@ class Endpoint:
                 self.ticked()
 
     def _pump(self, timeout: float) -> None:
+        if self._unheeded is not None:
+            aside, self._unheeded = self._unheeded, None
+            self._heed(aside)
         now = self._clock()
         delivery: Delivery | None = None
         if now >= self._next_tick:
@@ -287,9 +294,7 @@ class Endpoint:
         for _ in range(BURST):
             if delivery is None:
                 return
-            waiting = len(self._arrived)
-            self._deliver(delivery)
-            if len(self._arrived) > waiting:
+            if self._deliver(delivery):
                 return  # somebody waits for this: what else there is to do can be done while they work
             delivery = self.connection.recv(0.0)
 
@@ -315,46 +320,63 @@ class Endpoint:
         nearest = min([now + NAP, *dues]) if everything_heard else now
         self._next_tick = max(now + TICK, nearest)
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, delivery: Delivery) -> bool:
+        """Take in what came, and say whether there is something to `take` by it."""
         now = self._clock()
+        sender, topic, frames = delivery
         try:
-            if delivery.topic in TOPICS:
+            if topic is None:
+                return self._unpack(sender, frames, now) or self._receive(sender, frames, now)
+            if topic in TOPICS:
                 for departure in self.presence.hear(delivery, now):
                     self._lose(departure)
-                self._remind(delivery.sender)
-                return
-            self.presence.roster.heard(delivery.sender, now)
-            self.bytes_received += sum(map(len, delivery.frames))
-            if delivery.topic is not None:
-                listener = self._topics.get(delivery.topic)
-                if listener is not None:  # else it was on its way when nobody wanted it any more
-                    listener(delivery, now)
-                return
-            if not self._unpack(delivery, now):
-                packet = parse(delivery.frames)
-                if packet.region is not None:
-                    self.bytes_received += packet.size
-                self._receive(delivery.sender, packet, now)
+                self._remind(sender)
+                return False
+            self._count(sender, sum(map(len, frames)), now)
+            listener = self._topics.get(topic)
+            if listener is not None:  # else it was on its way when nobody wanted it any more
+                listener(delivery, now)
         except ProtocolError:
             self.refused += 1
+        return False
 
-    def _unpack(self, delivery: Delivery, now: float) -> bool:
-        """Take in what nearly all mail is: one frame that holds the next command or answer of a known session."""
-        sender, _, frames = delivery
+    def _unpack(self, sender: str, frames: list[Buffer], now: float) -> bool:
+        """Take in what nearly all mail is: one frame that holds the next command or answer of a known session.
+
+        What else it says is heeded once that is under way.
+        """
         if len(frames) != 1 or type(frame := frames[0]) is not bytes:
             return False
         with self._state:
             session = self._sessions.of_inlet(sender, frame[:ADDRESS_BYTES])
-            if session is None or not session.unpack(frame, now):
+            if session is None or (said := session.unpack(frame, now)) is None:
                 return False
             self._arrived.append(session)
-            self._follow(session, now)
+            self._unheeded = session, said, len(frame), now
             return True
 
-    def _receive(self, sender: str, packet: Packet, now: float) -> None:
+    def _heed(self, aside: _Aside) -> None:
+        """Take in what a packet said beside its message."""
+        session, (ack, limit), size, now = aside
+        self._count(session.peer.name, size, now)
+        with self._state:
+            if session.peer in self._sessions:
+                session.heard(ack, limit, now)
+                self._follow(session, now)
+
+    def _count(self, sender: str, size: int, now: float) -> None:
+        self.presence.roster.heard(sender, now)
+        self.bytes_received += size
+
+    def _receive(self, sender: str, frames: list[Buffer], now: float) -> bool:
+        """Take in any packet of any session, and say whether there is something to `take` by it."""
+        self._count(sender, sum(map(len, frames)), now)
+        packet = parse(frames)
+        if packet.region is not None:
+            self.bytes_received += packet.size
         if packet.kind is _RESET:
             self._was_reset(sender, packet)
-            return
+            return False
         peer, lane = Peer(sender, packet.source, packet.epoch), packet.lane
         urgent: list[Arrival] = []
         with self._state:
@@ -362,7 +384,7 @@ class Endpoint:
             if session is None or packet.target != self.boot:
                 session = self._admit(peer, packet)
                 if session is None:
-                    return
+                    return False
             try:
                 complete = session.receive(packet, now)
             except ProtocolError as error:  # the stream cannot go on without what this packet should have held
@@ -378,6 +400,7 @@ class Endpoint:
             self._follow(session, now)
         for arrival in urgent:
             self.urgent(arrival)
+        return complete > 0 and lane is not _CONTROL
 
     def _follow(self, session: Session, now: float) -> None:
         """Something came: send what that lets go."""

@@ -113,19 +113,20 @@ class Session:
             self._agree(packet)
         return 0
 
-    def unpack(self, frame: bytes, now: float) -> bool:
+    def unpack(self, frame: bytes, now: float) -> tuple[int, int] | None:
         """Take in the next message, out of a packet that holds it whole: the short way, as with `pack`.
 
-        False for a packet that has to be parsed and received.
+        What it says beside, which is for `heard`; None for a packet that has to be parsed and received.
         """
         parsed = parse_inline(frame)
         if parsed is None:
-            return False
+            return None
         number, ack, limit, parts = parsed
-        if not self._inbound.accept_whole(number, parts, now):
-            return False
+        return (ack, limit) if self._inbound.accept_whole(number, parts, now) else None
+
+    def heard(self, ack: int, limit: int, now: float) -> None:
+        """The other side has everything up to `ack`, and grants `limit` bytes in all. Later than `unpack` is fine."""
         self._outbound.heard(ack, limit, now)
-        return True
 
     def take(self) -> list[Buffer] | None:
         """The next message, whole; None when there is none."""
