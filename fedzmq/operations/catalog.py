@@ -19,6 +19,7 @@ from fedzmq.operations.guards.table import GUARDS
 from fedzmq.operations.listed.copies import COPIES
 from fedzmq.operations.listed.counting import COUNTING
 from fedzmq.operations.listed.decompositions import DECOMPOSITIONS
+from fedzmq.operations.listed.differentiation import DIFFERENTIATION
 from fedzmq.operations.listed.functional import FUNCTIONAL
 from fedzmq.operations.listed.functions import FUNCTIONS
 from fedzmq.operations.listed.inplace_methods import INPLACE_METHODS
@@ -129,6 +130,7 @@ TABLES: tuple[Mapping[str, Operation], ...] = (
     POLYNOMIALS,
     COPIES,
     COUNTING,
+    DIFFERENTIATION,
     SYNONYMS,
     WINDOWS,
     OPTIMIZERS,

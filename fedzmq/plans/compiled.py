@@ -17,6 +17,7 @@ from fedzmq.errors import PlanError
 from fedzmq.operations.arguments import Scope, unpack, unpack_keywords
 from fedzmq.operations.catalog import CATALOG, Operation
 from fedzmq.operations.guards.guard import Guard, leaves
+from fedzmq.operations.listed.differentiation import leaf
 from fedzmq.operations.rules import Rule, of_size
 from fedzmq.operations.uncounted import counted
 from fedzmq.plans.plan import Plan
@@ -24,6 +25,7 @@ from fedzmq.tensors.buffers import restore
 from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.wire.messages import TensorSpec
 
+_GRAD = CATALOG.number(torch.autograd.grad)
 MOST_BYTES = 1 << 33  # of one result
 Step = Callable[..., tuple[torch.Tensor, ...]]
 _Registers = list[Any]  # register 0 holds the number of rows
@@ -52,6 +54,8 @@ def compile_plan(plan: Plan, most_bytes: int | None = MOST_BYTES) -> Step:
             spent[place].append(register)
     parts = _parts(plan, list(zip(runs, spent, plan.records, strict=True)))
     registers = 1 + max([plan.given, *last_use])
+    trained = [place for place, slot in enumerate(plan.parameters, 1) if slot.trained]
+    differentiates = any(record[0] == _GRAD for record in plan.records)
 
     def step(rows: int, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
         held: _Registers = [rows, *given]
@@ -68,7 +72,18 @@ def compile_plan(plan: Plan, most_bytes: int | None = MOST_BYTES) -> Step:
             raise
         return tuple([held[register] for register in outputs])
 
-    return step
+    def differentiating(rows: int, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Where no gradient is wanted of the outputs, those in the midst of the plan need a graph all the same."""
+        held = list(given)
+        for place in trained:
+            if not held[place - 1].requires_grad:
+                held[place - 1] = leaf(held[place - 1])
+        if torch.is_grad_enabled():
+            return step(rows, *held)
+        with torch.enable_grad():
+            return tuple([output.detach() for output in step(rows, *held)])
+
+    return differentiating if differentiates else step
 
 
 def constants(plan: Plan) -> list[torch.Tensor]:

@@ -11,7 +11,7 @@ from fedzmq.pointers.meeting import apart, check_local
 from fedzmq.pointers.metadata import CONSTANT, INNER
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.remote import Handler, Remote
-from fedzmq.wire.messages import RequireGrad, SetGrad
+from fedzmq.wire.messages import SetGrad
 
 T = torch.Tensor
 
@@ -44,11 +44,7 @@ def require_grad(p: Remote, value: bool = True) -> Remote:
         )
     if value and not (meta.dtype.is_floating_point or meta.dtype.is_complex):
         raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
-    if value:
-        reference.become_leaf()
-    else:
-        reference.become_constant()
-    reference.stream.command(RequireGrad(reference.id, value), origin())
+    reference.stream.require_grad(reference, value)
     return p
 
 

@@ -172,7 +172,7 @@ def gradients(
             tuple([result._ref.id if isinstance(result, Remote) else 0 for result in results]),
             bool(keep),
             bool(create_graph),
-            unused or derived,
+            unused or (derived and not stream.is_recording),
             passed.on_wire,
         ),
         origin(),

@@ -39,6 +39,7 @@ from fedzmq.wire.messages import (
     Probe,
     Put,
     Reply,
+    RequireGrad,
     Sync,
     Synced,
     TensorSpec,
@@ -113,6 +114,14 @@ class Stream:
         check_message(command)
         with self._lock:
             self._add(command, origin)
+
+    def require_grad(self, reference: Reference, value: bool) -> None:
+        """Gradients are taken for a tensor from here on, or no longer."""
+        if value:
+            reference.become_leaf()
+        else:
+            reference.become_constant()
+        self.command(RequireGrad(reference.id, value), origin())
 
     def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:
         """Store a copy of a local tensor on the worker. What happens to the tensor afterwards does not matter."""

@@ -15,7 +15,9 @@ from torch.overrides import TorchFunctionMode
 
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.pointers.creation import create
-from fedzmq.pointers.nesting import leaves
+from fedzmq.pointers.metadata import LEAF
+from fedzmq.pointers.nesting import leaves, mapped
+from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.stream import Stream
 
 _DRAW = frozenset({torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal})
@@ -33,6 +35,8 @@ _MAKE = _DRAW | {
     torch.zeros,
 }
 
+_REQUIRE = frozenset({torch.Tensor.requires_grad_, torch.Tensor.requires_grad.__set__})  # type: ignore[attr-defined]  # a property
+
 Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
@@ -45,6 +49,7 @@ class Makers(TorchFunctionMode):
         self._chosen = chosen
         self._everything = everything
         self._tape: Stream | None = None
+        self._leaves: dict[int, tuple[torch.Tensor, Pointer]] = {}
 
     def again(self) -> Makers:
         """The same for another recording."""
@@ -61,6 +66,12 @@ class Makers(TorchFunctionMode):
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         given = kwargs or {}
+        if self._tape is not None and (func in _REQUIRE or given.get("requires_grad")):
+            leaf = self._leaf(func, args, given)
+            if leaf is not None:
+                return leaf
+        if self._leaves:
+            args, given = mapped(args, self._there), mapped(given, self._there)
         if func in _DRAW_FROM and self._tape is not None and args and type(args[0]) is torch.Tensor:
             # What is drawn from a tensor of the program's own is drawn from the same one on the tape.
             there = create(self._tape, torch.zeros, (tuple(args[0].shape),), {"dtype": args[0].dtype}) + args[0]
@@ -72,6 +83,25 @@ class Makers(TorchFunctionMode):
         if func in _DRAW or self._everything or number in self._chosen:
             return create(self._tape, func, args, given)
         return func(*args, **given)
+
+    def _leaf(self, func: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
+        """The tape's own of a tensor that gradients are to be taken for, where the program made that out of nothing."""
+        if func in _REQUIRE:
+            tensor, wanted = args[0], all(args[1:]) and all(given.values())
+            if type(tensor) is not torch.Tensor or not wanted:
+                return None
+            self._leaves[id(tensor)] = tensor, self._put(tensor)
+            return self._leaves[id(tensor)][1]
+        if func in CATALOG.numbers or func is not torch.tensor:
+            return None
+        return self._put(torch.tensor(*args, **{**given, "requires_grad": False}))
+
+    def _put(self, tensor: torch.Tensor) -> Pointer:
+        assert self._tape is not None
+        return Pointer.around(self._tape.put(tensor.detach(), LEAF))
+
+    def _there(self, value: Any) -> Any:
+        return self._leaves.get(id(value), (value, value))[1]
 
 
 def varying(one: Makers, other: Makers) -> set[int]:

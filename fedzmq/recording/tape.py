@@ -14,10 +14,11 @@ import torch
 
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
+from fedzmq.operations.listed.differentiation import leaf
 from fedzmq.pointers.call import Call
 from fedzmq.pointers.effects import Effect, Effects
 from fedzmq.pointers.line import Line
-from fedzmq.pointers.metadata import CONSTANT, Kind, Meta
+from fedzmq.pointers.metadata import CONSTANT, Kind, Meta, sent_meta
 from fedzmq.pointers.modes import INITIAL, Modes
 from fedzmq.pointers.origins import Origin, origin, shown
 from fedzmq.pointers.pointer import Pointer
@@ -31,12 +32,13 @@ from fedzmq.recording.values import Values
 from fedzmq.tensors.buffers import export
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
-from fedzmq.wire.messages import Command, Described, RequireGrad
+from fedzmq.wire.messages import Backward, Command, Described, Gradients
 
 DETACH = torch.Tensor.detach
 _GETITEM = CATALOG.number(torch.Tensor.__getitem__)
 _ONE_HOT = "say sizes that values would tell, such as the number of classes of one_hot"
-_WAY_OUT = "use torch.where and masks instead of branches, and take gradients and values outside"
+_TAKE = "take the gradient with torch.autograd.grad(loss, x), which adds to nothing"
+_WAY_OUT = "use torch.where and masks instead of branches, and take values outside"
 _APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]  # a class method's
 
 
@@ -79,6 +81,7 @@ class Tape(Stream):
         self._packed: Pack | None = None  # by the next record
         self._sequences: dict[int, int] = {}  # of packed sequences, what their sizes begin with
         self._bases: dict[int, int] = {}
+        self._differentiable: set[int] = set()  # gradients with a graph of their own
         self._values = Values(lambda id: self._bases.get(id, id))
 
     def input(self, meta: Meta) -> Pointer:
@@ -153,8 +156,9 @@ class Tape(Stream):
         return self.effects.learn(call.number, call.metas, lambda operands: call.by(function, operands))
 
     def _keep(self, record: Record, modes: Modes, origin: Origin | None) -> None:
-        if not modes.grad:
-            record = self._without_history(record, origin)
+        self._note(record if modes.grad else self._without_history(record, origin), modes, origin)
+
+    def _note(self, record: Record, modes: Modes, origin: Origin | None) -> None:
         self.records.append(record)
         self.lines.append(shown(origin))
         self.lowered += [None if modes.autocast is None else name_of(modes.autocast)] * (
@@ -164,6 +168,25 @@ class Tape(Stream):
         if record[0] == _GETITEM and record[3][0] in self._packs and record[3][1:] == [0]:
             self._sequences[record[1]] = self._packs[record[3][0]].sequences
 
+    def _differentiate(self, command: Gradients, origin: Origin | None) -> None:
+        wanted = [(id, result) for id, result in zip(command.inputs, command.results, strict=True) if result]
+        if not wanted:
+            return
+        arguments = [
+            [{"p": id} for id in command.outputs],
+            [{"p": id} for id, _ in wanted],
+            [{"p": id} if id else None for id in command.grad_outputs] or None,
+        ]
+        options = {
+            "retain_graph": command.retain_graph,
+            "create_graph": command.create_graph,
+            "materialize_grads": command.allow_unused,
+        }
+        results = [result for _, result in wanted]
+        self._note((CATALOG.number(torch.autograd.grad), results, 0, arguments, options), INITIAL, origin)
+        if command.create_graph:
+            self._differentiable.update(results)
+
     def noticed(self, written: Sequence[Reference], views: Sequence[tuple[Reference, Reference]]) -> None:
         for view, base in views:
             self._bases[view.id] = self._bases.get(base.id, base.id)
@@ -171,12 +194,34 @@ class Tape(Stream):
             self._write(reference.id)
 
     def command(self, command: Command, origin: Origin | None) -> None:
-        if isinstance(command, RequireGrad) and command.value:
-            return  # no gradient of it can be asked for in a plan, so that nothing is to be done for one
-        raise _refused(f"{type(command).__name__}, which is no operation on tensors,", origin)
+        if isinstance(command, Gradients):
+            self._differentiate(command, origin)
+        elif isinstance(command, Backward):
+            raise _refused("backward(), which adds to what tensors hold,", origin, _TAKE)
+        else:
+            raise _refused(f"{type(command).__name__}, which is no operation on tensors,", origin)
+
+    def require_grad(self, reference: Reference, value: bool) -> None:
+        """From here on the tensor is another one, with the same memory."""
+        if not value:
+            raise _refused("requires_grad_(False)", way_out="use detach() instead, where no gradient is to flow")
+        before, reference.id = reference.id, self.new_id()
+        self._note((CATALOG.number(leaf), reference.id, 1, [before]), INITIAL, origin())
+        self._bases[reference.id] = self._bases.get(before, before)
+        reference.become_leaf()
 
     def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:
-        raise _refused("send: a local tensor that the function uses becomes a constant of the plan by itself;")
+        reference = Reference(self, self.new_id(), sent_meta(tensor, CONSTANT))
+        dtype, shape, data = export(tensor, copy=True)
+        here = {"x": [dtype, list(shape), len(self.constants)]}
+        self.constants.append(bytes(data))
+        self._note((CATALOG.number(torch.Tensor.clone), reference.id, 0, [here]), INITIAL, origin())
+        if kind != CONSTANT:
+            self.require_grad(reference, True)
+        return reference
+
+    def describe(self, ids: Sequence[int]) -> list[bool | None]:
+        return [id in self._differentiable for id in ids]
 
     def probe(self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment) -> tuple[int, Described]:
         name = CATALOG.names[record[0]]

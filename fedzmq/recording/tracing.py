@@ -60,12 +60,12 @@ def record(
     An input is metadata, or a tensor whose metadata is meant (a leaf that requires grad is one in the recording).
     `makers` says which of the tensors that the function makes itself are made on the tape, and `suppositions` what is
     supposed of sizes that values would tell; without them such a size is an error. Raises PlanError, which names the
-    line, where the function needs a value, takes a gradient itself, or does anything else that a list of operations
-    cannot say.
+    line, where the function needs a value, or does anything else that a list of operations cannot say.
     """
     tape = Tape(effects, suppositions)
     metas = [each if isinstance(each, Meta) else meta_of(each) for each in inputs]
     pointers = [tape.input(meta) for meta in metas]
+    inputs_ids = tuple(pointer._ref.id for pointer in pointers)
     try:
         with makers.onto(tape) if makers is not None else nullcontext():
             returned = _flat(function(*pointers))
@@ -95,7 +95,6 @@ def record(
             raise PlanError(f"the function returns {tensor!r:.80}, which does not depend on its inputs")
         ids.append(tensor._ref.id)
         outputs.append(tensor._ref.meta)
-    inputs_ids = tuple(pointer._ref.id for pointer in pointers)
     return Recording(
         tuple(tape.records),
         inputs_ids,

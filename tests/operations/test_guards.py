@@ -7,6 +7,7 @@ import torch
 
 from fedzmq.errors import LimitExceeded, OperationRefused
 from fedzmq.operations.catalog import CATALOG
+from fedzmq.operations.guards import differentiated
 
 LIMIT = 1 << 30
 BIG = 1 << 40
@@ -416,3 +417,21 @@ def test_the_pivots_of_a_factorisation_pass() -> None:
 
 def test_the_inverse_of_a_complex_spectrum_of_moderate_size_runs() -> None:
     run("torch.istft", torch.ones(8, 10, 10, dtype=torch.complex64), 10, window=torch.ones(10), onesided=False)
+
+
+def test_a_gradient_of_gradients_is_refused_once_its_graph_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(differentiated, "MOST_NODES", 100)
+    x = torch.full((), 0.5, requires_grad=True)
+    y = x.sin()
+    ask("torch.autograd.grad", [y], [x], None, create_graph=True)
+    for _ in range(6):
+        (y,) = torch.autograd.grad([y * x], [x], create_graph=True)
+
+    with pytest.raises(LimitExceeded, match="the operations that a gradient goes through"):
+        ask("torch.autograd.grad", [y], [x], None, create_graph=True)
+
+
+def test_a_gradient_in_another_form_than_a_plan_has_is_refused() -> None:
+    x = torch.ones((), requires_grad=True)
+    with pytest.raises(OperationRefused, match="it takes outputs, inputs and their gradients"):
+        ask("torch.autograd.grad", [x * 2], [x], torch.ones(3), is_grads_batched=True)

@@ -30,6 +30,20 @@ class Made:
         return (self.features, *self.others)
 
 
+def made_of(
+    module: Callable[[], nn.Module], data: Callable[[], tuple[Tensor, ...]], loss: Loss = cross_entropy
+) -> Callable[[], Made]:
+    """The same at every call: the last tensor of the data is the targets."""
+
+    def make() -> Made:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(7)
+            features, *others, targets = data()
+            return Made(module(), features, targets, loss, tuple(others))
+
+    return make
+
+
 class Recorded:
     """A plan with a copy of its module's state, as it is now."""
 

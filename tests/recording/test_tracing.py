@@ -120,13 +120,12 @@ def test_a_branch_on_a_value_is_an_error_at_its_line() -> None:
         assert source.read().splitlines()[line - 1].endswith("# here")
 
 
-@pytest.mark.parametrize("name", ["item", "mask", "backward", "grad", "get", "send"])
+@pytest.mark.parametrize("name", ["item", "mask", "backward", "get", "send"])
 def test_what_a_list_of_operations_cannot_say_is_refused(bob: Place, name: str) -> None:
     functions = {
         "item": lambda x: x * x[0].item(),
         "mask": lambda x: x[x > 0],
         "backward": lambda x: x.sum().backward(),
-        "grad": lambda x: torch.autograd.grad(x.sum(), x),
         "get": lambda x: x.get(),
         "send": lambda x: x + torch.ones(2).send(bob),
     }

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.recording.recorded import Made
+from tests.recording.recorded import Made, made_of
 
 N = 6  # examples
 WORDS = 20
@@ -303,16 +303,6 @@ def _cnn() -> nn.Module:
     )  # fmt: skip
 
 
-def _of(module: Callable[[], nn.Module], data: Callable[[], tuple[Tensor, ...]], loss: Any = F.cross_entropy) -> Any:
-    def make() -> Made:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(7)
-            features, *others, targets = data()
-            return Made(module(), features, targets, loss, tuple(others))
-
-    return make
-
-
 def _numbers() -> Tensor:
     return torch.randn(N, 6)
 
@@ -340,54 +330,54 @@ def _linear() -> nn.Module:
 WEIGHTS = torch.tensor([1.0, 2.0, 0.5])
 
 ZOO: dict[str, Callable[[], Made]] = {
-    "two inputs": _of(TwoInputs, lambda: (_numbers(), _words(), _classes())),
-    "gru": _of(lambda: Recurrent(nn.GRU, num_layers=2, dropout=0.3), lambda: (_words(), _classes())),
-    "lstm": _of(
+    "two inputs": made_of(TwoInputs, lambda: (_numbers(), _words(), _classes())),
+    "gru": made_of(lambda: Recurrent(nn.GRU, num_layers=2, dropout=0.3), lambda: (_words(), _classes())),
+    "lstm": made_of(
         lambda: Recurrent(nn.LSTM, num_layers=2, dropout=0.3, bidirectional=True), lambda: (_words(), _classes())
     ),
-    "cell by hand": _of(CellByHand, lambda: (torch.randn(N, 4, 3), _classes())),
-    "encoder": _of(Encoder, lambda: (_words(), _classes())),
-    "causal encoder": _of(lambda: Encoder(causal=True), lambda: (_words(), _classes())),
-    "translator": _of(Translator, lambda: (_words(), _words(4), _words(4)), by_word),
-    "attention": _of(Attention, lambda: (torch.randn(N, 4, 3), _classes())),
-    "tied words": _of(TiedWords, lambda: (_words(), _words()), by_word),
-    "cnn": _of(_cnn, lambda: (_images(), _classes())),
-    "residual": _of(Residual, lambda: (_images(), _classes())),
-    "autoencoder": _of(
+    "cell by hand": made_of(CellByHand, lambda: (torch.randn(N, 4, 3), _classes())),
+    "encoder": made_of(Encoder, lambda: (_words(), _classes())),
+    "causal encoder": made_of(lambda: Encoder(causal=True), lambda: (_words(), _classes())),
+    "translator": made_of(Translator, lambda: (_words(), _words(4), _words(4)), by_word),
+    "attention": made_of(Attention, lambda: (torch.randn(N, 4, 3), _classes())),
+    "tied words": made_of(TiedWords, lambda: (_words(), _words()), by_word),
+    "cnn": made_of(_cnn, lambda: (_images(), _classes())),
+    "residual": made_of(Residual, lambda: (_images(), _classes())),
+    "autoencoder": made_of(
         lambda: Autoencoder(nn.ConvTranspose2d(4, 3, 3, 2, 1, 1)), lambda: (_images(), _classes()), beside
     ),
-    "upsampled": _of(
+    "upsampled": made_of(
         lambda: Autoencoder(nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(4, 3, 1))),
         lambda: (_images(), _classes()),
         beside,
     ),
-    "variational": _of(Variational, lambda: (_numbers(), _classes()), variational),
-    "distributed": _of(Distributed, lambda: (_numbers(), _classes()), distributed),
-    "siamese": _of(Siamese, lambda: (_numbers(), _numbers(), _classes(2)), contrastive),
-    "against the others": _of(Siamese, lambda: (_numbers(), _numbers(), _classes()), against_the_others),
-    "by index": _of(ByIndex, lambda: (_numbers(), _classes())),
-    "own buffers": _of(OwnBuffers, lambda: (_numbers(), _classes())),
-    "noisy": _of(Noisy, lambda: (_numbers(), _classes())),
-    "graph": _of(Graph, lambda: (torch.randn(N, 5, 3), _edges(), _classes())),
-    "weight norm": _of(
+    "variational": made_of(Variational, lambda: (_numbers(), _classes()), variational),
+    "distributed": made_of(Distributed, lambda: (_numbers(), _classes()), distributed),
+    "siamese": made_of(Siamese, lambda: (_numbers(), _numbers(), _classes(2)), contrastive),
+    "against the others": made_of(Siamese, lambda: (_numbers(), _numbers(), _classes()), against_the_others),
+    "by index": made_of(ByIndex, lambda: (_numbers(), _classes())),
+    "own buffers": made_of(OwnBuffers, lambda: (_numbers(), _classes())),
+    "noisy": made_of(Noisy, lambda: (_numbers(), _classes())),
+    "graph": made_of(Graph, lambda: (torch.randn(N, 5, 3), _edges(), _classes())),
+    "weight norm": made_of(
         lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(6, 3))),
         lambda: (_numbers(), _classes()),
     ),
-    "label smoothing": _of(_linear, lambda: (_numbers(), _classes()), nn.CrossEntropyLoss(label_smoothing=0.1)),
-    "class weights": _of(_linear, lambda: (_numbers(), _classes()), nn.CrossEntropyLoss(WEIGHTS)),
-    "positive weights": _of(
+    "label smoothing": made_of(_linear, lambda: (_numbers(), _classes()), nn.CrossEntropyLoss(label_smoothing=0.1)),
+    "class weights": made_of(_linear, lambda: (_numbers(), _classes()), nn.CrossEntropyLoss(WEIGHTS)),
+    "positive weights": made_of(
         _linear, lambda: (_numbers(), (_numbers()[:, :3] > 0).float()), nn.BCEWithLogitsLoss(pos_weight=WEIGHTS)
     ),
-    "huber": _of(_linear, lambda: (_numbers(), torch.randn(N, 3)), nn.HuberLoss(delta=0.5)),
-    "divergence": _of(
+    "huber": made_of(_linear, lambda: (_numbers(), torch.randn(N, 3)), nn.HuberLoss(delta=0.5)),
+    "divergence": made_of(
         _linear,
         lambda: (_numbers(), torch.randn(N, 3).softmax(1)),
         lambda x, y: F.kl_div(x.log_softmax(1), y, reduction="batchmean"),
     ),
-    "decorrelated": _of(_linear, lambda: (_numbers(), _classes()), decorrelated),
-    "focal": _of(_linear, lambda: (_numbers(), _classes()), focal),
-    "gaussian": _of(lambda: nn.Linear(6, 6), lambda: (_numbers(), torch.randn(N, 3)), gaussian),
-    "ctc": _of(
+    "decorrelated": made_of(_linear, lambda: (_numbers(), _classes()), decorrelated),
+    "focal": made_of(_linear, lambda: (_numbers(), _classes()), focal),
+    "gaussian": made_of(lambda: nn.Linear(6, 6), lambda: (_numbers(), torch.randn(N, 3)), gaussian),
+    "ctc": made_of(
         lambda: nn.Sequential(nn.Unflatten(1, (6, 1)), nn.Linear(1, 5)), lambda: (_numbers(), 1 + _words(2, 4)), ctc
     ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fedzmq.operations.guards import kernels, memory, packed, recurrent, sizes
+from fedzmq.operations.guards import differentiated, kernels, memory, packed, recurrent, sizes
 from fedzmq.operations.guards.guard import Guard
 
 MakeGuard = Callable[[str, Callable[..., Any]], Guard]
@@ -78,6 +78,7 @@ _NAMES: dict[MakeGuard, str] = {
     kernels.without_out(3): "torch.tensordot",
     kernels.without_out(4): "nn.functional.normalize torch.norm",
     kernels.without_device_names: "Tensor.to",
+    differentiated.graph: "torch.autograd.grad",
     sizes.channels: "torch.native_batch_norm",
     sizes.groups: "torch.native_group_norm",
     packed.pack: "torch._pack_padded_sequence",

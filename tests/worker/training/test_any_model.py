@@ -12,6 +12,7 @@ from fedzmq.data.data import Data
 from fedzmq.errors import PlanError
 from fedzmq.recording.training_plan import training_plan
 from tests.recording.choices import CHOICES
+from tests.recording.differentiating import DIFFERENTIATING
 from tests.recording.packed import PACKED
 from tests.recording.precision import PRECISION
 from tests.recording.recorded import Recorded
@@ -19,13 +20,15 @@ from tests.recording.sizes import SIZES
 from tests.recording.zoo import ZOO
 from tests.worker.training.trained import data_of, plainly_trained, run, state_of, trained
 
-ALL = ZOO | SIZES | CHOICES | PRECISION | PACKED
+ALL = ZOO | SIZES | CHOICES | PRECISION | PACKED | DIFFERENTIATING
 BY_ORDER = {
     "noisy",
     "variational",
     "distributed",
     "in halves",
     "flipped",
+    "critic",
+    "energy",
 }  # what they draw or choose depends on the order
 
 

@@ -16,6 +16,7 @@ from fedzmq.wire.messages import Evaluate, Local
 from fedzmq.worker.training.epochs import Cancelled
 from fedzmq.worker.training.evaluate import Sums, evaluate
 from fedzmq.worker.training.memory import Kept
+from tests.recording.differentiating import DIFFERENTIATING
 from tests.recording.recorded import MODULES, Made
 from tests.worker.training.trained import data_of, state_of
 
@@ -88,6 +89,20 @@ def test_a_limit_of_seconds_lets_one_batch_be_evaluated() -> None:
 
     assert own is not None
     assert (common.examples, own.examples) == (4, 4)
+
+
+def test_a_model_that_takes_gradients_is_evaluated_by_them() -> None:
+    made = DIFFERENTIATING["adapted"]()
+    (found, _), data = evaluated(made), data_of(made)
+    *inputs, targets = data.tensors
+
+    expected = sum(
+        made.loss(made.module(*[each[rows] for each in inputs]), targets[rows]).item() * len(targets[rows])
+        for rows in (slice(start, start + 4) for start in range(0, len(targets), 4))
+    )
+
+    assert float(found.sums[0]) == pytest.approx(expected, 1e-4)
+    assert not found.sums[0].requires_grad
 
 
 def test_an_evaluation_that_is_taken_back_stops() -> None:
