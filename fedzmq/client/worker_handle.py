@@ -55,6 +55,11 @@ class WorkerHandle(Neighbour):
         return self.line.worker
 
     @property
+    def boot(self) -> bytes:
+        """Which process of that name it is: another one for each that was started."""
+        return self.line.peer.boot
+
+    @property
     def id(self) -> str:
         """The name, as users of PySyft call it."""
         return self.line.worker

@@ -1,12 +1,14 @@
 """The workers that can take part in a round: those that are here and have the data set.
 
-Every incarnation of a worker is asked once what data it has, and nobody waits for the one that is busy.
+Every incarnation of a worker is asked once what data it has, whatever becomes of its session, and nobody waits for the
+one that is busy.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
@@ -27,7 +29,7 @@ class Cohort:
         self._dataset = dataset
         self._say = say
         self._asked: dict[WorkerHandle, Pending] = {}
-        self._known: dict[WorkerHandle, DatasetInfo | None] = {}
+        self._known: dict[tuple[str, bytes], DatasetInfo | None] = {}  # by name and incarnation
 
     def gather(self, least: int, patience: float) -> dict[str, WorkerHandle]:
         """The workers with the data set, by name, once they are at least `least`.
@@ -72,12 +74,11 @@ class Cohort:
             self._client.endpoint.presence.ask()
             self._client.wait_until(lambda: self._seen() != seen, min(LOOK, left))  # noqa: B023
 
-    def info(self, name: str) -> DatasetInfo:
-        """What a gathered worker says of its data set."""
-        for handle, info in self._known.items():
-            if handle.name == name and info is not None and not handle.is_lost:
-                return info
-        raise KeyError(name)
+    def info(self, handle: WorkerHandle) -> DatasetInfo:
+        """What a worker that was gathered says of its data set."""
+        info = self._known[handle.name, handle.boot]
+        assert info is not None
+        return info
 
     def _seen(self) -> tuple[object, ...]:
         """Whatever a new look at who takes part depends on."""
@@ -90,21 +91,20 @@ class Cohort:
         for worker in self._client.workers():
             try:
                 handle = self._client.worker(worker.name, timeout=0.0)
-                if handle not in self._known and handle not in self._asked:
+                who = (handle.name, handle.boot)
+                if who not in self._known and handle not in self._asked:
                     self._asked[handle] = handle.ask_data()
             except (UnavailableError, WorkerNotFoundError):
                 continue  # it went this very moment
             if handle in self._asked and self._asked[handle].done:
-                self._known[handle] = self._answer(handle, self._asked.pop(handle))
-            if self._known.get(handle) is not None:
+                with suppress(UnavailableError):  # lost before it answered: it is asked again when it is back
+                    self._known[who] = self._answer(handle, self._asked.pop(handle))
+            if self._known.get(who) is not None:
                 present[worker.name] = handle
         return present
 
     def _answer(self, handle: WorkerHandle, pending: Pending) -> DatasetInfo | None:
-        try:
-            reply, _ = pending.result()
-        except UnavailableError:
-            return None
+        reply, _ = pending.result()
         datasets = reply.datasets if isinstance(reply, DataDescribed) else ()
         for info in datasets:
             if info.name == self._dataset:
@@ -114,7 +114,8 @@ class Cohort:
         return None
 
     def _others(self) -> str:
-        without = [handle.name for handle, info in self._known.items() if info is None and not handle.is_lost]
+        here = [(member.name, member.boot) for member in self._client.endpoint.presence.roster.members()]
+        without = [who[0] for who in here if who in self._known and self._known[who] is None]
         silent = [handle.name for handle in self._asked if not handle.is_lost]
-        text = f"; without the data {self._dataset!r}: {', '.join(sorted(without))}" if without else ""
+        text = f"; without the data {self._dataset!r}: {', '.join(without)}" if without else ""
         return text + (f"; busy and not yet asked for it: {', '.join(sorted(silent))}" if silent else "")

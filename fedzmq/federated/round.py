@@ -16,6 +16,7 @@ from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.errand import wait_for_any
 from fedzmq.federated.report import Absence, Answer
 from fedzmq.federated.updates.collection import Collection, Unusable
+from fedzmq.federated.waiting import Waiting, doing, first_of, silent_among
 
 if TYPE_CHECKING:
     from fedzmq.federated.updates.collector import Collector
@@ -37,7 +38,8 @@ class Ending:
 class Round:
     """Asks the workers of `handles` by `assign`, and has `accept` pass what they answer.
 
-    `say` is given a line for each that the round goes on without.
+    `say` is given a line for each that the round goes on without, and, at the pace of `waiting`, for whom it waits. A
+    worker that took this process for gone, as after a sleep of its machine, and is there all the time is asked again.
     """
 
     def __init__(
@@ -48,13 +50,16 @@ class Round:
         assign: Callable[[WorkerHandle], Assignment],
         accept: Callable[[Answer], None],
         say: Callable[[str], None],
+        waiting: Waiting | None = None,
     ) -> None:
         self.number = number
-        self._handles = handles
+        self._handles = dict(handles)
         self._ending = ending
         self._assign = assign
         self._accept = accept
         self._say = say
+        self._pace = waiting or Waiting()
+        self._asked_again: set[str] = set()
         self._waiting: dict[str, Assignment] = {}
         self._done: dict[str, Assignment] = {}
         self.answered: dict[str, Answer] = {}
@@ -66,15 +71,13 @@ class Round:
 
     def run(self, client: Client) -> None:
         """Until the round is over. Whatever interrupts it, the workers are told to stop."""
-        began = time.monotonic()
         try:
-            for name, handle in self._handles.items():
+            for name, handle in list(self._handles.items()):
                 try:
                     self._waiting[name] = self._assign(handle)
                 except FedzmqError as error:
-                    self._fail(name, error)
-            self._wait(client, began)
-            self._leave_late(time.monotonic() - began)
+                    self._lose(client, name, error)
+            self._finish(client)
         except BaseException:
             for assignment in self._waiting.values():
                 assignment.cancel()
@@ -97,7 +100,8 @@ class Round:
             except Unusable as unusable:
                 collector.close()
                 del self._done[unusable.worker], self.answered[unusable.worker]
-                self._fail(unusable.worker, unusable.error)
+                self._lose(client, unusable.worker, unusable.error)
+                self._finish(client)
             except BaseException:
                 collector.close()
                 raise
@@ -108,13 +112,23 @@ class Round:
     def is_lost(self, name: str) -> bool:
         return self._handles[name].is_lost
 
+    def _finish(self, client: Client) -> None:
+        """Wait for whoever was asked, and take it back from those who are late."""
+        began = time.monotonic()
+        self._pace.begin()
+        try:
+            self._wait(client, began)
+        finally:
+            client.endpoint.presence.busy = ""
+        self._leave_late(time.monotonic() - began)
+
     def _wait(self, client: Client, began: float) -> None:
         """Take every answer in, in the order in which they come."""
         is_away = False
         while self._waiting:
             done = [name for name, assignment in self._waiting.items() if assignment.done]
             for name in done:
-                self._take(name)
+                self._take(client, name)
             left = self._time_left(began)
             if left <= 0 or len(self.answered) >= self._ending.enough:
                 return
@@ -128,6 +142,25 @@ class Round:
                     if is_away
                     else f"{client.address} answers again"
                 )
+            self._tell(client, left)
+
+    def _tell(self, client: Client, left: float) -> None:
+        """For whom and until when it waits, to whoever asks for the status, and now and then to all."""
+        client.endpoint.presence.busy = f"round {self.number}: waits for {first_of(self._waiting)}"
+        if not self._pace.is_due(silent_among(client, self._waiting)):
+            return
+        if client.endpoint.presence.away:
+            who, until = f"{client.address} to answer again", "as long as it takes: start its broker again"
+        else:
+            who, until = doing(client, self._waiting), self._until(left)
+        self._say(f"round {self.number} has waited {self._pace.seconds:.0f} s for {who}; {until}")
+
+    def _until(self, left: float) -> str:
+        if left < float("inf"):
+            return f"{left:.0f} s left"
+        if self._ending.deadline is None:
+            return "as long as they are here, as no deadline is set"
+        return f"until {self._ending.quorum} have answered, and {len(self.answered)} have"
 
     def _time_left(self, began: float) -> float:
         """Seconds; for ever while the quorum is missing."""
@@ -135,30 +168,45 @@ class Round:
             return float("inf")
         return began + self._ending.deadline - time.monotonic()
 
-    def _take(self, name: str) -> None:
-        assignment = self._waiting[name]
+    def _take(self, client: Client, name: str) -> None:
+        assignment = self._waiting.pop(name)
         try:
             answer = assignment.take()
             if answer is None:
+                self._waiting[name] = assignment
                 return
             self._accept(answer)
         except FedzmqError as error:
-            is_last = not self.answered and len(self._waiting) == 1
+            is_last = not self.answered and not self._waiting
             if is_last and isinstance(error, RemoteError):
                 self.unsaid = error
-            self._fail(name, error)
+            self._lose(client, name, error)
         else:
             self._done[name] = assignment
             self.answered[name] = answer
-        del self._waiting[name]
+
+    def _lose(self, client: Client, name: str, error: FedzmqError) -> None:
+        """Go on without it, unless it is there and only its session ended: what it has trained it still has."""
+        handle, found = self._handles[name], client.find(name)
+        is_there = handle.is_lost and found is not None and found.boot == handle.boot
+        if found is None or not is_there or name in self._asked_again:
+            self._fail(name, error)
+            return
+        self._asked_again.add(name)
+        self._handles[name] = found
+        try:
+            self._waiting[name] = self._assign(found)
+        except FedzmqError as another:
+            self._fail(name, another)
 
     def _fail(self, name: str, error: FedzmqError) -> None:
         self.failed[name] = error
         self._without(Absence(name, str(error)))
 
     def _leave_late(self, seconds: float) -> None:
-        self.late, self._waiting = self._waiting, {}
-        for name, assignment in self.late.items():
+        late, self._waiting = self._waiting, {}
+        self.late |= late
+        for name, assignment in late.items():
             assignment.cancel()
             count = len(self.answered)
             self._without(

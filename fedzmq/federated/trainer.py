@@ -30,6 +30,7 @@ from fedzmq.federated.strategies.strategy import Strategy
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federated.training_state import TrainingState
 from fedzmq.federated.updates.collection import along
+from fedzmq.federated.waiting import Waiting
 from fedzmq.wire.messages import Progress
 
 RETURN = 1.0  # seconds that those whom a round lost have to come back, before it is done without them
@@ -86,6 +87,8 @@ class Trainer:
             if at_workers is None
             else AtWorkers(client, job, at_workers, self._shared, self._strategy, self._assigner, say)
         )
+        self._waiting = Waiting()
+        self._took_part: set[str] = set()  # in the last round, and are not known to be gone
         self._late: dict[str, Assignment] = {}
         self._are_stopping = False
 
@@ -124,13 +127,16 @@ class Trainer:
         model = "" if self._kept.is_durable else os.urandom(8).hex()
         while True:
             present = self._free()
+            for name in sorted(self._took_part - present.keys()):
+                self._say(f"round {number} begins without {name}, who took part before and is here no longer")
             meter = Meter(self._client.endpoint)
             running = self._open(number, present, model)
             running.run(self._client)
+            collector = running.collect(self._client, self._due, self._strategy.collect)
             self._late |= running.late
             self._are_stopping = bool(running.late)
-            collector = running.collect(self._client, self._due, self._strategy.collect)
             absent |= running.absent
+            self._took_part = set(running.answered)
             if collector is not None:
                 break
             self._give_up_on(running)
@@ -168,6 +174,7 @@ class Trainer:
             lambda handle: self._assigner.assign(handle, number, edition, ahead),
             self._strategy.accept,
             self._say,
+            self._waiting,
         )
 
     def _choose(self, number: int, present: Sequence[str]) -> Sequence[str]:

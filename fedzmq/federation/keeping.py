@@ -10,6 +10,7 @@ import torch
 from fedzmq.errors import MissingExtraError
 from fedzmq.federated.ledger.checkpoint import Checkpoint, Opened
 from fedzmq.federated.ledger.ledger import Ledger, Term
+from fedzmq.federated.ledger.record import NAME as LEDGER
 from fedzmq.federated.ledger.run_ledger import RunLedger
 from fedzmq.federated.report import RoundReport
 from fedzmq.federated.run_folder import RunFolder
@@ -70,7 +71,7 @@ class Keeping(Ledger):
     @property
     def can_go_on(self) -> bool:
         """There is something that it can be taken up from."""
-        return self._ledger is not None
+        return self._ledger is not None and (self._ledger.path / LEDGER).exists()
 
     def draw(self, history: History) -> None:
         """Draw the picture, where there is something to see and to draw with."""

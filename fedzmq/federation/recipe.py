@@ -84,7 +84,7 @@ def recipe_for(model: torch.nn.Module | str, loss: Loss | None, examples: Exampl
 def sample_of(client: Client, dataset: str, workers: int, patience: float, say: Callable[[str], None]) -> Data:
     """Two examples of zeros in the form that the workers' data has. Raises NotEnoughWorkers, DataError."""
     cohort = Cohort(client, dataset, say)
-    info = cohort.info(next(iter(cohort.gather(workers, patience))))
+    info = cohort.info(next(iter(cohort.gather(workers, patience).values())))
     if not 2 <= len(info.shapes) == len(info.dtypes) <= MOST_COLUMNS or (info.classes or 0) > MOST_CLASSES:
         raise DataError(dataset, "a worker describes it as something else than features and a target")
     for shape, dtype in zip(info.shapes, info.dtypes, strict=True):

@@ -18,7 +18,18 @@ from fedzmq.session.session import Peer
 from fedzmq.tensors.buffers import room
 from fedzmq.transports.connection import Buffer, Connection
 from fedzmq.wire.codec import decode, encode
-from fedzmq.wire.messages import Cancel, Deliver, Listen, Lost, Pull, Reply, Undelivered
+from fedzmq.wire.messages import (
+    Cancel,
+    Deliver,
+    Failed,
+    Failure,
+    Listen,
+    Lost,
+    Progress,
+    Pull,
+    Reply,
+    Undelivered,
+)
 from fedzmq.worker.answer import Answer
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.functions import Functions
@@ -28,8 +39,10 @@ from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.privacy import Privacy
 from fedzmq.worker.subscriptions import Subscriptions
 from fedzmq.worker.told import told
+from fedzmq.worker.training.epochs import Cancelled
 from fedzmq.worker.training.memory import Files, Memory
 from fedzmq.worker.training.results import Results
+from fedzmq.worker.training.tasks import EVALUATION, TRAINING
 
 LOOK = 0.1  # seconds until a worker that waits notices that it was told to stop
 _OF_WORKERS = frozenset({Deliver, Undelivered})  # what one worker sends to another
@@ -70,12 +83,14 @@ class Worker:
         self.functions = Functions(functions)  # that clients may call
         self._lent: list[tuple[Ticket, Peer]] = []  # replies out of memory of the stores
         self._say = say
+        self._is_away: bool | None = None  # the medium; None before it was found
         self._stopped = threading.Event()
         self._endpoint = Endpoint(
             connection, is_worker=True, roster=Roster(silence), room=room, shared_memory=shared_memory
         )
         self._endpoint.urgent = self._urgent
         self._endpoint.departed = self._departed
+        self._endpoint.ticked = self._look_for_medium
         self._subscriptions = Subscriptions(self._endpoint)
         self._endpoint.found = self._subscriptions.broke
 
@@ -140,6 +155,16 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _look_for_medium(self) -> None:
+        """Say where it went away, and that it is back; in the thread that looks in while something is computed."""
+        is_away, was_away = self._endpoint.presence.away, self._is_away
+        if was_away is None and is_away:
+            return  # it has not been found yet
+        self._is_away = is_away
+        if was_away is not None and is_away is not was_away:
+            what = "does not answer; waiting for it to come back" if is_away else "answers again"
+            self._say(f"{self._endpoint.connection.address} {what}")
+
     def _serve(self, arrival: Arrival) -> None:
         self._run(arrival.peer, partial(self._commands, arrival))
 
@@ -167,6 +192,8 @@ class Worker:
         try:
             self._take_back()
             for answer in commands():
+                if isinstance(answer.reply, Failed):
+                    self._failed(peer, answer.reply.failure)
                 self._post(peer, answer.reply, answer.buffers, is_stable=answer.is_stable)
         except ProtocolError as error:
             self._endpoint.end(peer, f"it sent what no fedzmq sends: {error}")
@@ -189,7 +216,7 @@ class Worker:
         guest = Guest(
             self._data,
             self._plans,
-            lambda reply, buffers: self._post(peer, reply, buffers),
+            lambda reply, buffers: self._tell(peer, reply, buffers),
             self._memory,
             self._results,
             infos=self._infos,
@@ -207,6 +234,18 @@ class Worker:
             if not self._endpoint.has(peer):  # it left meanwhile, and nobody will say so again
                 self._departed(peer, "it left")
         return kept
+
+    def _tell(self, peer: Peer, reply: Reply, buffers: Sequence[Buffer]) -> None:
+        """What comes of a task while it runs."""
+        if isinstance(reply, Progress):
+            how_far = f"epoch {reply.epoch + 1}, step {reply.step} of {reply.steps}"
+            self._endpoint.presence.busy = f"{how_far} for {peer.name}"
+        self._post(peer, reply, buffers)
+
+    def _failed(self, peer: Peer, failure: Failure) -> None:
+        """What a client sees of its own commands is its own; but what its tasks meet here is for the operator too."""
+        if failure.operation in (TRAINING, EVALUATION) and failure.error != Cancelled.__name__:
+            self._say(f"{failure.operation} for {peer.name} failed: {failure.error}: {failure.message}")
 
     def _post(self, peer: Peer, reply: Reply, buffers: Sequence[Buffer], *, is_stable: bool = True) -> None:
         try:

@@ -16,7 +16,7 @@ from fedzmq.federated.strategies import Strategy
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.wire.messages import Failed, Failure, Train
 from tests.federated.fake_worker import FakeWorker
-from tests.federated.test_trainer import JOB, Run, answers_nan, fake, keeps_quiet
+from tests.federated.test_trainer import JOB, Run, answers, answers_nan, fake, keeps_quiet
 from tests.recording.recorded import MODULES
 from tests.worker.hub import Meeting
 from tests.worker.training.trained import data_of, state_of
@@ -28,10 +28,6 @@ NAMES = ("alice", "bob", "carol", "dave", "erin", "frank")
 def meeting() -> Iterator[Meeting]:
     with Meeting() as meeting:
         yield meeting
-
-
-def answers(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
-    worker.answer_state(task, state)
 
 
 def asked(report: RoundReport) -> list[str]:
@@ -190,6 +186,39 @@ def test_a_deadline_without_the_quorum_is_waited_beyond(meeting: Meeting) -> Non
 
     assert asked(report) == ["alice", "bob"]
     assert report.failed == ()
+
+
+@pytest.mark.parametrize(
+    ("job", "until"),
+    [
+        ({}, "as long as they are here, as no deadline is set"),
+        ({"deadline": 1e6}, "1000000 s left"),
+        ({"deadline": 0.0, "quorum": 2}, "until 2 have answered, and 1 have"),
+    ],
+)
+def test_a_round_says_for_whom_it_waits_and_until_when(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch, job: dict[str, Any], until: str
+) -> None:
+    monkeypatch.setattr("fedzmq.federated.waiting.FIRST", 0.0)
+    monkeypatch.setattr("fedzmq.federated.round.LOOK", 0.0)
+    slow = Slow(meeting, "alice")
+    fake(meeting, "bob", answers)
+    run = Run(meeting, MODULES["linear"](), replace(JOB, workers=2, **job))
+    say = run.trainer._say
+    busy: list[str] = []
+
+    def says(line: str) -> None:
+        say(line)
+        if run.client.endpoint.presence.busy.endswith(" alice"):
+            busy.append(run.client.endpoint.presence.busy)
+            slow.release(1.0)
+
+    run.trainer._say = says
+    run.all()
+
+    assert f"round 1 has waited 0 s for alice; {until}" in run.said
+    assert busy[0] == "round 1: waits for alice"
+    assert run.client.endpoint.presence.busy == ""
 
 
 def test_a_round_whose_quorum_cannot_be_reached_says_why(meeting: Meeting) -> None:

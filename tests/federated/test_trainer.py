@@ -66,6 +66,10 @@ def keeps_quiet(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
     pass
 
 
+def answers(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
+    worker.answer_state(task, state)
+
+
 def answers_nan(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
     worker.answer_state(task, [each * math.nan if each.is_floating_point() else each for each in state])
 
@@ -325,6 +329,55 @@ def test_a_round_that_lost_all_its_workers_is_done_by_all_of_them_that_come_back
     (report,) = Run(meeting, made, replace(JOB, workers=2)).all()
 
     assert [each.worker for each in report.answered] == ["alice", "bob"]
+
+
+def test_a_worker_that_gave_the_coordinator_up_is_asked_again_in_its_round(meeting: Meeting) -> None:
+    lost: list[FakeWorker] = []
+
+    def gives_up_once(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
+        if lost:
+            worker.answer_state(task, state)
+        else:
+            lost.append(worker)
+            worker.give_up()
+
+    fake(meeting, "alice", answers)
+    fake(meeting, "bob", gives_up_once)
+    federated = Run(meeting, MODULES["linear"](), replace(JOB, workers=2))
+    (report,) = federated.all()
+
+    assert [each.worker for each in report.answered] == ["alice", "bob"]
+    assert (report.failed, federated.said) == ((), [])
+
+
+def test_a_worker_that_gives_the_coordinator_up_again_and_again_is_left_out(meeting: Meeting) -> None:
+    fake(meeting, "alice", answers)
+    fake(meeting, "bob", lambda worker, task, state: worker.give_up())
+    (report,) = Run(meeting, MODULES["linear"](), replace(JOB, workers=2)).all()
+
+    assert [each.worker for each in report.failed] == ["bob"]
+
+
+def test_a_worker_that_gave_the_coordinator_up_between_two_rounds_is_in_the_next(meeting: Meeting) -> None:
+    fake(meeting, "alice", answers)
+    bob = fake(meeting, "bob", answers)
+    rounds = Run(meeting, MODULES["linear"](), replace(JOB, workers=2, rounds=2)).trainer.rounds()
+    next(rounds)
+    bob.give_up()
+
+    assert [each.worker for each in next(rounds).answered] == ["alice", "bob"]
+
+
+def test_a_worker_that_went_between_two_rounds_is_told_of(meeting: Meeting) -> None:
+    fake(meeting, "alice", answers)
+    bob = fake(meeting, "bob", answers)
+    federated = Run(meeting, MODULES["linear"](), replace(JOB, workers=2, rounds=3))
+    rounds = federated.trainer.rounds()
+    next(rounds)
+    bob.leave()
+    list(rounds)
+
+    assert federated.said == ["round 2 begins without bob, who took part before and is here no longer"]
 
 
 def test_too_few_workers_are_named_with_how_long_they_were_waited_for(meeting: Meeting) -> None:

@@ -37,9 +37,11 @@ class Meeting:
         worker.step(0.0)  # its first sign of life
         return worker
 
-    def running_worker(self, name: str, data: Iterable[Data] = ()) -> Worker:
+    def running_worker(
+        self, name: str, data: Iterable[Data] = (), say: Callable[[str], None] = lambda line: None
+    ) -> Worker:
         """One with a thread, as in a process of its own."""
-        worker = Worker(MemoryConnection(self.address, name), data=data, silence=NEVER)
+        worker = Worker(MemoryConnection(self.address, name), data=data, silence=NEVER, say=say)
         self._threads[worker] = threading.Thread(target=worker.run)
         self._threads[worker].start()
         self._open.append(worker)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fedzmq.broker.broker import Broker
 from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
 from fedzmq.client.tasks import TrainingTask
@@ -17,9 +18,13 @@ from fedzmq.recording.training_plan import training_plan
 from fedzmq.session.packet import Lane
 from fedzmq.tensors.buffers import restore_all
 from fedzmq.transports.connection import Buffer
+from fedzmq.transports.zeromq import ZeroMQConnection
 from fedzmq.wire.messages import DefinePlan, Failed, Local, PlanMissing, Progress, Pulled, Reply, Trained
 from fedzmq.worker.plan_shelf import MOST_PLANS
+from fedzmq.worker.training.memory import Kept, RunName
+from fedzmq.worker.worker import Worker
 from tests.plans.listing import op, plan
+from tests.processes import until
 from tests.recording.recorded import MODULES
 from tests.worker.hub import Meeting
 from tests.worker.training.trained import TASK, data_of, state_of, trained
@@ -256,7 +261,8 @@ def test_progress_reaches_the_client_before_the_answer(meeting: Meeting) -> None
 
 
 def test_a_training_that_runs_is_cancelled_past_the_commands_that_wait(meeting: Meeting) -> None:
-    meeting.running_worker("bob", [DATA])
+    said: list[str] = []
+    meeting.running_worker("bob", [DATA], said.append)
     client = meeting.client()
     handle = client.worker("bob")
     heard: list[Progress] = []
@@ -266,6 +272,7 @@ def test_a_training_that_runs_is_cancelled_past_the_commands_that_wait(meeting: 
     handle.cancel(pending)
 
     assert why(client, pending) == ("Cancelled", "the client took the task back, or is gone")
+    assert said == ["client is served"]  # it is no failure that the operator has to know of
 
 
 def test_a_training_that_waits_for_anothers_is_cancelled_before_it_begins(meeting: Meeting) -> None:
@@ -378,6 +385,53 @@ def test_rubbish_on_the_control_lane_changes_nothing(meeting: Meeting) -> None:
     client.endpoint.post(handle.line.peer, [b""], lane=Lane.CONTROL)
 
     assert isinstance(answer(client, ask(handle))[0], Trained)
+
+
+class Full:
+    """A folder on a full disk, and what the worker said it did when it wrote there."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self.busy: list[str] = []
+
+    def write(self, name: RunName, round: int, kept: Kept) -> None:
+        self.busy.append(self._worker._endpoint.presence.busy)
+        raise OSError(28, "No space left on device", "/kept/bob")
+
+    def read(self, name: RunName, round: int) -> None:
+        return None
+
+    def forget(self, name: RunName, but: int | None = None) -> None:
+        pass
+
+
+def test_the_operator_is_told_how_far_a_training_is_and_why_it_failed(meeting: Meeting) -> None:
+    said: list[str] = []
+    worker = meeting.worker("bob", [DATA], said.append)
+    full = Full(worker)
+    worker.keep_in(full)
+    client = meeting.client("anna")
+    names = tuple(name for name, _ in MADE.module.named_parameters())
+    pending = ask(client.worker("bob"), local=Local(run="r", personal=names[:1]), report_every=0.0)
+
+    assert why(client, pending)[0] == "OSError"
+    assert full.busy == ["epoch 2, step 5 of 5 for anna"]
+    assert said[-1] == "training for anna failed: OSError: [Errno 28] No space left on device: '/kept/bob'"
+
+
+def test_a_worker_says_that_its_broker_went_away_and_is_back() -> None:
+    said: list[str] = []
+    with Broker("tcp://127.0.0.1:0").start() as broker:
+        address = broker.address
+        worker = Worker(ZeroMQConnection(address, "bob"), silence=1.0, say=said.append)
+        worker.start()
+        until(lambda: worker._is_away is False, lambda: "it does not find the broker")
+    with worker:
+        until(lambda: bool(said), lambda: "it does not miss the broker")
+        with Broker(address).start():
+            until(lambda: len(said) > 1, lambda: f"it does not find the broker again: {said}")
+
+    assert said == [f"{address} does not answer; waiting for it to come back", f"{address} answers again"]
 
 
 def test_a_worker_that_is_told_to_stop_returns(meeting: Meeting) -> None:

@@ -38,6 +38,8 @@ from fedzmq.worker.training.results import Identity, Result, Results
 from fedzmq.worker.training.shares import Shares
 from fedzmq.worker.training.train import train
 
+TRAINING, EVALUATION = "training", "evaluation"  # what they are called where one fails
+
 Post = Callable[[Reply, Sequence[Buffer]], None]
 
 
@@ -72,10 +74,10 @@ class Tasks:
         return self._published.ready(records)
 
     def train(self, message: Train, buffers: Sequence[Buffer]) -> list[Answer]:
-        return [self._do(message, buffers, self._trained, "training")]
+        return [self._do(message, buffers, self._trained, TRAINING)]
 
     def evaluate(self, message: Evaluate, buffers: Sequence[Buffer]) -> list[Answer]:
-        return [self._do(message, buffers, self._evaluated, "evaluation")]
+        return [self._do(message, buffers, self._evaluated, EVALUATION)]
 
     def cancel(self, request: int) -> None:
         """Stop a task; may come from another thread, and before the task began."""

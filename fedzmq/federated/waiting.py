@@ -1,0 +1,81 @@
+"""What is said while something is waited for: soon at first, and then ever more rarely."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from fedzmq.client.client import Client
+
+FIRST = 5.0  # seconds of waiting that need no words
+RAREST = 60.0  # seconds between two words in the long run
+HUSH = 4.0  # seconds without a heartbeat, of which there is one in each second, that are worth a word
+MOST = 3  # workers that are told of one by one
+
+
+class Waiting:
+    """`begin` when a wait does. The pace is kept from one wait to the next, unless that was short."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pause = FIRST
+        self._began = self._due = 0.0
+        self._hushed: set[str] = set()
+        self.begin()
+
+    @property
+    def seconds(self) -> float:
+        """For so long."""
+        return self._clock() - self._began
+
+    def begin(self) -> None:
+        now = self._clock()
+        if now - self._began < FIRST:
+            self._pause = FIRST
+        self._began, self._due = now, now + self._pause
+        self._hushed.clear()
+
+    def is_due(self, silent: Iterable[str] = ()) -> bool:
+        """Whether to say something now: it is time again, or one that is waited for has fallen silent."""
+        fallen = set(silent) - self._hushed
+        self._hushed |= fallen
+        if not fallen and self._clock() < self._due:
+            return False
+        self._pause = min(2 * self._pause, RAREST)
+        self._due = self._clock() + self._pause
+        return True
+
+
+def silent_among(client: Client, names: Iterable[str]) -> list[str]:
+    """Those of whom nothing is heard, while the medium itself answers."""
+    if client.endpoint.presence.away:
+        return []
+    silent = {worker.name for worker in client.workers() if worker.silent_for > HUSH}
+    return [name for name in names if name in silent]
+
+
+def doing(client: Client, names: Iterable[str]) -> str:
+    """What these workers say that they do, in words."""
+    here = {worker.name: worker for worker in client.workers()}
+    silence = client.endpoint.presence.roster.silence
+    told = []
+    names = sorted(names)
+    for name in names[:MOST]:
+        worker = here.get(name)
+        if worker is not None and worker.silent_for > HUSH:
+            told.append(f"{name} (nothing heard for {worker.silent_for:.0f} s; after {silence:g} s it counts as lost)")
+        elif worker is not None and worker.busy:
+            told.append(f"{name} ({worker.busy})")
+        else:
+            told.append(name)
+    return _listed(told, len(names))
+
+
+def first_of(names: Iterable[str]) -> str:
+    """Some of them, and how many more."""
+    names = sorted(names)
+    return _listed(names[:MOST], len(names))
+
+
+def _listed(told: list[str], of: int) -> str:
+    return ", ".join(told) + (f" and {of - MOST} more" if of > MOST else "")
