@@ -10,11 +10,29 @@ import click
 
 from fedzmq.cli.values import Count, Number, named_numbers
 
-# The names of two tables of the worker's, which are not read here: they bring torch, and --help does without.
+# The names of tables that are not read here: they bring torch, and --help does without.
+LOSSES = (
+    *("cross_entropy", "bce", "bce_with_logits", "huber", "l1", "mse", "multi_margin", "nll", "poisson_nll"),
+    "smooth_l1",
+)
 OPTIMIZERS = ("sgd", "adadelta", "adagrad", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop")
 SCHEDULES = ("constant", "cosine", "exponential", "inverse", "linear", "polynomial", "restarts", "step")
 
 _OPTIONS = (
+    click.option(
+        "--loss",
+        type=click.Choice(LOSSES),
+        help="What is minimised, each torch's loss of that name (default: cross_entropy for classes, and mse for "
+        "measurements).",
+    ),
+    click.option(
+        "--loss-option",
+        "loss_options",
+        multiple=True,
+        callback=named_numbers,
+        metavar="NAME=VALUE",
+        help="An option of the loss, such as label_smoothing=0.1 for cross_entropy; a wrong one lists all. Repeatable.",
+    ),
     click.option("--lr", type=Number(min=0), help="Learning rate (default: 0.1 for sgd, and torch's for all others)."),
     click.option(
         "--optimizer",

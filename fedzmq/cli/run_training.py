@@ -27,6 +27,8 @@ def run_training(
     torch.set_num_threads(1)  # the workers are on this machine too, or the model is small enough not to mind
     federation.train(
         options.model,
+        options.loss,
+        loss_options=options.loss_options,
         strategy=options.strategy,
         strategy_options=options.strategy_options,
         lr=options.lr,

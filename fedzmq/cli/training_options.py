@@ -22,6 +22,8 @@ class TrainingOptions:
     rounds: int
     epochs: int
     batch_size: int
+    loss: str | None
+    loss_options: Mapping[str, float]
     lr: float | None
     optimizer: str
     optimizer_options: Mapping[str, float | int | bool]
@@ -70,6 +72,8 @@ class TrainingOptions:
             raise UsageError("--no-evaluation needs --dataset NAME: what the workers call their data")
         if self.no_evaluation and self.evaluate_at == "both":
             raise UsageError("--evaluate-at both needs data here, and --no-evaluation says that there is none")
+        if self.loss_options and self.loss is None:
+            raise UsageError("--loss-option is for a loss by its name: it needs --loss")
         if self.quorum is not None and self.deadline is None:
             raise UsageError("--quorum needs a --deadline in seconds; with 0, a round is over with its quorum")
         if self.broker is None and self.quorum is not None and self.quorum > self.workers:

@@ -19,8 +19,6 @@ from fedzmq.federated.built_in_models import BUILT_IN, likeness
 from fedzmq.recording.evaluating import evaluating
 from fedzmq.suggestion import suggestion
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
 
 def load_model(source: str, features: Sequence[int], classes: int | None, seed: int, outputs: int = 1) -> nn.Module:
     """A new model with parameters drawn from `seed`; the caller's own random state is left alone.
@@ -39,13 +37,6 @@ def load_model(source: str, features: Sequence[int], classes: int | None, seed: 
             return _own_model(source, shape[0] if len(shape) == 1 else shape, width)
     hint = suggestion(source, BUILT_IN) or likeness(source)
     raise ModelError(source, f"expected a built-in model ({', '.join(BUILT_IN)}) or module:function{hint}")
-
-
-def loss_for(data: Examples) -> Loss:
-    """Mean over the batch: cross-entropy where the targets are classes, squared error where they are measurements."""
-    if data.columns[-1].dtype.is_floating_point:
-        return nn.functional.mse_loss
-    return nn.functional.cross_entropy
 
 
 def check_model(source: str, model: nn.Module, data: Examples) -> None:

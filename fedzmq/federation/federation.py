@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from fedzmq.data.examples import Examples
     from fedzmq.data.load import Given
     from fedzmq.federated.evaluation.metrics import Metric
-    from fedzmq.federated.models import Loss
     from fedzmq.federated.strategies.strategy import Strategy
     from fedzmq.federation.display import Display
     from fedzmq.federation.loggers import RoundLogger
     from fedzmq.federation.start_training import Judge
     from fedzmq.federation.training import Training
+    from fedzmq.recording.batch_plan import Loss
     from fedzmq.recording.evaluation_plan import Measure
 
 
@@ -127,8 +127,9 @@ class Federation:
     def train(
         self,
         model: torch.nn.Module | str,
-        loss: Loss | None = None,
+        loss: Loss | str | None = None,
         *,
+        loss_options: Mapping[str, float] | None = None,
         strategy: Strategy | str = "fedavg",
         strategy_options: Mapping[str, float | str] | None = None,
         lr: float | None = None,
@@ -149,7 +150,8 @@ class Federation:
         """A training of the model, in place, that goes on as its reports are taken: `for report in ...`.
 
         `loss(model(features), targets)` is one number; the default is cross-entropy for classes and squared error for
-        measurements. `model` may be what `fedzmq train --model` takes. `lr` and `options` are the optimizer's.
+        measurements. `model` may be what `fedzmq train --model` takes, and `loss` what `--loss` takes, as "huber" with
+        `loss_options={"delta": 0.5}`. `lr` and `options` are the optimizer's.
         `job`: whatever `TrainingJob` takes, such as rounds=20, epochs=2, batch_size=16, fraction=0.5, seed=1.
 
         `evaluate` says how good the model is after each round: on the held-out data (True), not at all, on data of
@@ -175,6 +177,7 @@ class Federation:
             self,
             model,
             loss,
+            loss_options=loss_options or {},
             strategy=strategy,
             strategy_options=strategy_options or {},
             lr=lr,

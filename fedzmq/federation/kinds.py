@@ -23,13 +23,13 @@ def check_model_kind(model: object) -> None:
 
 
 def check_loss_kind(loss: object) -> None:
-    """Raises UsageError for what cannot be called."""
+    """Raises UsageError for what is no name and cannot be called."""
     if isinstance(loss, type):
         raise UsageError(f"the loss is the class {loss.__name__}, and an instance is expected: {_made(loss)}")
-    if loss is not None and not callable(loss):
+    if loss is not None and not isinstance(loss, str) and not callable(loss):
         raise UsageError(
             f"the loss is {loss!r:.60}, and a function of the model's answers and the targets is expected, "
-            "as torch.nn.functional.cross_entropy; leave it out for what fits the data"
+            "as torch.nn.functional.cross_entropy, or a name, as 'huber'; leave it out for what fits the data"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,9 @@ from fedzmq.errors import DataError, ModelError
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.evaluation.metrics import Metric, metric_for
 from fedzmq.federated.evaluation.scoring import Scoring
-from fedzmq.federated.models import Loss, check_model, load_model, loss_for
+from fedzmq.federated.losses import loss_for, named
+from fedzmq.federated.models import check_model, load_model
+from fedzmq.recording.batch_plan import Loss
 from fedzmq.recording.evaluating import evaluating
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.dtypes import dtype_of
@@ -65,20 +68,27 @@ def recipe_for(model: torch.nn.Module | str, loss: Loss | None, examples: Exampl
             raise
         guesses = False
     loss = loss or loss_for(sample)
+    return Recipe(made, loss, _recorded(made, loss, sample), guesses, sample)
+
+
+def _recorded(model: torch.nn.Module, loss: Loss, sample: Data) -> bytes:
+    """The plan. Raises ModelError for a loss that does not take what the model answers with, and PlanError."""
     *inputs, targets = sample.tensors
     try:
-        plan = training_plan(made, loss, inputs, targets)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            plan = training_plan(model, loss, inputs, targets)
     except RuntimeError as error:  # torch's, of sizes that stand for the batch's and say nothing to the user
-        with evaluating(made), torch.no_grad():
-            answer = getattr(made(*inputs), "shape", "several tensors")
-        name = getattr(loss, "__name__", type(loss).__name__)
+        with evaluating(model), torch.no_grad():
+            answer = getattr(model(*inputs), "shape", "several tensors")
         found = tuple(answer) if isinstance(answer, torch.Size) else answer
         due = f"{tuple(targets.shape)} of {targets.dtype}"
         reason = f"for {len(targets)} examples it answers with {found}, the targets are {due}"
-        raise ModelError(
-            type(made).__name__, f"{reason}, and to train it by the loss {name!r} failed; give a loss that takes these"
-        ) from error
-    return Recipe(made, loss, plan, guesses, sample)
+        way = f"to train it by the loss {named(loss)!r} failed; give a loss that takes these"
+        raise ModelError(type(model).__name__, f"{reason}, and {way}") from error
+    for each in warned:  # only now: of what is refused, they tell those sizes
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno, source=each.source)
+    return plan
 
 
 def sample_of(client: Client, dataset: str, workers: int, patience: float, say: Callable[[str], None]) -> Data:

@@ -20,7 +20,7 @@ from fedzmq.federated.evaluation.score import Score, evaluate
 from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.ledger.ledger import Ledger, Term
 from fedzmq.federated.ledger.run_history import find_run, read_history
-from fedzmq.federated.models import Loss
+from fedzmq.federated.losses import loss_by_name, named
 from fedzmq.federated.run_folder import check_free
 from fedzmq.federated.strategies import Strategy, by_name
 from fedzmq.federated.strategies.asynchronous import Asynchronous
@@ -37,6 +37,7 @@ from fedzmq.federation.loggers import RoundLogger, logger_by_name
 from fedzmq.federation.recipe import Recipe, recipe_for, sample_of
 from fedzmq.federation.training import Training
 from fedzmq.files.weights import digest_of
+from fedzmq.recording.batch_plan import Loss
 from fedzmq.recording.evaluation_plan import Measure
 from fedzmq.suggestion import nearest
 from fedzmq.wire.messages import Progress
@@ -65,8 +66,9 @@ class Hooks(TypedDict):
 def start_training(
     federation: Federation,
     model: torch.nn.Module | str,
-    loss: Loss | None,
+    loss: Loss | str | None,
     *,
+    loss_options: Mapping[str, float],
     strategy: Strategy | str,
     strategy_options: Mapping[str, float | str],
     lr: float | None,
@@ -87,6 +89,9 @@ def start_training(
     """See `Federation.train`."""
     check_model_kind(model)
     check_loss_kind(loss)
+    if loss_options and not isinstance(loss, str):
+        raise UsageError("loss_options are for a loss by its name, as loss='huber'")
+    goal = loss_by_name(loss, loss_options) if isinstance(loss, str) else loss
     rule = by_name(strategy, **strategy_options) if isinstance(strategy, str) else checked_strategy(strategy)
     several = [log] if isinstance(log, str | RoundLogger) else log
     loggers = [logger_by_name(each) if isinstance(each, str) else each for each in several]
@@ -116,12 +121,12 @@ def start_training(
     if evaluate_at is None:
         evaluate_at = WORKERS if evaluate is True and judged is None else COORDINATOR
     example: Examples | None = judged or site.example
-    recipe = None if example is None else recipe_for(model, loss, example, asked.seed)  # while workers are on their way
+    recipe = None if example is None else recipe_for(model, goal, example, asked.seed)  # while workers are on their way
     first()
     client = federation.client
     if recipe is None:
         sample = sample_of(client, asked.dataset, asked.workers, asked.patience, say)
-        recipe = recipe_for(model, loss, sample, asked.seed)
+        recipe = recipe_for(model, goal, sample, asked.seed)
     check_kind(wanted, recipe.sample.classes is not None)
     scoring = recipe.scoring(wanted) if wanted or evaluate_at != COORDINATOR else None
     judge = evaluate if callable(evaluate) else None
@@ -148,7 +153,7 @@ def start_training(
     else:
         trainer = Trainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
     history = History(f"Federated averaging on {asked.dataset}")
-    described = {"model": _name_of(model), "strategy": _name_of(strategy), **asdict(asked)}
+    described = {"model": _name_of(model), "loss": named(recipe.loss), "strategy": _name_of(strategy), **asdict(asked)}
     return Training(recipe.model, trainer, display, history, keeping, Books(loggers, described), then)
 
 

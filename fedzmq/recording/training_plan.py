@@ -19,19 +19,23 @@ def training_plan(module: torch.nn.Module, loss: Loss, features: Inputs, targets
 
     Of `features` and `targets`, shaped (rows, ...), only the form counts; a module of several inputs is given a tuple
     of them. What the module returns, and the loss takes, may be a tuple or a map of tensors. The module is not changed.
-    Targets that are one integer each are classes; where the module scores each example, the plan also counts those
-    whose class was guessed.
+    Targets that are one integer each are classes; where the module scores each of several, the plan also counts the
+    examples whose class was guessed.
     Raises PlanError, which names the user's line, for a module that does something else than operations on tensors.
     """
     guesses = targets.dim() == 1 and not targets.is_floating_point()
 
     def outputs(output: Any, y: Tensor) -> dict[str, Tensor]:
         found = {LOSS: one_number(loss(output, y))}
-        if guesses and isinstance(output, Tensor) and output.dim() == 2 and len(output) == len(y):
+        if guesses and _scores_classes(output, len(y)):
             found[CORRECT] = (output.argmax(1) == y).sum()
         return found
 
     return batch_plan(module, features, targets, outputs).plan.to_bytes()
+
+
+def _scores_classes(output: Any, rows: int) -> bool:
+    return isinstance(output, Tensor) and output.dim() == 2 and output.shape[1] > 1 and len(output) == rows
 
 
 def one_number(loss: object) -> Tensor:

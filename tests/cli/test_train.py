@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from fedzmq.cli import local_training
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.errors import ClusterError
+from fedzmq.federated.losses import LOSSES
 from fedzmq.federated.models import load_model
 from fedzmq.federated.run_folder import read_rounds
 from fedzmq.federation.federation import Federation
@@ -194,8 +195,16 @@ def test_a_split_by_column_asks_for_it_before_anything_starts(call: Call) -> Non
     assert "say by which column to split: --column NAME" in ended.err
 
 
-def test_the_command_line_knows_all_optimizers_and_schedules() -> None:
+def test_the_command_line_knows_all_losses_optimizers_and_schedules() -> None:
+    assert set(local_training.LOSSES) == set(LOSSES)
     assert (set(local_training.OPTIMIZERS), set(local_training.SCHEDULES)) == (set(OPTIMIZERS), set(SCHEDULES))
+
+
+def test_an_option_of_no_loss_is_refused_before_anything_starts(call: Call) -> None:
+    ended = call("train", "--loss-option", "delta=0.5")
+
+    assert (ended.code, ended.out) == (2, "")
+    assert "--loss-option is for a loss by its name: it needs --loss" in ended.err
 
 
 def test_it_trains_where_there_is_no_data_on_this_side(call: Call, site: LocalCluster) -> None:

@@ -13,7 +13,7 @@ from fedzmq.data.data import Data
 from fedzmq.data.load import load
 from fedzmq.errors import ModelError
 from fedzmq.federated.built_in_models import BUILT_IN
-from fedzmq.federated.models import check_model, load_model, loss_for
+from fedzmq.federated.models import check_model, load_model
 
 Owner = Callable[[str], str]
 
@@ -188,16 +188,3 @@ def test_checking_a_model_changes_nothing_in_it() -> None:
 
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert [module.training for module in model][:5] == [True, True, True, False, True]
-
-
-def test_classes_are_learned_by_cross_entropy() -> None:
-    data = Data("classes", torch.ones(2, 3), torch.tensor([0, 1]), 2)
-    logits = torch.tensor([[2.0, 0.0], [1.0, 1.0]])
-
-    torch.testing.assert_close(loss_for(data)(logits, data.targets), nn.CrossEntropyLoss()(logits, data.targets))
-
-
-def test_measurements_are_learned_by_squared_error() -> None:
-    data = regression()
-
-    assert loss_for(data)(torch.full((4, 1), 3.0), data.targets) == 4.0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import io
 import signal
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,8 @@ def test_on_a_terminal_one_line_moves_and_what_the_loop_prints_stays(federation:
         ({"rounds": 0}, "rounds is 0, and at least 1 is needed"),
         ({"strategy": "fedprxo"}, "did you mean 'fedprox'?"),
         ({"optimizer": "sdg"}, "sdg"),
+        ({"loss": "mes"}, "no loss 'mes' (known: bce, "),
+        ({"loss_options": {"delta": 1.0}}, "loss_options are for a loss by its name, as loss='huber'"),
         ({"evaluate": (torch.ones(2), torch.ones(3))}, "it has 2 rows of features and 3 targets"),
         ({"model": "mpl"}, "did you mean 'mlp'?"),
         ({"strategy": "krum"}, "Krum makes no round of fewer than 5 answers, and 2 workers are all there will be"),
@@ -211,11 +214,41 @@ def test_what_does_not_fit_is_said_before_the_first_round(
     assert sentence in str(raised.value)
 
 
-@pytest.mark.filterwarnings("ignore:Using a target size")
-def test_a_loss_that_does_not_take_the_targets_is_named(federation: Federation) -> None:
-    reason = r"answers with \(2, 2\), the targets are \(2,\) of torch.int64, .* by the loss 'mse_loss' failed"
-    with pytest.raises(ModelError, match=reason):
-        federation.train(linear(), nn.functional.mse_loss)
+@pytest.mark.parametrize(("loss", "name"), [(mse_loss, "mse_loss"), ("mse", "mse")])
+def test_a_loss_that_does_not_take_the_targets_is_named_without_a_warning(
+    federation: Federation, loss: Any, name: str
+) -> None:
+    reason = rf"answers with \(2, 2\), the targets are \(2,\) of torch.int64, .* by the loss '{name}' failed"
+    with pytest.raises(ModelError, match=reason):  # and not the warning, which is an error in tests
+        federation.train(linear(), loss)
+
+
+def test_a_warning_of_a_loss_that_is_taken_is_heard(federation: Federation) -> None:
+    def loss(answers: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        warnings.warn("an old way to say it", UserWarning, stacklevel=2)
+        return cross_entropy(answers, targets)
+
+    with pytest.warns(UserWarning, match="an old way to say it"):
+        federation.train(linear(), loss)
+
+
+def test_a_loss_by_name_takes_its_options(federation: Federation) -> None:
+    first, second = linear(), linear()
+    federation.train(first, "cross_entropy", loss_options={"label_smoothing": 0.3}, **ROUNDS).run()
+    federation.train(second, nn.CrossEntropyLoss(label_smoothing=0.3), **ROUNDS).run()
+
+    assert torch.equal(first.weight, second.weight)  # type: ignore[arg-type]
+
+
+def test_a_model_of_one_score_learns_two_classes(federation: Federation) -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(2, 1)
+    reports = list(federation.train(model, "bce_with_logits", rounds=20, batch_size=8, lr=1.0))
+
+    x, y = points(3)
+    assert float(((model(x)[:, 0] > 0) == y).float().mean()) > 0.9
+    assert reports[-1].accuracy is None
+    assert not reports[-1].answered[0].metrics
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 
 from fedzmq.data.examples import Examples
 from fedzmq.federated.evaluation.metrics import Figure
-from fedzmq.federated.models import Loss
+from fedzmq.recording.batch_plan import Loss
 from fedzmq.recording.evaluating import evaluating
 
 BATCH = 1024
