@@ -1,5 +1,8 @@
 """Parquet files, read by row groups: a large one streams, group after group, and is never held as a whole.
 
+Of a stream, memory holds a page and a dictionary of each column, which whoever wrote the file made as large as they are
+(1 MiB each by default), what is decoded at once, and the package itself; none of it grows with the rows.
+
 Columns of numbers make up the features together, one number each, and stand where the first of them does. A column of
 lists, each of one length, is an input of its own.
 """
