@@ -56,7 +56,8 @@ def evaluate(
     is_cancelled: Callable[[], bool],
     kept: Kept | None = None,
 ) -> tuple[Sums, Sums | None]:
-    """Evaluate a copy of `state`, with what is personal in its place, and then the worker's own model if it has one.
+    """Evaluate `state`, which is the task's own, with what is personal in its place, and then the worker's own model if
+    it has one. A plan may write to either.
 
     Both are evaluated on the same examples, in the set's order. Raises DataError or PlanError where plan, state, data
     and task do not fit together, and Cancelled.
@@ -64,7 +65,7 @@ def evaluate(
     check_fit(compiled.plan, state, data)
     kept = kept or Kept()
     places = layout(compiled.plan, task.local.personal)
-    models = [places.copy(state, kept.personal)]
+    models = [places.fill(state, kept.personal)]
     if task.local.ditto is not None and kept.model:
         models.append(places.copy(state, kept.model))
     with alone(task.seed), torch.no_grad():

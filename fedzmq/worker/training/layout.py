@@ -29,14 +29,24 @@ class Layout:
         return [self.names[place] for place in self.pulled]
 
     def copy(self, state: Sequence[torch.Tensor], own: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
-        """A state to train: with the worker's own values in their places, where there are any."""
-        return [
-            own.get(name, tensor).detach().clone(memory_format=torch.contiguous_format)
-            for name, tensor in zip(self.names, state, strict=True)
-        ]
+        """The state, with the worker's own values in their places, where there are any."""
+        return [copied(own.get(name, tensor)) for name, tensor in zip(self.names, state, strict=True)]
+
+    def fill(self, state: Sequence[torch.Tensor], own: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+        """As `copy`, in the memory of `state` but for what is personal, which outlives it."""
+        # Under inference mode, which a worker in the program's own process may meet, what came cannot be trained.
+        filled = [copied(each) if each.is_inference() else each.detach().contiguous() for each in state]
+        for place in self.personal:
+            filled[place] = copied(own.get(self.names[place], filled[place]))
+        return filled
 
     def by_name(self, state: Sequence[torch.Tensor], places: Sequence[int]) -> dict[str, torch.Tensor]:
         return {self.names[place]: state[place].detach() for place in places}
+
+
+def copied(tensor: torch.Tensor) -> torch.Tensor:
+    """Its values in a row, in memory of their own."""
+    return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
 def layout(plan: Plan, personal: Sequence[str]) -> Layout:

@@ -19,7 +19,7 @@ from fedzmq.worker.modes import Modes
 from fedzmq.worker.randomness import Randomness
 from fedzmq.worker.training.corrections import Correction
 from fedzmq.worker.training.epochs import Epochs, Means, Report
-from fedzmq.worker.training.layout import Layout, layout
+from fedzmq.worker.training.layout import Layout, copied, layout
 from fedzmq.worker.training.memory import Kept
 
 LOSS_BEFORE = "loss_before"  # the metric that tells the loss of the model that came
@@ -54,8 +54,9 @@ def train(
     control: Sequence[torch.Tensor] = (),
     kept: Kept | None = None,
 ) -> Outcome:
-    """Train a copy of `state` on `data` as `task` says, whatever modes of torch are in force around it.
+    """Train `state`, which is the task's own, on `data` as `task` says, whatever modes of torch are in force around it.
 
+    It is trained where it lies: only a task that goes back to what came has a copy made of that.
     Dropout and the like draw from the task's seed, and the process's own random state is left as it was. `kept` is
     what an earlier round kept. Raises DataError, PlanError or UsageError where plan, state, data and task do not fit
     together, and Cancelled.
@@ -68,7 +69,7 @@ def train(
     metrics: dict[str, float] = {}
     if local.loss_before:
         with alone(task.seed):
-            metrics[LOSS_BEFORE] = epochs.loss(places.copy(state, kept.personal))
+            metrics[LOSS_BEFORE] = epochs.loss(places.fill(state, kept.personal))
     gradient: dict[str, torch.Tensor] = {}
     if local.gradient:
         with alone(task.seed):
@@ -76,17 +77,19 @@ def train(
             moving = [whole[place] for place in places.pulled]
             gradient = dict(zip(places.pulled_names, epochs.gradient(whole, moving), strict=True))
     with alone(task.seed):
-        trained = places.copy(state, kept.personal)
+        goes_back = local.proximal or control or local.ditto is not None
+        came = [copied(each) for each in state] if goes_back else state
+        trained = places.fill(state, kept.personal)
         drift = _drift(places, control, kept.control)
-        means = _train(epochs, places, trained, state, local.proximal, drift)
+        means = _train(epochs, places, trained, came, local.proximal, drift)
         own: list[torch.Tensor] = []
         if local.ditto is not None:
-            own = places.copy(state, kept.model or kept.personal)
-            own_means = _train(epochs, places, own, state, local.ditto, ())
+            own = places.copy(came, kept.model or kept.personal)
+            own_means = _train(epochs, places, own, came, local.ditto, ())
             metrics |= {PERSONAL + "loss": own_means.loss}
             metrics |= {PERSONAL + name: value for name, value in own_means.metrics.items()}
         still_kept = Kept(
-            gradient or _control(places, state, trained, drift, means.way) or kept.control,
+            gradient or _control(places, came, trained, drift, means.way) or kept.control,
             places.by_name(trained, places.personal),
             places.by_name(own, range(len(own))),
         )
@@ -112,9 +115,10 @@ def _train(
     """Train a state in place, pulled to the one that came; what is personal is not pulled."""
     pulled = [state[place] for place in places.pulled]
     moving = [*pulled, *(state[place] for place in places.free)]
-    is_plain = not strength and not drift
-    anchors = [came[place].detach() for place in places.pulled]
-    return epochs.fit(state, moving, None if is_plain else Correction(pulled, anchors, strength, drift), strength)
+    correction: Correction | None = None
+    if strength or drift:
+        correction = Correction(pulled, [came[place].detach() for place in places.pulled], strength, drift)
+    return epochs.fit(state, moving, correction, strength)
 
 
 @torch.no_grad()

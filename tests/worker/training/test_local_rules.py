@@ -15,7 +15,7 @@ from fedzmq.worker.training.corrections import Correction
 from fedzmq.worker.training.memory import Kept
 from fedzmq.worker.training.train import Outcome, train
 from tests.recording.recorded import MODULES, Made, Recorded
-from tests.worker.training.trained import TASK, data_of, plainly_trained, run, state_of
+from tests.worker.training.trained import TASK, data_of, plainly_trained, run, state_of, state_that_came
 
 
 def trained(made: Made, local: Local, control: list[torch.Tensor] | None = None, kept: Kept | None = None) -> Outcome:
@@ -24,7 +24,7 @@ def trained(made: Made, local: Local, control: list[torch.Tensor] | None = None,
     return train(
         task,
         recorded.compiled,
-        [*recorded.parameters, *recorded.buffers],
+        state_that_came(recorded),
         data_of(made),
         report=lambda *progress: None,
         is_cancelled=lambda: False,

@@ -16,13 +16,13 @@ from fedzmq.data.data import Data
 from fedzmq.errors import DataError, FedzmqError, PlanError, UsageError
 from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import Constant
-from fedzmq.wire.messages import Course
+from fedzmq.wire.messages import Course, Local
 from fedzmq.worker.training.epochs import Cancelled
 from fedzmq.worker.training.optimizers.table import OPTIMIZERS as KNOWN
 from fedzmq.worker.training.optimizers.table import make_optimizer
 from tests.plans.listing import X, op, plan
 from tests.recording.recorded import MODULES, Recorded
-from tests.worker.training.trained import data_of, plainly_trained, run, state_of, trained
+from tests.worker.training.trained import data_of, plainly_trained, run, state_of, state_that_came, trained
 
 OPTIMIZERS: dict[str, tuple[str, dict[str, Any], Callable[[Any], optim.Optimizer]]] = {
     "sgd": ("sgd", {"lr": 0.1}, lambda p: optim.SGD(p, 0.1)),
@@ -117,18 +117,27 @@ def test_a_model_with_nothing_to_train_still_has_its_statistics_updated() -> Non
     assert [torch.equal(new, old) for new, old in zip(state, state_of(made.module), strict=True)].count(False) == 6
 
 
-def test_the_state_that_was_given_is_not_changed() -> None:
+def test_the_state_that_came_is_trained_where_it_lies() -> None:
     recorded = Recorded(MODULES["cnn"]())
-    before = [each.clone() for each in (*recorded.parameters, *recorded.buffers)]
+    came = state_that_came(recorded)
 
-    run(recorded, data_of(recorded.made))
+    outcome = run(recorded, data_of(recorded.made), state=came)
 
-    assert all(map(torch.equal, before, (*recorded.parameters, *recorded.buffers)))
+    assert [each.data_ptr() for each in outcome.state] == [each.data_ptr() for each in came]
+
+
+def test_what_is_personal_is_kept_in_memory_of_its_own() -> None:
+    recorded = Recorded(MODULES["mlp"]())
+    came = state_that_came(recorded)
+
+    kept = run(recorded, data_of(recorded.made), state=came, local=Local(personal=("2.bias",))).kept.personal
+
+    assert kept["2.bias"].data_ptr() != came[3].data_ptr()
 
 
 def test_a_state_in_another_memory_order_trains_alike() -> None:
     recorded = Recorded(MODULES["mlp"]())
-    turned = [each.detach().t().contiguous().t() for each in recorded.parameters]
+    turned = [each.t().contiguous().t() for each in state_that_came(recorded)]
 
     close(run(recorded, data_of(recorded.made), state=turned).state, trained(recorded.made).state)
 

@@ -45,8 +45,13 @@ def run(
     state: list[Tensor] | None = None,
     **task: Any,
 ) -> Outcome:
-    state = [*recorded.parameters, *recorded.buffers] if state is None else state
+    state = state_that_came(recorded) if state is None else state
     return train(replace(TASK, **task), recorded.compiled, state, data, report=report, is_cancelled=is_cancelled)
+
+
+def state_that_came(recorded: Recorded) -> list[Tensor]:
+    """The module's state as it is now, in memory of the task's own."""
+    return [each.detach().clone() for each in (*recorded.parameters, *recorded.buffers)]
 
 
 def plainly_trained(
