@@ -16,6 +16,9 @@ INDEX = torch.tensor([1, 2])
 IMAGE = torch.ones(1, 1, 4, 4)
 KERNEL = torch.ones(1, 1, 3, 3)
 WIDE = torch.ones(1).expand(1 << 20)  # a view of four bytes
+NAN = float("nan")
+LEAST = torch.tensor([-(1 << 63)])
+NOWHERE = torch.full((1, 2, 2, 2), NAN)
 
 
 def ask(name: str, *arguments: Any, **keywords: Any) -> None:
@@ -95,6 +98,8 @@ TOO_LARGE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.histogramdd", (torch.ones(2, 9), 1000), {}),
     ("torch.histogramdd", (ONES, [BIG, 1, 1]), {}),
     ("torch.nonzero_static", (ONES,), {"size": BIG}),
+    ("torch.multinomial", (ONES, BIG, True), {}),
+    ("nn.functional.pdist", (WIDE[:, None],), {}),
 ]
 
 
@@ -152,6 +157,17 @@ EVERYDAY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.native_batch_norm", (IMAGE, None, None, None, None, True, 0.1, 1e-5), {}),
     ("torch.native_batch_norm", (ONES, *[torch.ones(3)] * 4, False, 0.1, 1e-5), {}),
     ("torch.native_group_norm", (ONES, torch.ones(3), None, 2, 3, 1, 3, 1e-5), {}),
+    ("nn.functional.scaled_dot_product_attention", (ONES, ONES, torch.ones(2, 5)), {}),
+    ("nn.functional.grid_sample", (IMAGE, torch.zeros(1, 2, 2, 2)), {"padding_mode": "border", "align_corners": False}),
+    ("nn.functional.grid_sample", (IMAGE, NOWHERE), {"align_corners": False}),
+    ("nn.functional.max_pool1d", (ONES, 2), {}),
+    ("torch._weight_norm", (ONES, ONES[:, :1], 0), {}),
+    ("torch._weight_norm", (ONES, torch.tensor(1.0), -1), {}),
+    ("torch.binomial", (ONES, ONES / 2), {}),
+    ("torch.matrix_power", (torch.eye(2), -3), {}),
+    ("torch.lcm", (INDEX, INDEX), {}),
+    ("torch.lcm", (torch.tensor([-128], dtype=torch.int8), torch.tensor([5], dtype=torch.int8)), {}),
+    ("torch.multinomial", (ONES, 2), {}),
 ]
 
 
@@ -396,6 +412,18 @@ HOSTILE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.native_group_norm", (ONES, None, None, -2, 3, -1, 3, 1e-5), {}),
     ("torch.native_group_norm", (ONES, torch.ones(2), None, 2, 3, 1, 3, 1e-5), {}),
     ("torch.ctc_loss", (LOG_PROBS, torch.tensor([[1, 9], [1, 1]]), (5, 5), (2, 2)), {}),
+    ("nn.functional.scaled_dot_product_attention", (ONES, ONES, torch.ones(9, 3)), {}),
+    ("nn.functional.grid_sample", (IMAGE, NOWHERE, "bilinear", "border", False), {}),
+    ("nn.functional.grid_sample", (IMAGE, NOWHERE + float("inf")), {"padding_mode": "reflection"}),
+    ("torch.grid_sampler_2d", (IMAGE, NOWHERE, 0, 1, False), {}),
+    ("linalg.eigvals", (torch.full((3, 3), NAN),), {}),
+    ("nn.functional.max_pool1d", (ONES, (1 << 63) - 1), {}),
+    ("torch._weight_norm", (torch.ones(300, 4), ONES[:1, :1], 0), {}),
+    ("torch._weight_norm", (ONES, ONES[:1, :1]), {"dim": 1}),
+    ("torch.binomial", (torch.tensor([NAN]), torch.tensor([0.5])), {}),
+    ("torch.matrix_power", (torch.eye(2), -(1 << 63)), {}),
+    ("Tensor.lcm_", (LEAST, LEAST + 5), {}),
+    ("torch.lcm", (LEAST.int() - (1 << 31), torch.tensor([5], dtype=torch.int32)), {}),
 ]
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fedzmq.errors import OperationRefused
 from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, pick
+from fedzmq.wire.limits import MAX_INT
 
 Operation = Callable[..., Any]
 
@@ -39,6 +40,23 @@ def truncated_division(name: str, function: Operation) -> Guard:
             return  # it holds no such number
         if bool((other == -1).any()) and int(value.min()) == torch.iinfo(kind).min:
             raise OperationRefused(name, "the least int divided by -1 has no value")
+
+    return guard
+
+
+def least_common_multiple(name: str, function: Operation) -> Guard:
+    """The least int has no absolute value, and by way of a divisor of -1 it raises the same signal."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value, other = pick(arguments, keywords, 0, "input"), pick(arguments, keywords, 1, "other")
+        if not isinstance(value, Tensor) or not isinstance(other, Tensor):
+            return  # the function itself wants two
+        kind = torch.result_type(value, other)
+        if kind not in (torch.int32, torch.int64):
+            return  # narrower ones are computed in wider ones
+        least = torch.iinfo(kind).min
+        if any(each.dtype is kind and each.numel() and int(each.min()) == least for each in (value, other)):
+            raise OperationRefused(name, "the least int has no multiples")
 
     return guard
 
@@ -150,16 +168,59 @@ def fractions(name: str, function: Operation) -> Guard:
     return guard
 
 
-def grid_modes(name: str, function: Operation) -> Guard:
-    """A mode that there is not leaves the result unwritten: what was in its memory before."""
+def grids(name: str, function: Operation) -> Guard:
+    """A mode that there is not leaves the result unwritten: what was in its memory before.
+
+    Nor has a place that is not finite an edge that is nearest, which its gradient would be written to.
+    """
+    is_public = name.endswith("grid_sample")
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        grid = pick(arguments, keywords, 1, "grid")
         modes = (
-            pick(arguments, keywords, 2, "interpolation_mode"),
+            pick(arguments, keywords, 2, "mode" if is_public else "interpolation_mode"),
             pick(arguments, keywords, 3, "padding_mode"),
         )
-        if any(type(mode) is not int or not 0 <= mode <= 2 for mode in modes):
+        if not is_public and any(type(mode) is not int or not 0 <= mode <= 2 for mode in modes):
             raise OperationRefused(name, "its modes are 0, 1 or 2")
+        is_padded = modes[1] not in (None, 0, "zeros")
+        if is_padded and isinstance(grid, Tensor) and not bool(grid.isfinite().all()):
+            raise OperationRefused(
+                name, "a grid with NaN or inf has no nearest border: pad with zeros, or mend the grid"
+            )
+
+    return guard
+
+
+def finite(name: str, function: Operation) -> Guard:
+    """LAPACK's way to eigenvalues alone ends the process where a number of the matrix is none."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value = pick(arguments, keywords, 0, "A", keywords.get("input"))
+        if isinstance(value, Tensor) and not bool(value.isfinite().all()):
+            raise OperationRefused(name, "its matrix has NaN or inf in it")
+
+    return guard
+
+
+def counts(name: str, function: Operation) -> Guard:
+    """The kernel draws until it has drawn enough, which for a count of NaN is never."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        count = pick(arguments, keywords, 0, "count")
+        if isinstance(count, Tensor) and bool(count.isnan().any()):
+            raise OperationRefused(name, "its count is NaN")
+
+    return guard
+
+
+def exponent(name: str, function: Operation) -> Guard:
+    """The least int has no absolute value, and is divided by two for ever."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        power = pick(arguments, keywords, 1, "n")
+        if type(power) is int and abs(power) > MAX_INT:
+            raise OperationRefused(name, f"its power is from {-MAX_INT} to {MAX_INT}")
 
     return guard
 

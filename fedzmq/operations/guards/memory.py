@@ -158,7 +158,7 @@ def chosen(name: str, function: Operation) -> Guard:
 
 
 def between_rows(name: str, function: Operation) -> Guard:
-    """For cov and corrcoef: one number for each pair of rows."""
+    """For cov, corrcoef and pdist: one number for each pair of rows."""
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         value = pick(arguments, keywords, 0, "input")

@@ -9,11 +9,12 @@ from typing import Any
 from torch import Tensor
 
 from fedzmq.errors import OperationRefused
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, pick
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick
 
 Operation = Callable[..., Any]
 
 _PER_CHANNEL = ("weight", "bias", "running_mean", "running_var")
+_WIDEST_WINDOW = 1 << 31  # beyond it the ends of windows pass the largest int
 
 
 def channels(name: str, function: Operation) -> Guard:
@@ -48,5 +49,42 @@ def groups(name: str, function: Operation) -> Guard:
         if any(each is not None and tuple(each.shape) != (count,) for each in (weight, bias)):
             raise OperationRefused(name, f"its weight and bias have a number for each of {count} channels")
         check_bytes(name, rows * parts * value.element_size(), limit)
+
+    return guard
+
+
+def keys_and_values(name: str, function: Operation) -> Guard:
+    """For attention, which reads as many values as there are keys."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        key, value = pick(arguments, keywords, 1, "key"), pick(arguments, keywords, 2, "value")
+        if not isinstance(key, Tensor) or not isinstance(value, Tensor) or min(key.dim(), value.dim()) < 2:
+            raise OperationRefused(name, "its key and value are tensors of at least two dimensions")
+        if key.shape[-2] != value.shape[-2]:
+            raise OperationRefused(name, f"there are {key.shape[-2]} keys, and {value.shape[-2]} values")
+
+    return guard
+
+
+def magnitudes(name: str, function: Operation) -> Guard:
+    """For _weight_norm, which reads a magnitude for each slice of the directions along a dimension."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value, magnitude = pick(arguments, keywords, 0, "v"), pick(arguments, keywords, 1, "g")
+        dim = pick(arguments, keywords, 2, "dim", 0)
+        if not isinstance(value, Tensor) or not isinstance(magnitude, Tensor) or type(dim) is not int:
+            raise OperationRefused(name, "it takes two tensors and a dimension")
+        if 0 <= dim < value.dim() and magnitude.numel() != value.shape[dim]:
+            raise OperationRefused(name, f"it takes {value.shape[dim]} magnitudes, and {magnitude.numel()} came")
+
+    return guard
+
+
+def windows(name: str, function: Operation) -> Guard:
+    """For pooling, whose windows may be wider than all that can be counted."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        if any(type(n) is int and abs(n) > _WIDEST_WINDOW for n in leaves([arguments[1:], keywords])):
+            raise OperationRefused(name, f"its windows are at most {_WIDEST_WINDOW} wide, and as far apart")
 
     return guard

@@ -33,9 +33,9 @@ _NAMES: dict[MakeGuard, str] = {
         nn.functional.conv_transpose3d nn.functional.fold nn.functional.interpolate
         nn.functional.local_response_norm nn.functional.pad nn.functional.unfold torch.normal torch.stft
         torch.tile torch.vander
-        Tensor.nonzero_static nn.functional.max_unpool1d nn.functional.max_unpool2d nn.functional.max_unpool3d
-        torch.affine_grid_generator torch.constant_pad_nd torch.conv_tbc torch.expand_copy torch.nonzero_static
-        torch.unfold_copy
+        Tensor.multinomial Tensor.nonzero_static nn.functional.max_unpool1d nn.functional.max_unpool2d
+        nn.functional.max_unpool3d torch.affine_grid_generator torch.constant_pad_nd torch.conv_tbc torch.expand_copy
+        torch.multinomial torch.nonzero_static torch.unfold_copy
     """,
     memory.enlarged_by_padding: "nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d",
     memory.multiplied_by_each_other: """
@@ -48,7 +48,7 @@ _NAMES: dict[MakeGuard, str] = {
     memory.binned: "Tensor.histc Tensor.histogram torch.histc torch.histogram",
     memory.gridded: "torch.histogramdd",
     memory.chosen: "torch.combinations",
-    memory.between_rows: "Tensor.corrcoef Tensor.cov torch.corrcoef torch.cov",
+    memory.between_rows: "Tensor.corrcoef Tensor.cov nn.functional.pdist torch.corrcoef torch.cov",
     memory.multivariate: "Tensor.mvlgamma Tensor.mvlgamma_ special.multigammaln torch.mvlgamma",
     memory.divided: """
         Tensor.dsplit Tensor.hsplit Tensor.split Tensor.tensor_split Tensor.unbind Tensor.vsplit torch.dsplit
@@ -56,6 +56,7 @@ _NAMES: dict[MakeGuard, str] = {
         Tensor.chunk torch.chunk torch.split_copy torch.unbind_copy
     """,
     kernels.truncated_division: "Tensor.div Tensor.div_ Tensor.divide Tensor.divide_ torch.div torch.divide",
+    kernels.least_common_multiple: "Tensor.lcm Tensor.lcm_ torch.lcm",
     kernels.fused_step: "torch._fused_adagrad_ torch._fused_adam_ torch._fused_adamw_ torch._fused_sgd_",
     kernels.ctc: "nn.functional.ctc_loss torch.ctc_loss",
     kernels.bounded_degree: """
@@ -73,7 +74,12 @@ _NAMES: dict[MakeGuard, str] = {
         nn.functional.fractional_max_pool2d nn.functional.fractional_max_pool2d_with_indices
         nn.functional.fractional_max_pool3d nn.functional.fractional_max_pool3d_with_indices
     """,
-    kernels.grid_modes: "torch.grid_sampler torch.grid_sampler_2d torch.grid_sampler_3d",
+    kernels.grids: """
+        nn.functional.grid_sample torch.grid_sampler torch.grid_sampler_2d torch.grid_sampler_3d
+    """,
+    kernels.finite: "linalg.eigvals",
+    kernels.counts: "torch.binomial",
+    kernels.exponent: "Tensor.matrix_power linalg.matrix_power torch.matrix_power",
     kernels.bounded_rounds: "torch.pca_lowrank torch.svd_lowrank",
     kernels.without_out(3): "torch.tensordot",
     kernels.without_out(4): "nn.functional.normalize torch.norm",
@@ -81,6 +87,15 @@ _NAMES: dict[MakeGuard, str] = {
     differentiated.graph: "torch.autograd.grad",
     sizes.channels: "torch.native_batch_norm",
     sizes.groups: "torch.native_group_norm",
+    sizes.keys_and_values: "nn.functional.scaled_dot_product_attention",
+    sizes.magnitudes: "torch._weight_norm",
+    sizes.windows: """
+        nn.functional.avg_pool1d nn.functional.avg_pool2d nn.functional.avg_pool3d nn.functional.lp_pool1d
+        nn.functional.lp_pool2d nn.functional.lp_pool3d nn.functional.max_pool1d nn.functional.max_pool2d
+        nn.functional.max_pool3d nn.functional.max_pool1d_with_indices nn.functional.max_pool2d_with_indices
+        nn.functional.max_pool3d_with_indices torch.max_pool1d torch.max_pool1d_with_indices torch.max_pool2d
+        torch.max_pool3d
+    """,
     packed.pack: "torch._pack_padded_sequence",
     packed.pad: "torch._pad_packed_sequence",
     recurrent.network: "torch.gru torch.lstm torch.rnn_relu torch.rnn_tanh",
