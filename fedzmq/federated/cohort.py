@@ -16,9 +16,10 @@ from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import NotEnoughWorkers, UnavailableError, WorkerNotFoundError
 from fedzmq.wire.messages import DataDescribed, DatasetInfo
 
-TELL_AFTER = 1.0  # seconds of waiting for those who were here before that need no words
+TELL_AFTER = 1.0  # seconds of waiting that need no words
 TELL_EVERY = 5.0  # seconds between two words about what is waited for
 LOOK = 0.2  # seconds between two calls of the roll
+MOST_NAMES = 12  # workers that are named one by one
 
 
 class Cohort:
@@ -36,7 +37,8 @@ class Cohort:
 
         Raises NotEnoughWorkers after `patience` seconds.
         """
-        began = told = time.monotonic()
+        began = time.monotonic()
+        tell = began + TELL_AFTER
         while True:
             seen = self._seen()
             present = self._present()
@@ -45,11 +47,11 @@ class Cohort:
             now = time.monotonic()
             if now >= began + patience:
                 raise NotEnoughWorkers(least, tuple(present), f"waited {patience:g} s{self._others()}")
-            if now - told >= TELL_EVERY:
-                told = now
+            if now >= tell:
+                tell = now + TELL_EVERY
                 self._say(
                     f"waiting for workers with the data {self._dataset!r}: {len(present)} of {least} are here"
-                    f"{self._others()}; {began + patience - now:.0f} s left"
+                    f"{_listed(' (', present, ')')}{self._others()}; {began + patience - now:.0f} s left"
                 )
             self._client.endpoint.presence.ask()
             self._client.wait_until(lambda: self._seen() != seen, min(LOOK, began + patience - now))  # noqa: B023
@@ -114,8 +116,19 @@ class Cohort:
         return None
 
     def _others(self) -> str:
-        here = [(member.name, member.boot) for member in self._client.endpoint.presence.roster.members()]
-        without = [who[0] for who in here if who in self._known and self._known[who] is None]
+        here = {member.name: member.boot for member in self._client.endpoint.presence.roster.members()}
+        gone = {name for (name, _), info in self._known.items() if info is not None} - here.keys()
+        without = [who[0] for who in here.items() if who in self._known and self._known[who] is None]
         silent = [handle.name for handle in self._asked if not handle.is_lost]
-        text = f"; without the data {self._dataset!r}: {', '.join(without)}" if without else ""
-        return text + (f"; busy and not yet asked for it: {', '.join(sorted(silent))}" if silent else "")
+        return (
+            _listed("; gone: ", gone)
+            + _listed(f"; without the data {self._dataset!r}: ", without)
+            + _listed("; busy and not yet asked for it: ", silent)
+        )
+
+
+def _listed(before: str, names: Collection[str], after: str = "") -> str:
+    """Names in a sentence; nothing where there are none."""
+    few = sorted(names)[:MOST_NAMES]
+    more = f" and {len(names) - len(few)} more" if len(names) > len(few) else ""
+    return f"{before}{', '.join(few)}{more}{after}" if few else ""
