@@ -5,7 +5,7 @@ One codec serves every message: what a field may hold follows from its type hint
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -52,7 +52,7 @@ def decode(body: Buffer, buffers: Sequence[Buffer] = ()) -> list[Any]:
     rows = _unpack(body)
     if len(buffers) > _MAX_BUFFERS:
         raise LimitExceeded("the number of buffers", len(buffers), _MAX_BUFFERS)
-    carriers = []
+    specs: list[TensorSpec] = []
     for index, row in enumerate(rows):
         if type(row) is not list or not row:
             raise ProtocolError("a record is an array that is not empty")
@@ -63,11 +63,12 @@ def decode(body: Buffer, buffers: Sequence[Buffer] = ()) -> list[Any]:
             if not is_plain_apply(row):
                 check_apply(row)
         else:
-            message = rows[index] = _from_row(-head, row[1:])
-            if type(message) in _TENSORS:
-                carriers.append(message)
-    if carriers:
-        _check_buffers(carriers, buffers)
+            rows[index] = message = _from_row(-head, row[1:])
+            for name in _TENSORS.get(type(message), ()):
+                value = getattr(message, name)
+                specs += (value,) if type(value) is TensorSpec else value
+    if specs:
+        _check_buffers(specs, buffers)
     return rows
 
 
@@ -124,28 +125,18 @@ def _from_row(tag: int, row: list[Any]) -> Any:
         raise ProtocolError(f"{name}.{error}" if error.path else f"{name}{error}") from None
 
 
-def _check_buffers(messages: Iterable[Any], buffers: Sequence[Buffer]) -> None:
+def _check_buffers(specs: Sequence[TensorSpec], buffers: Sequence[Buffer]) -> None:
     taken: set[int] = set()
-    for message in messages:
-        for spec in tensors_of(message):
-            if spec.buffer >= len(buffers):
-                raise ProtocolError(f"a tensor is in buffer {spec.buffer}, and there are {len(buffers)} buffers")
-            if spec.buffer in taken:
-                raise ProtocolError(f"two tensors are in buffer {spec.buffer}")
-            taken.add(spec.buffer)
-            limits.check_tensor(spec.dtype, spec.shape, memoryview(buffers[spec.buffer]).nbytes)
-
-
-def tensors_of(message: Any) -> Iterator[TensorSpec]:
-    """Every tensor that a message carries; none for an operation's record."""
-    for name in _TENSORS.get(type(message), ()):
-        value = getattr(message, name)
-        if isinstance(value, TensorSpec):
-            yield value
-        else:
-            yield from value
+    for spec in specs:
+        buffer = spec.buffer
+        if buffer >= len(buffers):
+            raise ProtocolError(f"a tensor is in buffer {buffer}, and there are {len(buffers)} buffers")
+        if buffer in taken:
+            raise ProtocolError(f"two tensors are in buffer {buffer}")
+        taken.add(buffer)
+        limits.check_tensor(spec.dtype, spec.shape, memoryview(buffers[buffer]).nbytes)
 
 
 _KINDS: dict[int, Kind] = {tag: record(cls) for tag, cls in TAGS.items()}
 _NUMBERS: dict[type, int] = {cls: tag for tag, cls in TAGS.items()}
-_TENSORS: dict[type, tuple[str, ...]] = {cls: names for cls in TAGS.values() if (names := fields_of(cls, TensorSpec))}
+_TENSORS = {cls: names for cls in TAGS.values() if (names := fields_of(cls, TensorSpec))}
