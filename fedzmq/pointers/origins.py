@@ -47,6 +47,11 @@ class Origins:
         self.count += len(origins)
         self._recent.extend(origins)
 
+    def amend(self, length: int, origin: Origin | None) -> None:
+        """So many of the last commands come from there."""
+        for back in range(1, min(length, len(self._recent)) + 1):
+            self._recent[-back] = origin
+
     def forget(self) -> None:
         """All commands so far are acknowledged: none of them will be asked for again."""
         self._recent.clear()

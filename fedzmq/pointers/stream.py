@@ -172,13 +172,17 @@ class Stream:
 
     def fetch(self, ids: Sequence[int]) -> list[torch.Tensor]:
         """The values, in one round trip. Raises GetNotPermittedError, and RemoteError where what made one failed."""
-        here = origin()
-        requests = [self.ask(partial(Fetch, id=id), here) for id in ids]
+        requests = [self.line.request() for _ in ids]
+        with self._lock:
+            for request, id in zip(requests, ids, strict=True):
+                self._add(Fetch(request, id), None)
+            self._flush()
+            self.origins.amend(len(ids), origin())  # now that the worker is at it
         values: list[torch.Tensor] = []
         error: FedzmqError | None = None
         for request in requests:  # all of them, failed or not: a reply that nobody takes would lie there forever
             try:
-                reply, buffers = self.answer(request)
+                reply, buffers = self._reply(request)
             except FedzmqError as failed:
                 error = error or failed
                 continue
@@ -232,6 +236,9 @@ class Stream:
     def answer(self, request: int) -> tuple[Reply, list[Buffer]]:
         """Wait for a reply. A Failed is raised as the error that it stands for."""
         self.flush()
+        return self._reply(request)
+
+    def _reply(self, request: int) -> tuple[Reply, list[Buffer]]:
         reply, buffers = self.line.wait(request)
         if isinstance(reply, Failed):
             raise error_of(reply.failure, self.worker, self.origins.of(reply.failure.command))
