@@ -41,10 +41,13 @@ from fedzmq.worker.privacy import Privacy
 from fedzmq.worker.store import Store
 from fedzmq.worker.told import told
 from fedzmq.worker.training.memory import Memory
+from fedzmq.worker.training.published import TASKS
 from fedzmq.worker.training.results import Results
 from fedzmq.worker.training.shares import Shares
 from fedzmq.worker.training.tasks import Post, Tasks
 from fedzmq.worker.transfers import Transfers
+
+_AWAITING = TASKS | {Claim}  # what may have to wait for a tensor, or for a model
 
 
 class Guest:
@@ -117,7 +120,7 @@ class Guest:
 
     def run(self, records: list[Any], buffers: Sequence[Buffer]) -> list[Answer]:
         """The replies to a message's records. Those from the first on that waits for a tensor are kept for `resume`."""
-        if not self._backlog and self._ready(records) == len(records):
+        if not self._backlog and (_AWAITING.isdisjoint(map(type, records)) or self._ready(records) == len(records)):
             return self._executor.run(records, buffers)
         self._backlog.append((records, buffers))
         return [] if len(self._backlog) > 1 else self.resume()

@@ -37,8 +37,6 @@ class Published:
 
     def ready(self, records: Sequence[Any]) -> int:
         """How many of the records can run now: all before the first task whose state may still come."""
-        if TASKS.isdisjoint(map(type, records)):
-            return len(records)
         for index, record in enumerate(records):
             if type(record) in TASKS and self._is_awaited(record):
                 return index
