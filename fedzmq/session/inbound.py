@@ -98,9 +98,9 @@ class Inbound:
         """
         cost = PACKET_OVERHEAD + sum(map(len, parts))
         received = self._received + cost
-        if number != self._expected or self._early or self._assembly is not None or received > self._limit:
+        if number != self._expected or self._early or self._assembly is not None:
             return False
-        if cost > self._most_bytes:
+        if received > self._limit or cost > self._most_bytes:
             return False
         self._expected = number + 1
         self._received = received

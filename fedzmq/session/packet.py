@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 from struct import Struct
+from struct import error as StructError
 from typing import NamedTuple
 
 from fedzmq.errors import ProtocolError
@@ -154,19 +155,20 @@ def parse_inline(frame: bytes) -> tuple[int, int, int, list[Buffer]] | None:
 
     None for any of which there is more to say: that is for `parse`.
     """
-    length = len(frame)
-    few = frame[_COUNT_AT] if length > _COUNT_AT else 0
-    begin = _HEADER.size + 8 * few
-    if not 0 < few < len(_PLACES) or not begin <= length <= HEADER_BYTES + INLINE_BYTES:
+    try:
+        few = frame[_COUNT_AT]
+        number, ack, limit, count, *sizes = _PLACES[few].unpack_from(frame, ADDRESS_BYTES)
+    except (IndexError, StructError):
         return None
-    number, ack, limit, count, *sizes = _PLACES[few].unpack_from(frame, ADDRESS_BYTES)
-    if count != few or (number | ack | limit) >= _COUNTER:
+    if count != few or not few or (number | ack | limit) >= _COUNTER:
         return None
     parts: list[Buffer] = []
+    begin = _HEADER.size + 8 * few
     for size in sizes:
-        parts.append(frame[begin : begin + size])
-        begin += size
-    return (number, ack, limit, parts) if begin == length else None
+        end = begin + size
+        parts.append(frame[begin:end])
+        begin = end
+    return (number, ack, limit, parts) if begin == len(frame) else None
 
 
 def _sizes(count: int) -> Struct:
