@@ -13,8 +13,9 @@ from zmq.backend import Socket
 
 from fedzmq.transports.address import Address
 from fedzmq.transports.connection import Buffer
-from fedzmq.transports.route import MOST_FRAME_BYTES, is_note
+from fedzmq.transports.route import MOST_FRAME_BYTES, NOTE
 
+COPIED_BYTES = 32 * 1024  # frames up to this size are copied on arrival: cheaper than keeping ZeroMQ's own
 # What either end of a link sets, times in milliseconds.
 LINK_OPTIONS: Final = {
     zmq.LINGER: 0,
@@ -115,29 +116,36 @@ class Dealer:
         self._half_sent = False
         return True
 
-    def take(self) -> tuple[bytes, list[zmq.Frame]] | None:
+    def take(self) -> tuple[bytes, list[Buffer]] | None:
         """The route of the next message, and what follows it, if one is here."""
         if not (self.fired or self.look()):
             return None
         self.fired = False
-        receive = self._socket.recv
+        receive = self._receive
         try:
             if self._half_received:  # an interrupt came between two frames, and the rest means nothing by itself
                 while self._socket.getsockopt(_MORE):
                     receive(_NOW)
             self._half_received = True
             head = receive(_NOW)
-            frames: list[zmq.Frame] = []
-            if not is_note(head) and self._socket.getsockopt(_MORE):  # which costs more than to receive a note
-                frames.append(receive(_NOW, copy=False))
-                while frames[-1].more:
-                    frames.append(receive(_NOW, copy=False))
+            route, mark, note = head.partition(NOTE) if head[:1] == b"M" else (head, b"", b"")
+            frames: list[Buffer] = [note] if mark else self._rest()
         except zmq.ZMQError:
             self._half_received = False
             self.look()
             return None
         self._half_received = False
-        return head, frames
+        return route, frames
+
+    def _rest(self) -> list[Buffer]:
+        """The frames that follow the route."""
+        frames: list[Buffer] = []
+        is_more = self._socket.getsockopt(_MORE)  # which costs more than to receive a note
+        while is_more:
+            frame = self._receive(_NOW, copy=False)
+            frames.append(frame.bytes if len(frame) <= COPIED_BYTES else frame.buffer)
+            is_more = frame.more
+        return frames
 
     def close(self, linger: float) -> None:
         self._poll.unregister(self.descriptor)
@@ -150,6 +158,7 @@ class Dealer:
         self._socket.setsockopt(zmq.IPV6, int(self._target.is_ipv6))
         self._socket.connect(self._target.text)
         self._send = plain_send(self._socket)
+        self._receive = self._socket.recv
         self.descriptor = int(self._socket.getsockopt(zmq.FD))
         self._poll.register(self.descriptor, select.POLLIN)
         self.greeted = self.welcomed = self._half_sent = self._half_received = False

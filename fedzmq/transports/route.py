@@ -146,11 +146,6 @@ _BARE: dict[Verb, Route] = {Verb.WHO: Who(), Verb.PING: Ping(), Verb.PONG: Pong(
 _BARE_BYTES = {type(route): bytes([verb]) for verb, route in _BARE.items()}
 
 
-def is_note(head: bytes) -> bool:
-    """Mail that is whole in its first frame."""
-    return head[:1] == b"M" and NOTE in head
-
-
 def encode(route: Route) -> bytes:
     """The bytes of a route."""
     if isinstance(route, Mail):

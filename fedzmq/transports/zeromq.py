@@ -51,7 +51,6 @@ PING_INTERVAL = 1.0  # seconds between two looks whether the broker lives
 GREET_INTERVAL = 0.25  # seconds between two hellos while it has not answered
 HUSH_INTERVAL = 0.05  # seconds in which one hello is answer enough to any number of `who`
 LINGER = 0.1  # seconds that `close` gives the goodbye
-COPIED_BYTES = 32 * 1024  # frames up to this size are copied on arrival: cheaper than keeping ZeroMQ's own
 MOST_ROUTES = 4096  # encoded routes that are kept for the next time
 ALTERNATE = 8  # messages of the control channel in a row, after which the bulk channel gets its turn
 
@@ -235,19 +234,20 @@ class ZeroMQConnection(Connection):
         self._in_a_row = 0
         return None
 
-    def _interpret(self, line: Dealer, head: bytes, frames: list[zmq.Frame]) -> Delivery | None:
+    def _interpret(self, line: Dealer, head: bytes, frames: list[Buffer]) -> Delivery | None:
         """The mail that a message is; what the broker says of itself is acted on here."""
+        sender = self._senders.get(head)
+        if sender is not None:
+            return Delivery(sender, None, frames)
         try:
             if head and head[0] == _MAIL:
-                mail, mark, note = head.partition(NOTE)
-                sender = self._senders.get(mail) or self._sender(mail)
-                return Delivery(sender, None, [note] if mark else _contents(frames))
+                return Delivery(self._sender(head), None, frames)
             route = decode(head)
         except (ProtocolError, UnicodeDecodeError):
             self.dropped += 1
             return None
         if isinstance(route, Topic):
-            return Delivery(route.sender, route.topic, _contents(frames))
+            return Delivery(route.sender, route.topic, frames)
         if isinstance(route, Welcome):
             line.welcomed = True
             self._refusal = None
@@ -312,7 +312,3 @@ class ZeroMQConnection(Connection):
 def connect(address: str, name: str) -> ZeroMQConnection:
     """A connection to the broker at `address`, whether or not it is there yet."""
     return ZeroMQConnection(address, name)
-
-
-def _contents(frames: list[zmq.Frame]) -> list[Buffer]:
-    return [frame.bytes if len(frame) <= COPIED_BYTES else frame.buffer for frame in frames]
