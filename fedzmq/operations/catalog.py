@@ -22,6 +22,7 @@ from fedzmq.operations.listed.decompositions import DECOMPOSITIONS
 from fedzmq.operations.listed.differentiation import DIFFERENTIATION
 from fedzmq.operations.listed.functional import FUNCTIONAL
 from fedzmq.operations.listed.functions import FUNCTIONS
+from fedzmq.operations.listed.inplace_functions import INPLACE_FUNCTIONS
 from fedzmq.operations.listed.inplace_methods import INPLACE_METHODS
 from fedzmq.operations.listed.layers import LAYERS
 from fedzmq.operations.listed.mathematics import MATHEMATICS
@@ -121,6 +122,7 @@ class Catalog:
 TABLES: tuple[Mapping[str, Operation], ...] = (
     FUNCTIONS,
     METHODS,
+    INPLACE_FUNCTIONS,
     INPLACE_METHODS,
     OPERATORS,
     FUNCTIONAL,

@@ -36,7 +36,7 @@ def set_data(p: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
 
 
 def here(p: Remote, *args: Any, **kwargs: Any) -> Remote:
-    """`cpu()` and `cuda()`: a pointer stays where it is; `get` is what brings a tensor here."""
+    """`cpu()`, `cuda()` and the like: a pointer stays where it is; `get` is what brings a tensor here."""
     return p
 
 
@@ -69,6 +69,11 @@ def new_tensor(p: Remote, data: Any, *, dtype: Any = None, device: Any = None, r
     return type(p).around(p._ref.stream.put(made, 1 if requires_grad else 0))
 
 
+def load(p: Remote, other: torch.Tensor, assign: bool = False) -> torch.Tensor:
+    """What takes the place of a parameter where a module swaps them."""
+    return other.detach() if assign else p.copy_(other).detach()
+
+
 def deep_copy(p: Remote, memo: dict[int, Any]) -> Any:
     if id(p) in memo:
         return memo[id(p)]
@@ -99,10 +104,10 @@ _DATA: Any = T.data  # torch declares its properties as values
 CONVERSIONS: dict[Any, Handler] = {
     _DATA.__get__: data,
     _DATA.__set__: _assign_data,
-    T.cpu: here,
-    T.cuda: here,
+    **{getattr(T, name): here for name in ("cpu", "cuda", "ipu", "mtia", "xpu") if hasattr(T, name)},
     T.to: to,
     T.type: type_of,
     T.new_tensor: new_tensor,
+    T.module_load: load,
     T.__deepcopy__: deep_copy,
 }

@@ -105,16 +105,24 @@ def _chunks_apart(input: torch.Tensor, chunks: int, dim: int = 0) -> Any:
     return torch.split_copy(input, each, dim)
 
 
-def _zeros(*args: Any, **kwargs: Any) -> Any:
-    """A recurrent network begins with as many states as there are packed sequences, which it reads from their sizes."""
-    return torch.zeros(*mapped(args, lambda each: int(each) if isinstance(each, torch.Tensor) else each), **kwargs)
+def _sized(function: Callable[..., Any]) -> Handler:
+    """Made from numbers, of which one may be a pointer's.
+
+    A recurrent network begins with as many states as there are packed sequences, which it reads from their sizes: torch
+    is told them, a program that can write `.get()` is not.
+    """
+
+    def make(*args: Any, **kwargs: Any) -> Any:
+        return function(*mapped(args, lambda each: int(each) if isinstance(each, torch.Tensor) else each), **kwargs)
+
+    return make
 
 
 DECOMPOSED: dict[Callable[..., Any], Handler] = {
     F.triplet_margin_with_distance_loss: _triplet_margin_with_distance,
     F.gaussian_nll_loss: _gaussian_nll,
     F.linear_cross_entropy: _linear_cross_entropy,
-    torch.zeros: _zeros,
+    **{function: _sized(function) for function in (torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn)},
     torch._C._nn.pad_sequence: _pad_sequence,
     # Parts that share memory, and not the count of writes to it that a backward goes by: as copies they are safe.
     torch.unsafe_chunk: _chunks_apart,

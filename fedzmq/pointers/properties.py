@@ -20,7 +20,7 @@ T = torch.Tensor
 
 _NEVER = """
     is_shared is_pinned has_names is_sparse is_sparse_csr is_quantized is_mkldnn is_meta is_mps is_xla is_nested
-    is_vulkan is_ipu is_xpu is_mtia is_maia
+    is_vulkan is_ipu is_xpu is_mtia is_maia volatile
 """
 
 
@@ -92,6 +92,11 @@ def get_device(p: Remote) -> int:
 def dim_order(p: Remote, **kwargs: Any) -> tuple[int, ...]:
     order: tuple[int, ...] = p._ref.meta.of_kind(CONSTANT).blank(META).dim_order(**kwargs)
     return order
+
+
+def grad_dtype(p: Remote) -> torch.dtype | None:
+    dtype: torch.dtype | None = p._ref.meta.blank(META).grad_dtype
+    return dtype
 
 
 def is_same_size(p: torch.Tensor, other: torch.Tensor) -> bool:
@@ -187,6 +192,7 @@ def _table() -> dict[Any, Handler]:
         _getter("layout"): lambda p: torch.strided,
         _getter("itemsize"): itemsize,
         _getter("nbytes"): nbytes,
+        _getter("grad_dtype"): grad_dtype,
         _getter("is_cpu"): is_cpu,
         _getter("is_cuda"): is_cuda,
         _getter("name"): nothing,

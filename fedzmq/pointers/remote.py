@@ -57,6 +57,8 @@ class Remote(torch.Tensor):
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> NoReturn:
         """The net under everything: an operation that `__torch_function__` did not get to see."""
+        if func is torch.ops.aten._local_scalar_dense.default:  # a number that torch asks for: arange(p), full((2,), p)
+            raise args[0]._ref.stream.needs_value("a number among the arguments")
         raise OperationRefused(str(func), _why_it_got_here())
 
 
@@ -70,5 +72,6 @@ def _why_it_got_here() -> str:
             )
         frame = frame.f_back
     return (
-        "it reached torch's own kernels, where a pointer has no value; a pointer's own methods, as .clone(), go there"
+        "it reached torch's own kernels, where a pointer has no value; a pointer's own methods, as .clone(), go there, "
+        "and .get() brings the values here"
     )

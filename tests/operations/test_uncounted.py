@@ -27,6 +27,7 @@ ONLY_SHAPES = frozenset(
         *[f"Tensor.{name}_" for name in ("squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze", "detach")],
         "torch.detach_",
         "Tensor.conj_physical_",
+        "torch.conj_physical_",
     }
 )
 """They write no values."""
@@ -116,9 +117,9 @@ def particular() -> dict[str, list[Callable[[], Sample]]]:
         ],
         "Tensor.bernoulli_": [lambda: ((torch.full((3, 3), 7.0),), {})],
         "Tensor.mvlgamma_": [lambda: ((plain().abs() + 5, 2), {})],
-        "Tensor.addmv_": [lambda: ((plain()[0], plain(), plain()[1]), {})],
+        **{f"{home}.addmv_": [lambda: ((plain()[0], plain(), plain()[1]), {})] for home in ("Tensor", "torch")},
         "Tensor.float_power_": [lambda: ((plain().double(), 2), {})],
-        "Tensor.nan_to_num_": [lambda: ((plain().log(), 9.0), {})],
+        **{f"{home}.nan_to_num_": [lambda: ((plain().log(), 9.0), {})] for home in ("Tensor", "torch")},
         "Tensor.put_": [lambda: ((plain(), torch.tensor([0, 99]), torch.tensor([7.0, 8.0])), {})],
         "Tensor.index_add_": [lambda: ((plain(), 0, torch.tensor([0, 99]), plain()[:2]), {})],
         "Tensor.masked_scatter_": [lambda: ((plain(), plain() < 9, torch.tensor([7.0, 8.0])), {})],
