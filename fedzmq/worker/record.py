@@ -1,4 +1,8 @@
-"""What the record of an operation names: the tensors that it uses, and those that it writes to."""
+"""What the record of an operation names: the tensors that it uses, and those that it writes to.
+
+What lies deeper than arguments may nest is not looked at: no operation runs with it, and it could lie deeper than a
+process can follow.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from fedzmq.operations.catalog import Catalog
+from fedzmq.wire.limits import MAX_ARGUMENT_DEPTH
+
+_DEEPEST = 2 * (MAX_ARGUMENT_DEPTH + 1)  # lists and maps: a tuple is a list in a map
 
 
 def operands(record: list[Any]) -> Iterator[int]:
@@ -30,13 +37,15 @@ def written(record: list[Any], catalog: Catalog) -> Iterator[int]:
             yield from _references(list(keywords.values()), False)
 
 
-def _references(value: Any, is_id: bool) -> Iterator[int]:
+def _references(value: Any, is_id: bool, depth: int = 0) -> Iterator[int]:
     if is_id:
         if type(value) is int:
             yield value
+    elif depth > _DEEPEST:
+        return
     elif type(value) is list:
         for item in value:
-            yield from _references(item, False)
+            yield from _references(item, False, depth + 1)
     elif type(value) is dict:
         for key, item in value.items():
-            yield from _references(item, key == "p")
+            yield from _references(item, key == "p", depth + 1)

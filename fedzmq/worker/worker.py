@@ -197,6 +197,8 @@ class Worker:
                 self._post(peer, answer.reply, answer.buffers, is_stable=answer.is_stable)
         except ProtocolError as error:
             self._endpoint.end(peer, f"it sent what no fedzmq sends: {error}")
+        except (MemoryError, RecursionError) as error:  # it must not cost the others their worker
+            self._endpoint.end(peer, f"its commands took more than there is here: {type(error).__name__}")
         finally:
             self._endpoint.presence.busy = ""
 

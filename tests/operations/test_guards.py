@@ -8,6 +8,7 @@ import torch
 from fedzmq.errors import LimitExceeded, OperationRefused
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.guards import differentiated
+from fedzmq.operations.guards.memory import enlarged_by_numbers
 
 LIMIT = 1 << 30
 BIG = 1 << 40
@@ -16,6 +17,7 @@ INDEX = torch.tensor([1, 2])
 IMAGE = torch.ones(1, 1, 4, 4)
 KERNEL = torch.ones(1, 1, 3, 3)
 WIDE = torch.ones(1).expand(1 << 20)  # a view of four bytes
+EMPTY = torch.zeros(1 << 31, 0)  # that no bytes are needed for
 NAN = float("nan")
 LEAST = torch.tensor([-(1 << 63)])
 NOWHERE = torch.full((1, 2, 2, 2), NAN)
@@ -99,6 +101,11 @@ TOO_LARGE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.histogramdd", (ONES, [BIG, 1, 1]), {}),
     ("torch.nonzero_static", (ONES,), {"size": BIG}),
     ("torch.multinomial", (ONES, BIG, True), {}),
+    ("Tensor.repeat", (ONES[0, 0], 1 << 29), {}),
+    ("torch.tile", (), {"input": ONES[0, 0], "dims": (1 << 29,)}),
+    ("fft.hfftn", (EMPTY,), {"s": (8,)}),
+    ("nn.functional.pad", (EMPTY, (0, 1)), {}),
+    ("torch.cdist", (EMPTY, EMPTY), {}),
     ("nn.functional.pdist", (WIDE[:, None],), {}),
 ]
 
@@ -109,6 +116,18 @@ def test_a_result_that_is_too_large_is_refused_before_it_is_made(
 ) -> None:
     with pytest.raises((LimitExceeded, OperationRefused, RuntimeError)):  # torch's own says that a size overflows
         ask(name, *arguments, **keywords)
+
+
+def test_a_scalar_is_not_enlarged_to_find_out_how_large_it_would_be() -> None:
+    asked: list[torch.device] = []
+
+    def repeat(value: torch.Tensor, *sizes: int) -> torch.Tensor:
+        asked.append(value.device)
+        return value.repeat(*sizes)
+
+    with pytest.raises(LimitExceeded):
+        enlarged_by_numbers("Tensor.repeat", repeat)(LIMIT, (torch.tensor(1.0), 1 << 29), {})
+    assert asked == [torch.device("meta")]
 
 
 EVERYDAY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [

@@ -45,6 +45,15 @@ def test_keywords_lists_and_inline_tensors_are_resolved(bench: Bench) -> None:
     assert torch.equal(bench.get(z), torch.cat([X, torch.ones(1, 2)]) + 2)
 
 
+def test_a_record_that_nests_as_deep_as_bytes_can_fails_alone(bench: Bench) -> None:
+    deep: list[Any] = []
+    for _ in range(1015):
+        deep = [deep]
+    records = [[0, 1, 0, [deep]], [0, 2, 0, [], {"other": deep}], [0, 0, 0, [deep]]]
+    assert bench.executor.run(records) == []
+    assert len(bench.sync()) == 3
+
+
 def test_indexing_reads_and_writes(bench: Bench) -> None:
     x = bench.put(X)
     bench.apply(Tensor.__setitem__, at(x), (slice(None), 0), 9.0, results=0)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -347,6 +347,28 @@ def test_what_a_client_kept_is_released_when_it_leaves(meeting: Meeting) -> None
 
     assert said == ["carol is served", "carol is gone: it left; what it kept here is released"]
     assert not worker._guests
+
+
+@pytest.mark.parametrize("error", [MemoryError, RecursionError])
+def test_a_client_whose_commands_take_too_much_loses_its_session_and_no_other(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    said: list[str] = []
+    worker = meeting.worker("bob", say=said.append)
+    bad, good = meeting.client("bad"), meeting.client("good")
+    broken, kept = bad.worker("bob").stream, good.worker("bob").stream
+    one, other = broken.put(torch.ones(2)), kept.put(torch.ones(2))
+    broken.fetch([one.id])
+    (guest,) = [guest for peer, guest in worker._guests.items() if peer.name == "bad"]
+
+    def run(records: object, buffers: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(guest, "run", run)
+    with pytest.raises(WorkerLost):
+        broken.fetch([one.id])
+    assert any("bad is gone: its commands took more than there is here" in line for line in said)
+    assert torch.equal(kept.fetch([other.id])[0], torch.ones(2))
 
 
 @pytest.mark.parametrize("frames", [[b"rubbish"], [b""], [b"\x93\x01\x02\x03", b"\0" * 8]])

@@ -44,7 +44,7 @@ def enlarged_by_numbers(name: str, function: Operation) -> Guard:
     """For repeat, pad, interpolate, transposed convolutions and the like."""
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        elements = sum(value.numel() for value in leaves([arguments, keywords]) if isinstance(value, Tensor))
+        elements = sum(_extent(value) for value in leaves([arguments, keywords]) if isinstance(value, Tensor))
         if _WIDEST * max(1, elements) * _numbers(arguments, keywords) ** _MOST_DIMENSIONS > limit:
             check_bytes(name, _bytes(_on_meta(name, function, arguments, keywords)), limit)
 
@@ -55,9 +55,9 @@ def multiplied_by_each_other(name: str, function: Operation) -> Guard:
     """For outer, kron, diag and the like: the sizes of the operands, or of one and itself, multiply."""
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        counts = [value.numel() for value in leaves([arguments, keywords]) if isinstance(value, Tensor)]
+        counts = [_extent(value) for value in leaves([arguments, keywords]) if isinstance(value, Tensor)]
         counts = counts * 2 if len(counts) == 1 else counts
-        if _WIDEST * prod(max(1, count) for count in counts) * _numbers(arguments, keywords) > limit:
+        if _WIDEST * prod(counts) * _numbers(arguments, keywords) > limit:
             check_bytes(name, _bytes(_on_meta(name, function, arguments, keywords)), limit)
 
     return guard
@@ -224,9 +224,20 @@ def _numbers(*values: Any) -> int:
     return product
 
 
+def _extent(value: Tensor) -> int:
+    """The number of elements; of a tensor without any, how many there would be if what is enlarged were not empty."""
+    return prod(max(1, length) for length in value.shape)
+
+
 def _on_meta(name: str, function: Operation, arguments: Arguments, keywords: Keywords) -> Any:
+    given, named = _to_meta(list(arguments)), _to_meta(dict(keywords))
+    # What is enlarged comes first, and has no value there even where it could be taken for a number.
+    if given and isinstance(given[0], Tensor):
+        given[0] = given[0].detach().to("meta")
+    elif isinstance(named.get("input"), Tensor):
+        named["input"] = named["input"].detach().to("meta")
     try:
-        return function(*_to_meta(list(arguments)), **_to_meta(dict(keywords)))
+        return function(*given, **named)
     except NotImplementedError:
         raise OperationRefused(name, "its result could be too large, and its size cannot be told before") from None
 
