@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from fedzmq.client.findings import found_by, listed
 from fedzmq.client.neighbours import Neighbour
 from fedzmq.client.pending import Pending
@@ -21,8 +19,11 @@ from fedzmq.pointers.destination import Route
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.stream import Stream
+from fedzmq.tensors.buffers import Exported, export_all
+from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import (
     Clear,
+    Command,
     DataDescribed,
     DatasetInfo,
     DefinePlan,
@@ -33,7 +34,6 @@ from fedzmq.wire.messages import (
     Pull,
     Release,
     Seed,
-    TensorSpec,
     Train,
 )
 
@@ -156,7 +156,7 @@ class WorkerHandle(Neighbour):
     def train(
         self,
         plan: bytes,
-        state: Sequence[torch.Tensor],
+        state: Exported,
         task: TrainingTask,
         progress: Callable[[Progress], None] | None = None,
         *,
@@ -169,13 +169,14 @@ class WorkerHandle(Neighbour):
         will never change: it is not waited for until it has left this process.
         """
         name = self._define(plan)
+        control, beside = export_all(task.control, copy=is_frozen, first=len(state.buffers))
 
-        def make(request: int, specs: tuple[TensorSpec, ...]) -> Train:
+        def make(request: int) -> Train:
             return Train(
                 request,
                 name,
                 task.dataset,
-                specs[: len(state)],
+                state.specs,
                 task.epochs,
                 task.batch_size,
                 task.optimizer,
@@ -183,24 +184,19 @@ class WorkerHandle(Neighbour):
                 task.seed,
                 task.report_every,
                 task.local,
-                specs[len(state) :],
+                control,
                 task.course,
                 task.model,
                 task.ahead,
                 task.held_out,
             )
 
-        control = [tensor.detach().clone() for tensor in task.control] if is_frozen else task.control
-        post = self.line.donate if is_frozen else None
-        pending = self.line.claim(self.stream.carry(make, [*state, *control], post))
-        pending.progress = progress
-        self.stream.flush()
-        return pending
+        return self._carry(make, [*state.buffers, *beside], progress, is_frozen)
 
     def evaluate(
         self,
         plan: bytes,
-        state: Sequence[torch.Tensor],
+        state: Exported,
         task: EvaluationTask,
         progress: Callable[[Progress], None] | None = None,
         *,
@@ -209,12 +205,12 @@ class WorkerHandle(Neighbour):
         """Start an evaluation; the answer is Evaluated, Failed, PlanMissing or ModelMissing. See `train`."""
         name = self._define(plan)
 
-        def make(request: int, specs: tuple[TensorSpec, ...]) -> Evaluate:
+        def make(request: int) -> Evaluate:
             return Evaluate(
                 request,
                 name,
                 task.dataset,
-                specs,
+                state.specs,
                 task.batch_size,
                 task.seed,
                 task.report_every,
@@ -226,9 +222,17 @@ class WorkerHandle(Neighbour):
                 task.max_seconds,
             )
 
-        pending = self.line.claim(self.stream.carry(make, list(state), self.line.donate if is_frozen else None))
+        return self._carry(make, state.buffers, progress, is_frozen)
+
+    def _carry(
+        self,
+        make: Callable[[int], Command],
+        buffers: Sequence[Buffer],
+        progress: Callable[[Progress], None] | None,
+        is_frozen: bool,
+    ) -> Pending:
+        pending = self.line.claim(self.stream.carry(make, buffers, self.line.donate if is_frozen else None))
         pending.progress = progress
-        self.stream.flush()
         return pending
 
     def _define(self, plan: bytes) -> str:

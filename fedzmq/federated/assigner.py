@@ -15,7 +15,7 @@ from fedzmq.federated.seeds import derive
 from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies.strategy import Instructions, Strategy
 from fedzmq.federated.training_job import TrainingJob
-from fedzmq.wire.messages import Local, Progress
+from fedzmq.wire.messages import Course, Local, Progress
 
 
 class Assigner:
@@ -37,6 +37,7 @@ class Assigner:
         self._hear = hear
         self.run = run or os.urandom(8).hex()
         self._asked: dict[str, WorkerHandle] = {}
+        self._courses: dict[int, Course] = {}  # of the last round
         self.counted: dict[str, int] = {}
         """The last round in which the answer of a worker counted: from there it goes on with what it kept."""
 
@@ -56,7 +57,7 @@ class Assigner:
             derive(job.seed, "train", number, handle.name),
             local=local,
             control=asked.control,
-            course=job.course(number),
+            course=self._course(number),
             model=edition.name,
             ahead=ahead,
             held_out=job.held_out(handle.name),
@@ -76,6 +77,12 @@ class Assigner:
             self.counted.get(worker, 0),
             asked.gradient,
         )
+
+    def _course(self, number: int) -> Course:
+        """The same for all that are asked in a round."""
+        if number not in self._courses:
+            self._courses = {number: self._job.course(number)}
+        return self._courses[number]
 
     def release(self) -> None:
         """The run is over: no worker need keep what it has trained."""

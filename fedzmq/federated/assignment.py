@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from fedzmq.client.pending import Pending
 from fedzmq.client.tasks import TrainingTask
 from fedzmq.client.worker_handle import WorkerHandle
@@ -15,6 +13,7 @@ from fedzmq.federated.edition import Edition
 from fedzmq.federated.errand import Errand
 from fedzmq.federated.report import Answer
 from fedzmq.federated.updates.acceptance import check_answer
+from fedzmq.tensors.buffers import Exported
 from fedzmq.wire.messages import Progress, Pulled, Trained
 
 
@@ -73,7 +72,7 @@ class Assignment(Errand):
             return self._along
         return self.handle.pull(self._pending.request, start, stop)
 
-    def _ask(self, state: Sequence[Tensor], is_frozen: bool) -> Pending:
+    def _ask(self, state: Exported, is_frozen: bool) -> Pending:
         name = self.handle.name
         return self.handle.train(
             self._plan, state, self._task, lambda progress: self._hear(name, progress), is_frozen=is_frozen

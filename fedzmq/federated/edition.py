@@ -11,7 +11,7 @@ from fedzmq.client.client import Client
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.session.chunk import CHUNK_BYTES
 from fedzmq.session.session import Peer
-from fedzmq.tensors.buffers import export_all
+from fedzmq.tensors.buffers import Exported, export_all
 from fedzmq.tensors.row import digest_of
 
 LEAST_BYTES = CHUNK_BYTES  # a smaller model takes one message, which costs less than to say who listens
@@ -37,9 +37,9 @@ class Edition:
         return handle.line.peer not in self._readers
 
     @cached_property
-    def sent(self) -> Sequence[torch.Tensor]:
-        """What is sent to a worker alone."""
-        return [tensor.detach().clone() for tensor in self._state] if self.is_frozen else self._state
+    def sent(self) -> Exported:
+        """What is sent to a worker alone: the same bytes to each."""
+        return export_all(self._state, copy=self.is_frozen)
 
 
 def publish(

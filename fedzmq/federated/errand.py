@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-
-from torch import Tensor
+from collections.abc import Iterable
 
 from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import ProtocolError
 from fedzmq.federated.edition import Edition
+from fedzmq.tensors.buffers import Exported
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import ModelMissing, PlanMissing, Reply
 
@@ -36,14 +35,13 @@ class Errand(ABC):
         self.handle.cancel(self._pending)
 
     @abstractmethod
-    def _ask(self, state: Sequence[Tensor], is_frozen: bool) -> Pending:
+    def _ask(self, state: Exported, is_frozen: bool) -> Pending:
         """Ask for it: with this state, or with none where the worker has the model."""
 
     def _send(self) -> None:
         edition = self._edition
         is_there = not edition.lacks(self.handle) and ModelMissing not in self._missed
-        state = () if is_there else edition.sent
-        self._pending = self._ask(state, edition.is_frozen and not is_there)
+        self._pending = self._ask(Exported((), []) if is_there else edition.sent, edition.is_frozen and not is_there)
 
     def _lacked(self, reply: PlanMissing | ModelMissing) -> None:
         """The worker has not what it needs, and is about to be asked again."""

@@ -215,22 +215,18 @@ class Stream:
 
     def carry(
         self,
-        make: Callable[[int, tuple[TensorSpec, ...]], Command],
-        tensors: Sequence[torch.Tensor],
+        make: Callable[[int], Command],
+        buffers: Sequence[Buffer],
         post: Callable[[list[Buffer]], None] | None = None,
     ) -> int:
-        """As `ask`, for a command that takes tensors along. With `post` it goes out at once, in that way."""
+        """As `ask`, for a command with tensors in these buffers. It goes out at once, with `post` in that way."""
         request = self.line.request()
         with self._lock:
-            if post is not None:
-                self._flush(post)
-            specs = [TensorSpec(name_of(each.dtype), tuple(each.shape), self._attach(each)) for each in tensors]
-            if post is None:
-                self._add(make(request, tuple(specs)), origin())
-            else:
-                self._records.append(make(request, tuple(specs)))
-                self._issued.append(origin())
-                self._flush(post)
+            self._flush(post)
+            self._records.append(make(request))
+            self._issued.append(origin())
+            self._buffers += buffers
+            self._flush(post)
         return request
 
     def answer(self, request: int) -> tuple[Reply, list[Buffer]]:

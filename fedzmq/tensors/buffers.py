@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -63,15 +64,22 @@ def export(tensor: torch.Tensor, *, copy: bool = False) -> tuple[str, tuple[int,
     return name, shape, raw.numpy().data.toreadonly()
 
 
-def export_all(tensors: Iterable[torch.Tensor], *, copy: bool = False) -> tuple[tuple[TensorSpec, ...], list[Buffer]]:
-    """Specs for the tensors of one message, numbered from 0, and the buffers in that order."""
+class Exported(NamedTuple):
+    """Tensors of one message: their specs, and the buffers in that order."""
+
+    specs: tuple[TensorSpec, ...]
+    buffers: list[Buffer]
+
+
+def export_all(tensors: Iterable[torch.Tensor], *, copy: bool = False, first: int = 0) -> Exported:
+    """As `export`, of all of them. first: how many buffers come before theirs in the message."""
     specs: list[TensorSpec] = []
     buffers: list[Buffer] = []
     for tensor in tensors:
         dtype, shape, view = export(tensor, copy=copy)
-        specs.append(TensorSpec(dtype, shape, len(buffers)))
+        specs.append(TensorSpec(dtype, shape, first + len(buffers)))
         buffers.append(view)
-    return tuple(specs), buffers
+    return Exported(tuple(specs), buffers)
 
 
 def room(size: int) -> memoryview:

@@ -16,7 +16,7 @@ from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import RemoteError, WorkerLost
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.session.packet import Lane
-from fedzmq.tensors.buffers import restore_all
+from fedzmq.tensors.buffers import export_all, restore_all
 from fedzmq.transports.connection import Buffer
 from fedzmq.transports.zeromq import ZeroMQConnection
 from fedzmq.wire.messages import DefinePlan, Failed, Local, PlanMissing, Progress, Pulled, Reply, Trained
@@ -51,7 +51,7 @@ def ask(handle: WorkerHandle, body: bytes = PLAN, progress: Any = None, **change
         "seed": TASK.seed,
         **changes,
     }
-    return handle.train(body, state_of(MADE.module), TrainingTask(**task), progress)
+    return handle.train(body, export_all(state_of(MADE.module)), TrainingTask(**task), progress)
 
 
 def answer(client: Client, pending: Pending) -> tuple[Reply, list[Buffer]]:

@@ -14,7 +14,7 @@ from fedzmq.errors import ProtocolError
 from fedzmq.federated.edition import Edition
 from fedzmq.federated.errand import Errand
 from fedzmq.federated.evaluation.scoring import Scoring
-from fedzmq.tensors.buffers import restore_all
+from fedzmq.tensors.buffers import Exported, restore_all
 from fedzmq.wire.messages import Evaluated
 
 
@@ -57,5 +57,5 @@ class Question(Errand):
             self._scoring.check(own, reply.examples)
         return Found(reply.examples, common, own, reply.seconds)
 
-    def _ask(self, state: Sequence[Tensor], is_frozen: bool) -> Pending:
+    def _ask(self, state: Exported, is_frozen: bool) -> Pending:
         return self.handle.evaluate(self._plan, state, self._task, is_frozen=is_frozen)

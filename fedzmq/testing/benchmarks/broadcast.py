@@ -12,6 +12,7 @@ from fedzmq.client.tasks import TrainingTask
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.cluster.local_cluster import START, LocalCluster
 from fedzmq.federated.edition import publish
+from fedzmq.tensors.buffers import export_all
 from fedzmq.testing.benchmarks.crew import DATA, Crew
 from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside
 from fedzmq.testing.benchmarks.site import Site
@@ -80,5 +81,5 @@ def _measured(site: Site, client: Client, handles: Sequence[WorkerHandle], size:
 
 def _await(client: Client, handles: Sequence[WorkerHandle], state: Sequence[torch.Tensor], name: str) -> None:
     task = TrainingTask(DATA, 1, 1, "sgd", {}, 0, model=name)
-    asked = [handle.train(NO_PLAN, state, task) for handle in handles]
+    asked = [handle.train(NO_PLAN, export_all(state), task) for handle in handles]
     client.wait_until(lambda: all(pending.done for pending in asked))

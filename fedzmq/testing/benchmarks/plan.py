@@ -11,6 +11,7 @@ from torch.nn import functional
 from fedzmq.client.tasks import TrainingTask
 from fedzmq.errors import FedzmqError
 from fedzmq.recording.training_plan import training_plan
+from fedzmq.tensors.buffers import export_all
 from fedzmq.testing.benchmarks.mlp import BATCH, Training, model
 from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside
 from fedzmq.testing.benchmarks.rows import FEATURES
@@ -33,7 +34,7 @@ def measure(site: Site) -> Iterator[Outcome]:
 
     def ours() -> float:
         start = time.perf_counter()
-        pending = site.worker.train(plan, [parameter.detach() for parameter in network.parameters()], task)
+        pending = site.worker.train(plan, export_all(network.parameters()), task)
         site.client.wait_until(lambda: pending.done)
         reply, _ = pending.result()
         if not isinstance(reply, Trained):
