@@ -11,6 +11,7 @@ from typing import Any
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.plans.plan import Plan
+from fedzmq.plans.scopes import Scopes
 from fedzmq.wire.limits import MAX_ARGUMENT_DEPTH, check_shape
 
 LOSS = "loss"
@@ -27,13 +28,15 @@ def check(plan: Plan) -> None:
     filled = set(range(1, plan.given + 1))
     results = sum(1 if type(record[1]) is int else len(record[1]) for record in plan.records)
     highest = plan.given + SPARSE * results  # a register takes room whether it is filled or not
+    scopes = Scopes(plan, filled)
     for number, record in enumerate(plan.records, 1):
+        scopes.close(number - 1)
         operation, result = record[0], record[1]
         if operation >= len(CATALOG):
             raise PlanError(f"record {number} asks for operation {operation}, and there are {len(CATALOG)}")
         where = f"record {number} ({CATALOG.name(operation)})"
         for register in _read(record, where):
-            if register not in filled:
+            if register not in filled or scopes.hides(register):
                 raise PlanError(f"{where} reads register {register}, which nothing filled before")
         for register in [result] if type(result) is int else result:
             if register == 0:
@@ -43,11 +46,14 @@ def check(plan: Plan) -> None:
             if register > highest:
                 raise PlanError(f"{where} fills register {register}, and {highest} are enough for this plan")
             filled.add(register)
+            scopes.fill(register)
+        scopes.open(number - 1, record, where)
+    scopes.close(len(plan.records))
     _check_lowered(plan)
     if not plan.outputs:
         raise PlanError("the plan gives nothing back")
     for output in plan.outputs:
-        if output.register not in filled:
+        if output.register not in filled or scopes.hides(output.register):
             raise PlanError(f"the output {output.name!r} is register {output.register}, which nothing fills")
 
 

@@ -20,7 +20,9 @@ from fedzmq.operations.guards.guard import Guard, leaves
 from fedzmq.operations.listed.differentiation import leaf
 from fedzmq.operations.rules import Rule, of_size
 from fedzmq.operations.uncounted import counted
-from fedzmq.plans.plan import Plan
+from fedzmq.plans.backward import OwnBackward
+from fedzmq.plans.plan import Backward, Plan
+from fedzmq.plans.scopes import ends
 from fedzmq.tensors.buffers import restore
 from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.wire.messages import TensorSpec
@@ -31,7 +33,7 @@ Step = Callable[..., tuple[torch.Tensor, ...]]
 _Registers = list[Any]  # register 0 holds the number of rows
 _Run = Callable[[_Registers], None]
 _Get = Callable[[_Registers], Any]
-_Step = tuple[_Run, list[int], Sequence[Any]]
+_Step = tuple[_Run | None, list[int], Sequence[Any]]
 
 
 def compile_plan(plan: Plan, most_bytes: int | None = MOST_BYTES) -> Step:
@@ -44,9 +46,7 @@ def compile_plan(plan: Plan, most_bytes: int | None = MOST_BYTES) -> Step:
     operation that raised it as `failed_operation`.
     """
     last_use: dict[int, int] = {}
-    runs: list[_Run] = []
-    for place, record in enumerate(plan.records):
-        runs.append(_Resolved(place, last_use, most_bytes).record(record))
+    runs = _Steps(plan, most_bytes).between(0, len(plan.records), last_use)
     outputs = [output.register for output in plan.outputs]
     spent: list[list[int]] = [[] for _ in runs]
     for register, place in last_use.items():
@@ -91,7 +91,7 @@ def constants(plan: Plan) -> list[torch.Tensor]:
     return [restore(TensorSpec(each.dtype, each.shape, 0), each.data) for each in plan.constants]
 
 
-def _parts(plan: Plan, steps: list[_Step]) -> list[tuple[torch.dtype | None, list[_Step]]]:
+def _parts(plan: Plan, steps: list[_Step]) -> list[tuple[torch.dtype | None, list[Any]]]:
     """The steps in a row that are lowered alike: None is as they are."""
     parts: list[tuple[torch.dtype | None, list[_Step]]] = []
     done = 0
@@ -99,7 +99,68 @@ def _parts(plan: Plan, steps: list[_Step]) -> list[tuple[torch.dtype | None, lis
         end = each.first + each.count
         parts += [(None, steps[done : each.first]), (dtype_of(each.dtype), steps[each.first : end])]
         done = end
-    return [*parts, (None, steps[done:])]
+    parts.append((None, steps[done:]))
+    return [(lower, [step for step in part if step[0] is not None]) for lower, part in parts]
+
+
+class _Steps:
+    """Makes records into functions of the registers; those of a backward into one that runs when gradients come."""
+
+    def __init__(self, plan: Plan, most_bytes: int | None) -> None:
+        self._plan = plan
+        self._most_bytes = most_bytes
+        self._backwards = {each.place: each for each in plan.backwards}
+
+    def between(self, start: int, end: int, last_use: dict[int, int]) -> list[_Run | None]:
+        """One for each record, None for those of a backward. Notes where each register is used last."""
+        runs: list[_Run | None] = []
+        while len(runs) < end - start:
+            place = start + len(runs)
+            backward = self._backwards.get(place)
+            if backward is None:
+                runs.append(_Resolved(place, last_use, self._most_bytes).record(self._plan.records[place]))
+            else:
+                runs += [self._own(backward, last_use).run, *[None] * backward.count]
+        return runs
+
+    def _own(self, backward: Backward, last_use: dict[int, int]) -> OwnBackward:
+        place, records = backward.place, self._plan.records
+        outputs, inputs = ends(records[place])
+        linked, gradients = records[place][1][: len(outputs)], records[place][1][len(outputs) :]
+        first, end = place + 1, place + 1 + backward.count
+        used = dict.fromkeys((*gradients, *filter(None, backward.results)), place)
+        steps = list(zip(self.between(first, end, used), records[first:end], strict=True))
+        own = {*gradients, *(register for record in records[first:end] for register in _results(record))}
+        captured = [register for register in used if register not in own]
+        last_use.update(dict.fromkeys((*outputs, *inputs, *captured, *linked), place))
+        return OwnBackward(
+            tuple(outputs),
+            tuple(inputs),
+            tuple(linked),
+            tuple(gradients),
+            backward.results,
+            tuple(captured),
+            _in_turn([(run, record) for run, record in steps if run is not None]),
+            any(record[0] == _GRAD for record in records[first:end]),
+            self._plan.given,
+            max((0, *used)),
+        )
+
+
+def _results(record: Sequence[Any]) -> list[int]:
+    return [record[1]] if type(record[1]) is int else record[1]
+
+
+def _in_turn(steps: list[tuple[_Run, Sequence[Any]]]) -> _Run:
+    def run(held: _Registers) -> None:
+        try:
+            for step, record in steps:  # noqa: B007 - the exception needs it
+                step(held)
+        except Exception as error:
+            error.failed_operation = record[0]  # type: ignore[attr-defined]  # ours alone
+            raise
+
+    return run
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ from fedzmq.plans.plan import Plan
 def for_first_output(plan: Plan) -> Plan:
     """The plan that computes its first output alone, and leaves everything else as the whole would.
 
-    What follows the operation that makes the output is left out, up to the last that draws random numbers or writes.
+    What follows the operation that makes the output is left out, up to the last that draws random numbers, writes or
+    belongs to a backward.
     """
     wanted = plan.outputs[0].register
     records = list(plan.records)
-    while records and wanted not in _results(records[-1]) and not _leaves_a_trace(records[-1]):
+    least = max([each.place + 1 + each.count for each in plan.backwards], default=0)
+    while len(records) > least and wanted not in _results(records[-1]) and not _leaves_a_trace(records[-1]):
         records.pop()
     lowered = [
         replace(each, count=min(each.count, len(records) - each.first))

@@ -18,6 +18,7 @@ from fedzmq.wire.kind import Mismatch
 from fedzmq.wire.kinds import record
 from fedzmq.wire.limits import MAX_PLAN, MAX_TEXT, check_size, check_tensor
 from fedzmq.wire.messages import Apply, Positive, Shape
+from fedzmq.wire.messages.fields import Count, Ref
 
 MAX_RECORDS = 60_000
 _VERSION = 2
@@ -64,10 +65,25 @@ class Lowered:
 
 
 @dataclass(frozen=True, slots=True)
+class Backward:
+    """The backward of the record at `place`: so many records after it are no steps of the plan, but make gradients.
+
+    That record names outputs and inputs. It fills a register for each output, which is the same with this backward, and
+    one for the gradient of each, which is there when the backward runs. `results` are the gradients of the inputs: 0 is
+    none.
+    """
+
+    place: Count
+    count: Count
+    results: tuple[Ref, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A list of operations over registers. `catalog` is the digest of the operation list that its numbers refer to.
 
-    What is `lowered` follows in order and does not overlap.
+    What is `lowered` follows in order and does not overlap; of the `backwards`, in the order of their places, one may
+    hold another.
     """
 
     catalog: str
@@ -78,6 +94,7 @@ class Plan:
     records: Annotated[tuple[Apply, ...], AtMost(MAX_RECORDS)]
     outputs: tuple[Output, ...]
     lowered: Annotated[tuple[Lowered, ...], AtMost(MAX_RECORDS)] = ()
+    backwards: Annotated[tuple[Backward, ...], AtMost(MAX_RECORDS)] = ()
 
     @property
     def given(self) -> int:

@@ -2,17 +2,19 @@
 
 Torch would run their forward and leave their part of the gradient out, without a word. In the worker's graph nothing
 but zeros stand for a function; before a backward the gradients of its outputs are taken, its own backward says what the
-gradients of its inputs are, and the worker's backward goes on with those. A recording refuses them by itself.
+gradients of its inputs are, and the worker's backward goes on with those. A recording keeps both, see
+`fedzmq.recording.own_backward`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch.autograd import Function
 from torch.autograd.function import FunctionCtx, _SingleLevelFunction
+from torch.utils.checkpoint import CheckpointFunction
 
 from fedzmq.errors import OperationRefused
 from fedzmq.pointers.graph import Gate
@@ -30,25 +32,32 @@ def follow_own_functions() -> None:
     """
 
     def apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
-        if torch.is_grad_enabled() and not cls.__module__.startswith(_OURS) and _any_wanted(args):
-            return _Call(cls, args, kwargs)._outputs()
+        if torch.is_grad_enabled() and not cls.__module__.startswith(_OURS) and any(map(_is_wanted, args)):
+            if cls is CheckpointFunction and _is_recorded(args):
+                return args[0](*args[2:])  # to compute twice changes no number, and a plan keeps what it needs
+            return OwnCall(cls, args, kwargs).outputs()
         return super(_SingleLevelFunction, cls).apply(*args, **kwargs)  # type: ignore[misc]  # torch's own
 
     _SingleLevelFunction.apply = classmethod(apply)  # type: ignore[attr-defined]  # on purpose
 
 
-def _any_wanted(arguments: Sequence[Any]) -> bool:
-    return any(_is_wanted(arg) and not arg._ref.stream.is_recording for arg in arguments)
+def _may_have_a_gradient(made: Any) -> bool:
+    return isinstance(made, Remote) and (made.is_floating_point() or made.is_complex())
+
+
+def _is_recorded(arguments: Sequence[Any]) -> bool:
+    return any(isinstance(arg, Remote) and arg._ref.stream.is_recording for arg in arguments)
 
 
 def _is_wanted(argument: Any) -> bool:
     return isinstance(argument, Remote) and argument.requires_grad
 
 
-class _Call(FunctionCtx):
+class OwnCall(FunctionCtx):
     """One application of a function, which its forward and backward know as `ctx`.
 
-    What it keeps for itself begins with an underscore. `_made` is what forward gave, without a history.
+    What it keeps for itself begins with an underscore. `_made` is what forward gave, without a history, `_several` the
+    same as a tuple, `_wanted` the places of the inputs that require grad and `_linked` those of outputs that are to.
     """
 
     def __init__(self, function: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -71,15 +80,20 @@ class _Call(FunctionCtx):
             raise OperationRefused(
                 f"{function.__name__}.apply", "it writes to its inputs; give new tensors instead of mark_dirty"
             )
+        self._several = self._made if isinstance(self._made, tuple) else (self._made,)
+        self._wanted = [place for place, is_needed in enumerate(self.needs_input_grad) if is_needed]
+        constant = list(map(id, self.non_differentiable))
+        differentiable = [_may_have_a_gradient(each) and id(each) not in constant for each in self._several]
+        self._linked = [place for place, is_linked in enumerate(differentiable) if is_linked]
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """An output that was saved is in the graph again where a further derivative may ask for its own."""
         if not torch.is_grad_enabled():
             return self.to_save
-        outputs = self._outputs()
+        outputs = self.outputs()
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        again = dict(zip(map(id, self._several()), outputs, strict=True))
+        again = dict(zip(map(id, self._several), outputs, strict=True))
         return tuple([again.get(id(each), each) for each in self.to_save])
 
     def _there(self, made: Any) -> Any:
@@ -91,38 +105,40 @@ class _Call(FunctionCtx):
         first = next(arg for arg in self._arguments if _is_wanted(arg))
         return type(first).around(first._ref.stream.put(made))
 
-    def _several(self) -> tuple[Any, ...]:
-        return self._made if isinstance(self._made, tuple) else (self._made,)
-
-    def _outputs(self) -> Any:
+    def outputs(self) -> Any:
         """What was made, as outputs in the graph: each call links them to the inputs anew."""
-        several = self._several()
-        apart_from = [id(each) for each in self.non_differentiable]
-        linked = [
-            place
-            for place, each in enumerate(several)
-            if isinstance(each, Remote)
-            and (each.is_floating_point() or each.is_complex())
-            and id(each) not in apart_from
-        ]
+        first = next(arg for arg in self._arguments if _is_wanted(arg))
+        linked = first._ref.stream.linked(self) if self._linked else {}
+        results = [linked.get(place, each) for place, each in enumerate(self._several)]
+        return tuple(results) if isinstance(self._made, tuple) else results[0]
+
+    def linked_tensors(self) -> dict[int, Any]:
+        """The outputs that are to take a gradient, by their places, as they were made."""
+        return {place: self._several[place] for place in self._linked}
+
+    def wanted_tensors(self) -> list[Any]:
+        """The inputs that require grad."""
+        return [self._arguments[place] for place in self._wanted]
+
+    def gated(self) -> dict[int, Any]:
+        """The outputs by their places, linked by a gate through which their gradients pass."""
+        several, linked = self._several, self._linked
         with torch.enable_grad():
             # Copies: what is written into an input later is not to reach the place where its gradient is replaced.
-            copies: dict[int, Any] = {
-                place: arg.clone() for place, arg in enumerate(self._arguments) if _is_wanted(arg)
-            }
+            copies: dict[int, Any] = {place: self._arguments[place].clone() for place in self._wanted}
             zero = self._zero(list(copies.values()))
             zeros: dict[int, Any] = {
                 place: _in(zero, several[place].dtype).expand_as(several[place]) for place in linked
             }
-            results = [each.detach() + zeros[place] if place in linked else each for place, each in enumerate(several)]
+            results = {place: several[place].detach() + zeros[place] for place in linked}
         gate = Gate(tuple([zeros[place]._ref.node for place in linked]))
         gate.into = tuple([copy._ref.node for copy in copies.values()])
-        gate.hooks.append(self._passed(linked, several, list(copies)))
+        gate.hooks.append(self.passed)
         for each in (*zeros.values(), *copies.values()):
             watch(each, each._ref.node)
         for each in zeros.values():
             each._ref.node.watched.gate = gate
-        return tuple(results) if isinstance(self._made, tuple) else results[0]
+        return results
 
     def _zero(self, copies: Sequence[torch.Tensor]) -> torch.Tensor:
         """A number that all inputs feed, and that takes note of what was saved: the worker sees it written to."""
@@ -133,29 +149,25 @@ class _Call(FunctionCtx):
                 zero = zero + (zero.expand(nothing.shape) * nothing).sum().to(zero.dtype)
         return zero
 
-    def _passed(
-        self, linked: list[int], several: Sequence[Any], wanted: list[int]
-    ) -> Callable[[Sequence[Remote | None]], list[torch.Tensor | None]]:
-        def passed(gradients: Sequence[Remote | None]) -> list[torch.Tensor | None]:
-            given: list[Any] = [None] * len(several)
-            for place, gradient in zip(linked, gradients, strict=True):
-                given[place] = gradient
-            if self.materialize_grads:
-                given = [
-                    torch.zeros_like(each.detach()) if gradient is None and isinstance(each, torch.Tensor) else gradient
-                    for gradient, each in zip(given, several, strict=True)
-                ]
-            found = self._function.backward(self, *given)
-            found = found if isinstance(found, tuple) else (found,)
-            expected = len(self._arguments)
-            if len(found) < expected or any(each is not None for each in found[expected:]):
-                raise RuntimeError(
-                    f"function {self._function.__name__}Backward returned an incorrect number of gradients "
-                    f"(expected {expected}, got {len(found)})"
-                )
-            return [self._fitting(place, found[place]) for place in wanted]
-
-        return passed
+    def passed(self, gradients: Sequence[Remote | None]) -> list[torch.Tensor | None]:
+        """The gradients of what is wanted, by the function's own backward, from those of what is linked."""
+        given: list[Any] = [None] * len(self._several)
+        for place, gradient in zip(self._linked, gradients, strict=True):
+            given[place] = gradient
+        if self.materialize_grads:
+            given = [
+                torch.zeros_like(each.detach()) if gradient is None and isinstance(each, torch.Tensor) else gradient
+                for gradient, each in zip(given, self._several, strict=True)
+            ]
+        found = self._function.backward(self, *given)
+        found = found if isinstance(found, tuple) else (found,)
+        expected = len(self._arguments)
+        if len(found) < expected or any(each is not None for each in found[expected:]):
+            raise RuntimeError(
+                f"function {self._function.__name__}Backward returned an incorrect number of gradients "
+                f"(expected {expected}, got {len(found)})"
+            )
+        return [self._fitting(place, found[place]) for place in self._wanted]
 
     def _fitting(self, place: int, gradient: Any) -> torch.Tensor | None:
         argument = self._arguments[place]

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -45,6 +45,9 @@ from fedzmq.wire.messages import (
     TensorSpec,
     Value,
 )
+
+if TYPE_CHECKING:
+    from fedzmq.pointers.own_functions import OwnCall
 
 MAX_BATCH = 256  # records
 MAX_WEIGHT = 64 * 1024  # bytes of buffers and of long arguments
@@ -122,6 +125,10 @@ class Stream:
         else:
             reference.become_constant()
         self.command(RequireGrad(reference.id, value), origin())
+
+    def linked(self, call: OwnCall) -> dict[int, Any]:
+        """What an autograd function of the program's own gave, by its places, in the graph."""
+        return call.gated()
 
     def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:
         """Store a copy of a local tensor on the worker. What happens to the tensor afterwards does not matter."""

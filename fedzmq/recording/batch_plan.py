@@ -92,6 +92,7 @@ def batch_plan(
             for name, id in zip(names, recorded.first.outputs, strict=True)
         ),
         tuple(recorded.registers.lowered),
+        tuple(recorded.registers.backwards),
     )
     check(plan)
     shapes, others = (tuple(each.shape for each in made.output_metas) for made in (recorded.first, recorded.second))
@@ -122,6 +123,12 @@ def _check(module: torch.nn.Module) -> None:
     for name, each in (*module.named_parameters(), *module.named_buffers()):
         if is_lazy(each):
             raise PlanError(f"{name!r} has no shape yet: call the module once, on an example, before it is recorded")
+    for name, part in module.named_modules():
+        if part._backward_hooks or part._backward_pre_hooks:
+            raise PlanError(
+                f"{f'the part {name!r} of the model' if name else 'the model'} has a backward hook, and a plan has no "
+                "place for one: an autograd function of your own, applied in forward, says what its gradients become"
+            )
     for name, each in module.named_parameters():
         # A worker runs no function of the user's, and to leave one out would train another model.
         if each._backward_hooks or getattr(each, "_post_accumulate_grad_hooks", None):

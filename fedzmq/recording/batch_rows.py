@@ -52,6 +52,7 @@ def generalise(sized: Sequence[Sized], further: Callable[[], Sequence[Sized]] = 
 def does_the_same(one: Recording, other: Recording) -> bool:
     """The same operations in the same order, on as many sizes that only values tell."""
     same = [each[0] for each in one.records] == [each[0] for each in other.records]
+    same = same and one.backwards == other.backwards
     return same and one.lowered == other.lowered and len(one.unknown) == len(other.unknown)
 
 
@@ -66,6 +67,8 @@ def check_alike(one: Sized, another: Sized, sizes: str = "") -> None:
             raise PlanError(f"the model does {names}{_at(line)} for {sizes}: {_ONE_LIST}")
     if len(first.records) == len(second.records) and first.lowered != second.lowered:
         raise PlanError(f"the model uses autocast in other places for {sizes}: {_ONE_LIST}")
+    if len(first.records) == len(second.records) and first.backwards != second.backwards:
+        raise PlanError(f"a backward of the model's own gives other gradients for {sizes}: {_ONE_LIST}")
     if len(first.unknown) != len(second.unknown):
         raise PlanError(f"the model chooses by other masks for {sizes}: {_ONE_LIST}")
     if len(first.records) != len(second.records):

@@ -130,6 +130,7 @@ def function_plan(
         recorded.records,
         outputs,
         tuple(registers.lowered),
+        tuple(registers.backwards),
     )
     check(plan)
     results = [

@@ -15,7 +15,7 @@ import torch
 
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
-from fedzmq.plans.plan import Constant, Lowered
+from fedzmq.plans.plan import Backward, Constant, Lowered
 from fedzmq.recording.batch_rows import Sized
 from fedzmq.recording.fitting import fitting
 from fedzmq.tensors.buffers import restore
@@ -41,6 +41,8 @@ class Registers:
         self._rows = [rows for _, rows in sized]
         self.lowered: list[Lowered] = []
         self._lower = first.lowered or (None,) * len(first.records)
+        self.backwards: list[Backward] = []
+        self._backwards = first.backwards
         self._made = 0
         self._pending: list[Record] = []
 
@@ -51,6 +53,7 @@ class Registers:
     def records(self, merged: list[Record], origins: tuple[str, ...]) -> Iterator[Record]:
         """The records with new numbers. Raises PlanError, which names the line."""
         place = 0
+        places: list[int] = []
         for record, line, lower in zip(merged, origins, self._lower, strict=True):
             try:
                 moved = self._record(record)
@@ -63,8 +66,16 @@ class Registers:
             place += len(self._pending)
             self._pending = []
             self._note(place, lower)
+            places.append(place)
             place += 1
             yield moved
+        self.backwards = [self._moved(each, places) for each in self._backwards]
+
+    def _moved(self, backward: Backward, places: list[int]) -> Backward:
+        """Where it is among the records, of which there are more now."""
+        last = places[backward.place + backward.count]
+        results = tuple([self._result(each) for each in backward.results])
+        return Backward(places[backward.place], last - places[backward.place], results)
 
     def _note(self, place: int, lower: str | None) -> None:
         if lower is None:

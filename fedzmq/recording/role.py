@@ -12,6 +12,7 @@ from fedzmq.pointers.destination import Route
 from fedzmq.pointers.metadata import CONSTANT, Kind, sent_meta
 from fedzmq.pointers.modes import Modes
 from fedzmq.pointers.origins import Origin, origin, shown
+from fedzmq.pointers.own_functions import OwnCall
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.sending import send_tensor
@@ -77,6 +78,12 @@ class RoleTape(Tape):
         reference = Reference(self, self.new_id(), sent_meta(tensor, CONSTANT))
         self._script.append(Load(self.worker, reference.id, tensor.detach().clone()))
         return reference
+
+    def require_grad(self, reference: Reference, value: bool) -> None:
+        raise _refused("requires_grad_")
+
+    def linked(self, call: OwnCall) -> dict[int, Any]:
+        raise _refused("an autograd function of your own")
 
     def command(self, command: Command, origin: Origin | None) -> None:
         if isinstance(command, Hand):

@@ -5,9 +5,7 @@ What a list of operations on tensors cannot say is refused where it happens, at 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import Any, NoReturn
 
 import torch
@@ -21,11 +19,13 @@ from fedzmq.pointers.line import Line
 from fedzmq.pointers.metadata import CONSTANT, Kind, Meta, sent_meta
 from fedzmq.pointers.modes import INITIAL, Modes
 from fedzmq.pointers.origins import Origin, origin, shown
+from fedzmq.pointers.own_functions import OwnCall
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Remote
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.stream import Record, Stream
+from fedzmq.recording.own_backward import OwnBackwards
 from fedzmq.recording.packs import NETWORKS, PACK, PAD, Pack, pack_of, packed, padded, run
 from fedzmq.recording.suppositions import Suppositions, Unknown, choice_of, stand_in
 from fedzmq.recording.values import Values
@@ -39,7 +39,6 @@ _GETITEM = CATALOG.number(torch.Tensor.__getitem__)
 _ONE_HOT = "say sizes that values would tell, such as the number of classes of one_hot"
 _TAKE = "take the gradient with torch.autograd.grad(loss, x), which adds to nothing"
 _WAY_OUT = "use torch.where and masks instead of branches, and take values outside"
-_APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]  # a class method's
 
 
 class AutocastMet(Exception):
@@ -81,6 +80,9 @@ class Tape(Stream):
         self._packed: Pack | None = None  # by the next record
         self._sequences: dict[int, int] = {}  # of packed sequences, what their sizes begin with
         self._bases: dict[int, int] = {}
+        self.backwards = OwnBackwards(self)
+        self._inputs = 0
+        self._gradients: set[int] = set()  # that leaves hold
         self._differentiable: set[int] = set()  # gradients with a graph of their own
         self._values = Values(lambda id: self._bases.get(id, id))
 
@@ -90,6 +92,7 @@ class Tape(Stream):
         if kind:
             reference.become_leaf()
         reference.kept = True
+        self._inputs = reference.id
         return Pointer.around(reference)
 
     def append(self, record: Record, modes: Modes, origin: Origin | None) -> None:
@@ -156,9 +159,10 @@ class Tape(Stream):
         return self.effects.learn(call.number, call.metas, lambda operands: call.by(function, operands))
 
     def _keep(self, record: Record, modes: Modes, origin: Origin | None) -> None:
-        self._note(record if modes.grad else self._without_history(record, origin), modes, origin)
+        self.note(record if modes.grad else self._without_history(record, origin), modes, origin)
 
-    def _note(self, record: Record, modes: Modes, origin: Origin | None) -> None:
+    def note(self, record: Record, modes: Modes, origin: Origin | None) -> int:
+        """Keep a record as it is: its place."""
         self.records.append(record)
         self.lines.append(shown(origin))
         self.lowered += [None if modes.autocast is None else name_of(modes.autocast)] * (
@@ -167,6 +171,13 @@ class Tape(Stream):
         self._values.note(record, self.constants)
         if record[0] == _GETITEM and record[3][0] in self._packs and record[3][1:] == [0]:
             self._sequences[record[1]] = self._packs[record[3][0]].sequences
+        return len(self.records) - 1
+
+    def _is_its_own(self, leaves: Sequence[int], grads: Sequence[int]) -> bool:
+        """None of the leaves is trained or held a gradient before, so that nothing is added up."""
+        is_new = self._gradients.isdisjoint(grads)
+        self._gradients.update(grads)
+        return is_new and all(id > self._inputs for id in leaves)
 
     def _differentiate(self, command: Gradients, origin: Origin | None) -> None:
         wanted = [(id, result) for id, result in zip(command.inputs, command.results, strict=True) if result]
@@ -183,7 +194,7 @@ class Tape(Stream):
             "materialize_grads": command.allow_unused,
         }
         results = [result for _, result in wanted]
-        self._note((CATALOG.number(torch.autograd.grad), results, 0, arguments, options), INITIAL, origin)
+        self.note((CATALOG.number(torch.autograd.grad), results, 0, arguments, options), INITIAL, origin)
         if command.create_graph:
             self._differentiable.update(results)
 
@@ -196,6 +207,11 @@ class Tape(Stream):
     def command(self, command: Command, origin: Origin | None) -> None:
         if isinstance(command, Gradients):
             self._differentiate(command, origin)
+        elif isinstance(command, Backward) and self._is_its_own(command.leaves, command.grads):
+            root, graphs = (command.root,), (command.retain_graph, command.create_graph)
+            self._differentiate(
+                Gradients(root, command.leaves, (command.gradient,), command.grads, *graphs, False), origin
+            )
         elif isinstance(command, Backward):
             raise _refused("backward(), which adds to what tensors hold,", origin, _TAKE)
         else:
@@ -206,16 +222,23 @@ class Tape(Stream):
         if not value:
             raise _refused("requires_grad_(False)", way_out="use detach() instead, where no gradient is to flow")
         before, reference.id = reference.id, self.new_id()
-        self._note((CATALOG.number(leaf), reference.id, 1, [before]), INITIAL, origin())
-        self._bases[reference.id] = self._bases.get(before, before)
+        self.note((CATALOG.number(leaf), reference.id, 1, [before]), INITIAL, origin())
+        self.shares(reference.id, before)
         reference.become_leaf()
+
+    def linked(self, call: OwnCall) -> dict[int, Any]:
+        return self.backwards.linked(call)
+
+    def shares(self, id: int, with_id: int) -> None:
+        """Two tensors have the same memory."""
+        self._bases[id] = self._bases.get(with_id, with_id)
 
     def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:
         reference = Reference(self, self.new_id(), sent_meta(tensor, CONSTANT))
         dtype, shape, data = export(tensor, copy=True)
         here = {"x": [dtype, list(shape), len(self.constants)]}
         self.constants.append(bytes(data))
-        self._note((CATALOG.number(torch.Tensor.clone), reference.id, 0, [here]), INITIAL, origin())
+        self.note((CATALOG.number(torch.Tensor.clone), reference.id, 0, [here]), INITIAL, origin())
         if kind != CONSTANT:
             self.require_grad(reference, True)
         return reference
@@ -264,11 +287,6 @@ class Tape(Stream):
 
     def _without_history(self, record: Record, origin: Origin | None) -> Record:
         """An operation under no_grad: the same one on detached operands, because a record cannot say it otherwise."""
-        if _in_a_function_of_autograd():
-            raise PlanError(
-                f"a torch.autograd.Function at {shown(origin)} cannot be part of a plan, which has no backward of "
-                "yours: f(x).detach() + g(x) - g(x).detach() has the value of f and the gradient of g"
-            )
         operation, result, mask, arguments, *keywords = record
         arguments = [
             self._detached(argument, origin) if mask >> index & 1 else self._all_detached(argument, origin)
@@ -292,16 +310,6 @@ class Tape(Stream):
                 return {"p": self._detached(argument["p"], origin)}
             return {key: self._all_detached(each, origin) for key, each in argument.items()}
         return argument
-
-
-def _in_a_function_of_autograd() -> bool:
-    """The forward of a `torch.autograd.Function` runs, whose backward no recording would hear of."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code is _APPLY:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _refused(what: str, where: Origin | None = None, way_out: str = _WAY_OUT) -> PlanError:

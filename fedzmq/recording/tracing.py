@@ -15,9 +15,11 @@ from typing import Any
 import torch
 
 from fedzmq.errors import OperationRefused, PlanError, TensorsNotCollocatedException
+from fedzmq.plans.plan import Backward
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import Meta, meta_of
 from fedzmq.pointers.origins import LIBRARY
+from fedzmq.pointers.own_functions import follow_own_functions
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.stream import Record
 from fedzmq.recording.makers import Makers
@@ -34,7 +36,7 @@ class Recording:
     view. Local tensors that the function used are among the arguments as `{"x": [dtype, shape, n]}` with their bytes in
     `constants[n]`. `origins` says for each record which line of the user's program it comes from. `unknown` are the
     sizes that only values tell, in the order in which they came up. `lowered` says for each record to which dtype
-    autocast lowers it.
+    autocast lowers it. `backwards` are those of the program's own functions.
     """
 
     records: tuple[Record, ...]
@@ -46,6 +48,7 @@ class Recording:
     origins: tuple[str, ...]
     unknown: tuple[Unknown, ...] = ()
     lowered: tuple[str | None, ...] = ()
+    backwards: tuple[Backward, ...] = ()
 
 
 def record(
@@ -62,6 +65,7 @@ def record(
     supposed of sizes that values would tell; without them such a size is an error. Raises PlanError, which names the
     line, where the function needs a value, or does anything else that a list of operations cannot say.
     """
+    follow_own_functions()
     tape = Tape(effects, suppositions)
     metas = [each if isinstance(each, Meta) else meta_of(each) for each in inputs]
     pointers = [tape.input(meta) for meta in metas]
@@ -105,6 +109,7 @@ def record(
         tuple(tape.lines),
         tuple(tape.unknown),
         tuple(tape.lowered),
+        tuple(tape.backwards.found),
     )
 
 

@@ -13,6 +13,7 @@ from fedzmq.errors import PlanError
 from fedzmq.recording.training_plan import training_plan
 from tests.recording.choices import CHOICES
 from tests.recording.differentiating import DIFFERENTIATING
+from tests.recording.own_backwards import OWN_BACKWARDS
 from tests.recording.packed import PACKED
 from tests.recording.precision import PRECISION
 from tests.recording.recorded import Recorded
@@ -20,7 +21,7 @@ from tests.recording.sizes import SIZES
 from tests.recording.zoo import ZOO
 from tests.worker.training.trained import data_of, plainly_trained, run, state_of, trained
 
-ALL = ZOO | SIZES | CHOICES | PRECISION | PACKED | DIFFERENTIATING
+ALL = ZOO | SIZES | CHOICES | PRECISION | PACKED | DIFFERENTIATING | OWN_BACKWARDS
 BY_ORDER = {
     "noisy",
     "variational",

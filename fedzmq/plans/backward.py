@@ -1,0 +1,67 @@
+"""A step whose backward is a part of the plan: torch's engine has its records run when the gradients come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnBackward:
+    """`run` fills the registers of `body`'s results, of which `captured` are those that were filled before the step.
+
+    outputs, inputs, linked, gradients, results: registers, as in `fedzmq.plans.plan.Backward`. differentiates: whether
+    the body takes gradients itself. given: how many registers belong to the plan's caller. size: how many registers the
+    body numbers.
+    """
+
+    outputs: tuple[int, ...]
+    inputs: tuple[int, ...]
+    linked: tuple[int, ...]
+    gradients: tuple[int, ...]
+    results: tuple[int, ...]
+    captured: tuple[int, ...]
+    body: Callable[[list[Any]], None]
+    differentiates: bool
+    given: int
+    size: int
+
+    def run(self, held: list[Any]) -> None:
+        made = _Linked.apply(self, held, *[held[register] for register in self.inputs])  # type: ignore[no-untyped-call]
+        for register, tensor in zip(self.linked, made, strict=True):
+            held[register] = tensor
+
+    def output(self, held: list[Any], register: int) -> Tensor:
+        """As it may be put into a graph: nobody else's, and in none so far."""
+        tensor: Tensor = held[register]
+        return tensor.detach() if tensor.requires_grad or register <= self.given else tensor
+
+
+class _Linked(Function):
+    @staticmethod
+    def forward(ctx: Any, step: OwnBackward, held: list[Any], *inputs: Tensor) -> tuple[Tensor, ...]:
+        known = dict(zip(step.inputs, inputs, strict=True))
+        made = [known[each] if each in known else step.output(held, each) for each in step.outputs]
+        known.update(zip(step.linked, made, strict=True))
+        ctx.step, ctx.rows = step, held[0]
+        ctx.save_for_backward(*[known.get(register, held[register]) for register in step.captured])
+        return tuple(made)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        step: OwnBackward = ctx.step
+        held: list[Any] = [ctx.rows, *[None] * step.size]
+        for register, tensor in zip(step.captured, ctx.saved_tensors, strict=True):
+            held[register] = tensor
+        for register, gradient in zip(step.gradients, gradients, strict=True):
+            held[register] = gradient
+        is_continued = torch.is_grad_enabled()
+        with torch.set_grad_enabled(is_continued or step.differentiates):
+            step.body(held)
+        found = [held[register] if register else None for register in step.results]
+        return (None, None, *[each if each is None or is_continued else each.detach() for each in found])
