@@ -17,6 +17,7 @@ FedzmqError
 │   │   ├── PlanNotBuilt       nobody has said yet what the plan's arguments look like
 │   │   └── PlanArgumentError  an argument is not what the plan was built for
 │   ├── OperationRefused       the operation is not on the closed list
+│   │   └── IntegerTooLarge    a number has more than the 64 bits that tensors count in
 │   ├── NeedsValueError        the program needs a value that lives on a worker
 │   ├── TensorsNotCollocatedException   operands live in different places
 │   ├── PointerError           a pointer cannot be used this way (fetched twice, released, pickled, ...)
@@ -207,6 +208,16 @@ class OperationRefused(UsageError):
         self.reason = reason
 
 
+class IntegerTooLarge(OperationRefused, OverflowError):
+    """A number of Python's that no worker computes with. An OverflowError too, as torch's own kernels say it."""
+
+    def __init__(self, value: int) -> None:
+        super().__init__(
+            f"an int of {value.bit_length()} bits",
+            "tensors count in 64 bits, from -2**63 to 2**63 - 1; float(...) of it may do",
+        )
+
+
 class NeedsValueError(UsageError, RuntimeError):
     """The program needs a value that lives on a worker.
 
@@ -327,22 +338,19 @@ def _alike(name: str, kind: type[Exception]) -> type[RemoteError]:
 
 
 _ALIKE = {
-    **{
-        kind.__name__: _alike(kind.__name__, kind)
-        for kind in (
-            ArithmeticError,
-            AssertionError,
-            IndexError,
-            MemoryError,
-            NotImplementedError,
-            OverflowError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-            ZeroDivisionError,
-        )
-    },
-    "_LinAlgError": _alike("_LinAlgError", RuntimeError),  # torch's, which derives from it
+    kind.__name__: _alike(kind.__name__, kind)
+    for kind in (
+        ArithmeticError,
+        AssertionError,
+        IndexError,
+        MemoryError,
+        NotImplementedError,
+        OverflowError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        ZeroDivisionError,
+    )
 }
 
 

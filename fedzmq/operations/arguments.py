@@ -16,7 +16,7 @@ from typing import Any
 import numpy
 import torch
 
-from fedzmq.errors import OperationRefused, ProtocolError
+from fedzmq.errors import IntegerTooLarge, OperationRefused, ProtocolError
 from fedzmq.operations.rules import Rule, is_rule
 from fedzmq.tensors.dtypes import dtype_of, name_of
 from fedzmq.wire.limits import MAX_ARGUMENT_DEPTH, MAX_ARGUMENT_TEXT, MAX_INT, MAX_RANK, MIN_INT
@@ -80,7 +80,7 @@ def pack(value: Any, attach: Attach, depth: int = 0) -> Any:
         return value
     if kind is int:
         if not MIN_INT <= value <= MAX_INT:
-            raise OperationRefused(f"an int of {value.bit_length()} bits", "an argument's int has 64 bits at most")
+            raise IntegerTooLarge(value)
         return value
     if depth > MAX_ARGUMENT_DEPTH:
         raise OperationRefused("an argument", f"it nests more than {MAX_ARGUMENT_DEPTH} deep")

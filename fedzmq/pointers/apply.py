@@ -148,7 +148,8 @@ def _parts(func: Callable[..., Any], signature: Signature, args: tuple[Any, ...]
     if (func is GETITEM or func is SETITEM) and isinstance(args[0], Remote):
         parts = [signature.of(args[0]), signature.of_index(args[1], args[0]._ref.meta.shape)]
         # A number that is stored shapes nothing, whatever its value.
-        return parts + [int if type(value) is int else signature.of(value) for value in args[2:]]
+        stored = [signature.of(value) for value in args[2:]]
+        return parts + [int if type(each) is int else each for each in stored]
     return [signature.of(arg) for arg in args]
 
 

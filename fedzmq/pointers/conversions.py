@@ -85,7 +85,7 @@ def deep_copy(p: Remote, memo: dict[int, Any]) -> Any:
         raise PointerError(f"{p!r} could not be copied on its worker")
     if p._ref.meta.kind:
         made.requires_grad_()
-    if p.grad is not None:
+    if p.grad is not None and not getattr(p, "_is_param", False):  # as torch has it, a parameter's copy has none
         made.grad = deep_copy(p.grad, memo)  # type: ignore[arg-type]  # a pointer's is one
     for name, value in p.__dict__.items():
         if name != "_ref":

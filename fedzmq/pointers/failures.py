@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import torch
+
 from fedzmq.errors import FedzmqError, GetNotPermittedError, ObjectNotFoundError, RemoteError
 from fedzmq.wire.messages import Failure
 from fedzmq.worker.store import TensorNotStored
+
+
+class RemoteLinAlgError(RemoteError, torch.linalg.LinAlgError):  # type: ignore[misc]  # torch declares it as a value
+    """A matrix on a worker has no inverse, no factorisation or no solution: torch's own error, as here."""
+
+
+_KINDS: dict[str, type[RemoteError]] = {
+    TensorNotStored.__name__: ObjectNotFoundError,
+    torch.linalg.LinAlgError.__name__: RemoteLinAlgError,
+}
 
 
 def error_of(failure: Failure, worker: str, origin: str, others: int = 0) -> FedzmqError:
@@ -12,8 +24,7 @@ def error_of(failure: Failure, worker: str, origin: str, others: int = 0) -> Fed
     if failure.error == GetNotPermittedError.__name__:
         return GetNotPermittedError(failure.message)
     more = f" (and {others} more command{'s' if others > 1 else ''} failed since)" if others else ""
-    kind = ObjectNotFoundError if failure.error == TensorNotStored.__name__ else RemoteError
-    return kind(
+    return _KINDS.get(failure.error, RemoteError)(
         worker,
         failure.operation,
         failure.error,

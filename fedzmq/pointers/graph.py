@@ -42,7 +42,9 @@ class Node:
     @property
     def next_functions(self) -> NoReturn:
         raise OperationRefused(
-            "grad_fn.next_functions", "the graph is the worker's, and only its leaves are known here"
+            "grad_fn.next_functions",
+            "the graph is the worker's, and only its leaves are known here; for register_multi_grad_hook, which asks "
+            "for them, register a hook on each tensor",
         )
 
 

@@ -29,7 +29,13 @@ def place(tensor: torch.Tensor) -> str:
 
 
 def apart(operation: str, operands: Sequence[torch.Tensor], reason: str = "") -> TensorsNotCollocatedException:
-    return TensorsNotCollocatedException(operation, tuple(dict.fromkeys(map(place, operands))), reason)
+    places: dict[Stream | None, str] = {}
+    for operand in operands:
+        name, stream = place(operand), operand._ref.stream if isinstance(operand, Remote) else None
+        if stream not in places:
+            # Two clients may have a worker of the same name each, or two handles of it.
+            places[stream] = f"another client's {name}" if name in places.values() else name
+    return TensorsNotCollocatedException(operation, tuple(places.values()), reason)
 
 
 def check_local(operation: str, operands: Sequence[torch.Tensor], grad: bool, strict: bool) -> None:

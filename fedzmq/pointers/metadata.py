@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 
 import torch
 
+from fedzmq.tensors.buffers import check_dense
+
 CONSTANT: Literal[0] = 0  # requires no grad
 LEAF: Literal[1] = 1  # requires grad, and is where gradients gather
 INNER: Literal[2] = 2  # requires grad because something before it does
@@ -79,7 +81,9 @@ def meta_of(tensor: torch.Tensor) -> Meta:
 
 
 def sent_meta(tensor: torch.Tensor, kind: Kind) -> Meta:
-    """Of the tensor that a worker makes from this one: a copy, in C order."""
+    """Of the tensor that a worker makes from this one: a copy, in C order. Raises UsageError where it cannot travel."""
+    if tensor.is_nested:  # which has no shape
+        check_dense(tensor)
     return meta(tensor.shape, tensor.dtype, contiguous_stride(tensor.shape), kind)
 
 

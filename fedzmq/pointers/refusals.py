@@ -21,10 +21,13 @@ from fedzmq.pointers.remote import Handler, Remote
 
 T = torch.Tensor
 
-# Where torch's own code lies that decides by values: LBFGS, Adafactor, BatchNorm without a momentum, trunc_normal_, and
-# what checks the parameters of a distribution.
+# Where torch's own code decides by values: LBFGS, Adafactor, BatchNorm without a momentum, trunc_normal_, what checks
+# the parameters of a distribution, and torch.testing.assert_close.
 OWN = os.path.dirname(fedzmq.__file__ or "") + os.sep
-DECIDING = tuple(os.path.join(os.path.dirname(torch.__file__), each, "") for each in ("optim", "nn", "distributions"))
+DECIDING = tuple(
+    os.path.join(os.path.dirname(torch.__file__), *each)
+    for each in (("optim", ""), ("nn", ""), ("distributions", ""), ("testing", "_comparison.py"))
+)
 
 _CONVERSIONS = """
     item tolist __bool__ __int__ __float__ __index__ __complex__ __nonzero__ __long__ is_nonzero

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from fedzmq.errors import OperationRefused
+from fedzmq.errors import IntegerTooLarge, OperationRefused
 from fedzmq.pointers.metadata import CONSTANT, meta_of
 from fedzmq.pointers.remote import Remote
 from fedzmq.tensors.dtypes import NAMES
-from fedzmq.wire.limits import MAX_ARRAY, MAX_RANK
+from fedzmq.wire.limits import MAX_ARRAY, MAX_INT, MAX_RANK, MIN_INT
 
 # True equals 1 and hashes as 1, and an effect may depend on which it is. A float of zero is told from the others: with
 # it dropout gives its operand itself, and a norm has no gradient.
@@ -73,6 +73,8 @@ class Signature:
     def of(self, value: Any) -> Hashable:
         kind = type(value)
         if kind is int:
+            if not MIN_INT <= value <= MAX_INT:
+                raise IntegerTooLarge(value)
             return int if self._loose else value
         if kind is float:
             return (float, value) if self._exact else float if value else ZERO
@@ -98,6 +100,10 @@ class Signature:
             return self._of_sequence(value)
         if isinstance(value, (int, float, str, np.generic)):
             return self.of(_plain(value))
+        if kind is torch.Generator:
+            raise OperationRefused(
+                "a generator of this process", "a worker draws with its own; worker.seed(7) says what it draws"
+            )
         raise OperationRefused(f"an argument of type {kind.__name__}", "such a value has no form on the wire")
 
     def _of_sequence(self, values: Sequence[Any]) -> Hashable:

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from fedzmq.errors import InvalidTensorForRemoteGet, NotInPlaceError, PointerError, UsageError
-from fedzmq.pointers.averaged import group_by_true_device
 from fedzmq.pointers.copies import Copies
 from fedzmq.pointers.destination import DIRECTORIES, Destination, Home, destination_of, worker_of, workers_of
+from fedzmq.pointers.grouping import group_by_place
 from fedzmq.pointers.labelling import add_tags, description_of, id_of, set_description, tags_of
 from fedzmq.pointers.metadata import CONSTANT, LEAF, sent_meta
 from fedzmq.pointers.module_hooks import watch_modules
@@ -58,7 +58,7 @@ def install() -> None:
     copies.watch()
     watch_modules()
     follow_parameters()
-    group_by_true_device()
+    group_by_place()
     follow_own_functions()
     _give(nn.Module, "send", send_module)
     _give(nn.Module, "get", get_module)

@@ -43,9 +43,7 @@ def export(tensor: torch.Tensor, *, copy: bool = False) -> tuple[str, tuple[int,
         else:
             if values.nbytes < SHARE_FROM:
                 return name, values.shape, values.tobytes()
-    if tensor.layout is not torch.strided or tensor.is_nested or tensor.is_meta or tensor.is_quantized:
-        kind = "meta" if tensor.is_meta else str(tensor.layout).removeprefix("torch.")
-        raise UsageError(f"a {kind} tensor has no plain array of values and cannot travel; make a dense one of it")
+    check_dense(tensor)
     shape = tuple(tensor.shape)
     if tensor.numel() == 0:
         return name, shape, memoryview(b"")
@@ -62,6 +60,14 @@ def export(tensor: torch.Tensor, *, copy: bool = False) -> tuple[str, tuple[int,
     if copy and raw.data_ptr() == tensor.data_ptr():
         raw = raw.clone()
     return name, shape, raw.numpy().data.toreadonly()
+
+
+def check_dense(tensor: torch.Tensor) -> None:
+    """Raises UsageError for a tensor whose values are not one plain array."""
+    if tensor.layout is not torch.strided or tensor.is_nested or tensor.is_meta or tensor.is_quantized:
+        known = {"nested": tensor.is_nested, "meta": tensor.is_meta, "quantised": tensor.is_quantized}
+        kind = next((name for name, is_it in known.items() if is_it), str(tensor.layout).removeprefix("torch."))
+        raise UsageError(f"a {kind} tensor has no plain array of values and cannot travel; make a dense one of it")
 
 
 class Exported(NamedTuple):

@@ -53,6 +53,12 @@ def test_a_local_model_applied_to_remote_data_says_that_its_gradient_would_be_lo
         close(model(data).get(), model(torch.ones(3, 2)))
 
 
+def test_workers_of_one_name_are_told_apart(bob: Place, effects: Effects) -> None:
+    of_another = Place("bob", effects)
+    with pytest.raises(TensorsNotCollocatedException, match="worker 'bob' and another client's worker 'bob'"):
+        torch.ones(2, requires_grad=True).send(bob) * torch.ones(2).send(of_another)
+
+
 LOCAL_TARGETS: dict[str, Callable[[Tensor, Tensor], object]] = {
     "add_": lambda local, p: local.add_(p),
     "copy_": lambda local, p: local.copy_(p),

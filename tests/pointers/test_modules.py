@@ -192,6 +192,12 @@ def test_torchscript_is_code_and_is_not_sent(bob: Place) -> None:
         torch.jit.script(nn.Linear(2, 1)).send(bob)
 
 
+def test_a_copied_parameter_has_no_gradient_as_here(bob: Place) -> None:
+    for model in (nn.Linear(2, 1), nn.Linear(2, 1).send(bob)):
+        model.weight.sum().backward()
+        assert copy.deepcopy(model).weight.grad is None
+
+
 def test_a_device_of_the_clients_moves_nothing(bob: Place) -> None:
     model = nn.Linear(2, 1).send(bob)
     assert model.cuda() is model

@@ -107,6 +107,7 @@ def test_what_is_made_from_numbers_is_made_there(bob: Place) -> None:
         (lambda p: torch.quantize_per_tensor(p, 0.1, 0, torch.quint8), "not quantised"),
         (lambda p: torch.ops.aten.add(p, p), "call those"),
         (lambda p: torch._softmax(p, 0, False), "private"),
+        (lambda p: p.normal_(generator=torch.Generator()), "worker.seed"),
     ],
 )
 def test_what_is_refused_says_why(bob: Place, call: object, reason: str) -> None:
@@ -115,8 +116,16 @@ def test_what_is_refused_says_why(bob: Place, call: object, reason: str) -> None
 
 
 def test_what_needs_a_value_says_get(bob: Place) -> None:
-    with pytest.raises(NeedsValueError, match="get"):
-        torch.allclose(EYE.send(bob), EYE)
+    two = torch.tensor(2).send(bob)
+    for call in (lambda: torch.allclose(EYE.send(bob), EYE), lambda: torch.arange(two), lambda: torch.full((2,), two)):
+        with pytest.raises(NeedsValueError, match="get"):
+            call()
+
+
+def test_what_torch_compares_for_a_test_is_fetched(bob: Place) -> None:
+    torch.testing.assert_close(EYE.send(bob), EYE)
+    with pytest.raises(AssertionError, match="not close"):
+        torch.testing.assert_close(EYE.send(bob), EYE * 2)
 
 
 def test_two_metadata_questions_cost_nothing(bob: Place) -> None:

@@ -9,7 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fedzmq.errors import FedzmqError, NeedsValueError, OperationRefused, PointerError, RemoteError
+from fedzmq.errors import (
+    FedzmqError,
+    IntegerTooLarge,
+    NeedsValueError,
+    OperationRefused,
+    PointerError,
+    RemoteError,
+    UsageError,
+)
 from fedzmq.pointers.pointer import Pointer
 from tests.pointers.loopback import Place
 
@@ -308,8 +316,10 @@ def test_code_of_the_users_and_unknown_functions_are_refused(bob: Place) -> None
 
 def test_an_integer_that_does_not_fit_is_refused_at_once(bob: Place) -> None:
     p = torch.ones(2).send(bob)
-    with pytest.raises((OperationRefused, OverflowError, RuntimeError)):
-        p * 2**70
+    for call in (lambda: p * 2**70, lambda: p.fill_(2**63), lambda: p[2**64], lambda: p.__setitem__(0, -(2**64))):
+        with pytest.raises(IntegerTooLarge, match="64 bits"):
+            call()
+    assert issubclass(IntegerTooLarge, OverflowError)
     close((p + 1).get(), torch.full((2,), 2.0))
 
 
@@ -400,3 +410,11 @@ def test_a_number_is_not_formatted_without_its_value(bob: Place) -> None:
     with pytest.raises(NeedsValueError, match=r"the format '\.3f' needs the value"):
         f"{loss:.3f}"
     assert f"{loss:>40}".strip() == repr(loss)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_what_is_no_array_of_values_is_not_sent(bob: Place) -> None:
+    odd = (torch.nested.nested_tensor([torch.ones(2)]), torch.ones(2).to_sparse(), torch.ones(2, device="meta"))
+    for each, kind in zip(odd, ("nested", "sparse_coo", "meta"), strict=True):
+        with pytest.raises(UsageError, match=f"a {kind} tensor has no plain array"):
+            each.send(bob)
