@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from fedzmq.errors import FedzmqError, GetNotPermittedError, ObjectNotFoundError, RemoteError
 from fedzmq.wire.messages import Failure
 from fedzmq.worker.store import TensorNotStored
 
+_LINALG: Any = torch.linalg.LinAlgError  # type: ignore[attr-defined]  # torch declares it in its kernels
 
-class RemoteLinAlgError(RemoteError, torch.linalg.LinAlgError):  # type: ignore[misc]  # torch declares it as a value
+
+class RemoteLinAlgError(RemoteError, _LINALG):  # type: ignore[misc]  # and so it is no class to mypy
     """A matrix on a worker has no inverse, no factorisation or no solution: torch's own error, as here."""
 
 
 _KINDS: dict[str, type[RemoteError]] = {
     TensorNotStored.__name__: ObjectNotFoundError,
-    torch.linalg.LinAlgError.__name__: RemoteLinAlgError,
+    _LINALG.__name__: RemoteLinAlgError,
 }
 
 
