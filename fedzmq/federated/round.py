@@ -21,7 +21,7 @@ from fedzmq.federated.waiting import Waiting, doing, first_of, silent_among
 if TYPE_CHECKING:
     from fedzmq.federated.updates.collector import Collector
 
-LOOK = 0.25  # seconds between two looks at whether the broker still answers
+LOOK = 0.25  # seconds between two looks at whether the broker and those who are waited for are still there
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ class Round:
     def _wait(self, client: Client, began: float) -> None:
         """Take every answer in, in the order in which they come."""
         is_away = False
+        look = began
         while self._waiting:
             done = [name for name, assignment in self._waiting.items() if assignment.done]
             for name in done:
@@ -135,6 +136,9 @@ class Round:
             if done:
                 continue
             wait_for_any(client, self._waiting.values(), min(LOOK, left))
+            if time.monotonic() < look:  # each answer ends a wait, and there may be hundreds
+                continue
+            look = time.monotonic() + LOOK
             if is_away is not client.endpoint.presence.away:
                 is_away = not is_away
                 self._say(
