@@ -313,11 +313,9 @@ class Endpoint:
             for session in sessions:
                 if is_back:
                     session.hurry(now)
-                due = session.due()
-                if due is not None and due <= now:
+                if session.due() <= now:
                     self._flow(session, now)
-            dues = [due for session in sessions if (due := session.due()) is not None]
-        nearest = min([now + NAP, *dues]) if everything_heard else now
+            nearest = min([now + NAP, *(session.due() for session in sessions)]) if everything_heard else now
         self._next_tick = max(now + TICK, nearest)
 
     def _deliver(self, delivery: Delivery) -> bool:

@@ -5,6 +5,7 @@ What it may have to hold is bounded by the credit that it granted. Time is passe
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Inbound:
         """Where the other side puts what is large."""
         self._unsaid = 0  # packets whose arrival was not yet acknowledged
         self._unsaid_shared = 0  # bytes of these in memory that is lent, and that the sender waits for
-        self._unsaid_since: float | None = None
+        self._unsaid_since = math.inf
         self._repeat = False
 
     @property
@@ -72,11 +73,11 @@ class Inbound:
 
         Raises ProtocolError when it cannot be a part of this stream.
         """
+        if not self._unsaid:
+            self._unsaid_since = now
         self._unsaid += 1
         if packet.region is not None:
             self._unsaid_shared += packet.region.nbytes
-        if self._unsaid_since is None:
-            self._unsaid_since = now
         number = packet.number
         if number != self._expected:
             self._set_aside(packet)
@@ -104,9 +105,9 @@ class Inbound:
             return False
         self._expected = number + 1
         self._received = received
-        self._unsaid += 1
-        if self._unsaid_since is None:
+        if not self._unsaid:
             self._unsaid_since = now
+        self._unsaid += 1
         self._ready.append((parts, cost))
         return True
 
@@ -128,19 +129,18 @@ class Inbound:
 
     def owes(self, now: float) -> bool:
         """An acknowledgement should go out now even if no packet goes that could carry it."""
-        since = self._unsaid_since
-        if since is not None and (self._unsaid >= ACK_PACKETS or now - since >= ACK_DELAY):
+        if self._unsaid >= ACK_PACKETS or now - self._unsaid_since >= ACK_DELAY:
             return True
         return self._repeat or self.owes_credit or self._unsaid_shared >= NBYTES // STEPS
 
-    def due(self) -> float | None:
-        """When `owes` becomes true if nothing else happens."""
-        return None if self._unsaid_since is None else self._unsaid_since + ACK_DELAY
+    def due(self) -> float:
+        """When `owes` becomes true if nothing else happens; infinite where it never does."""
+        return self._unsaid_since + ACK_DELAY
 
     def say(self) -> tuple[int, int]:
         """What a packet that goes out now says of what came: up to which number, and the sender's credit in bytes."""
         self._unsaid = self._unsaid_shared = 0
-        self._unsaid_since = None
+        self._unsaid_since = math.inf
         self._repeat = False
         self._told_limit = self._limit
         return self._expected - 1, self._limit

@@ -5,6 +5,7 @@ Time is passed in, never read. No byte leaves without the receiver's credit.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class Outbound:
         self._timeout = FIRST_TIMEOUT
         self._round_trip: float | None = None
         self._deviation = 0.0
-        self._timer: float | None = None  # when the oldest unacknowledged piece is due again
+        self._timer = math.inf  # when the oldest unacknowledged piece is due again
         self.lent: LentMemory | None = None
         """Where the other side reads what is large."""
 
@@ -84,7 +85,7 @@ class Outbound:
 
     def has_work(self, now: float) -> bool:
         """`flow` may have something to give."""
-        return bool(self._waiting) or (self._timer is not None and now >= self._timer)
+        return bool(self._waiting) or now >= self._timer
 
     @property
     def acknowledged(self) -> int:
@@ -96,7 +97,7 @@ class Outbound:
         sizes = tuple(map(len, frames))
         size = sum(sizes)
         cost = PACKET_OVERHEAD + size
-        if size > INLINE_BYTES or self._sent + cost > self._limit or self.has_work(now):
+        if size > INLINE_BYTES or self._sent + cost > self._limit or self._waiting or now >= self._timer:
             return None
         parts = frames if donate else [frame if type(frame) is bytes else bytes(frame) for frame in frames]
         return self._begin(sizes, parts, cost, now)
@@ -129,7 +130,7 @@ class Outbound:
 
     def flow(self, now: float) -> Iterator[Cut]:
         """What is to be sent now: packets that are due again, then those never sent."""
-        if self._timer is not None and now >= self._timer:
+        if now >= self._timer:
             self._timeout = min(self._timeout * 2, LONGEST_TIMEOUT)
             self._chunk = CHUNK_BYTES
             yield from self._again(now)
@@ -157,7 +158,7 @@ class Outbound:
         sample = now - piece.first_sent
         if not piece.resent and (sample > AT_ONCE or self._timeout > SHORTEST_TIMEOUT):
             self._measure(sample)
-        self._timer = now + self._timeout if pieces or self._waiting else None
+        self._timer = now + self._timeout if pieces or self._waiting else math.inf
 
     def hurry(self, now: float) -> None:
         """Send everything unacknowledged again at once: what was under way is likely lost."""
@@ -165,8 +166,8 @@ class Outbound:
             self._timeout = FIRST_TIMEOUT
             self._timer = now
 
-    def due(self) -> float | None:
-        """When `flow` has something to do even if nothing is heard."""
+    def due(self) -> float:
+        """When `flow` has something to do even if nothing is heard; infinite where it never has."""
         return self._timer
 
     def _again(self, now: float) -> Iterator[Cut]:
@@ -180,7 +181,7 @@ class Outbound:
         if not self._unacknowledged and self._waiting and self._next > 1:
             # What told of new credit may be lost. Whoever gets the last packet once more says all of it again.
             yield self._next - 1, (), (), None
-        self._timer = now + self._timeout if self._unacknowledged or self._waiting else None
+        self._timer = now + self._timeout if self._unacknowledged or self._waiting else math.inf
 
     def _cut(self, ticket: Ticket, now: float) -> Piece | None:
         """The next packet of a message, or None while credit is short, or memory that the other side reads."""
@@ -207,7 +208,7 @@ class Outbound:
         self._next += 1
         self._sent += cost
         self._unacknowledged.append(piece)
-        if self._timer is None:
+        if self._timer == math.inf:
             self._timer = now + self._timeout
         return piece
 

@@ -157,12 +157,9 @@ class Session:
         """What was under way is likely lost: the medium was away."""
         self._outbound.hurry(now)
 
-    def due(self) -> float | None:
-        """When `flow` has something to do even if nothing is heard."""
-        resend, acknowledge = self._outbound.due(), self._inbound.due()
-        if resend is None or acknowledge is None:
-            return acknowledge if resend is None else resend
-        return min(resend, acknowledge)
+    def due(self) -> float:
+        """When `flow` has something to do even if nothing is heard; infinite where it never has."""
+        return min(self._outbound.due(), self._inbound.due())
 
     def close(self) -> None:
         """Nothing more is sent or received. Twice is fine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 
@@ -158,7 +159,7 @@ def test_credit_that_nobody_heard_of_is_told_again() -> None:
     for _ in range(3):
         pair.pass_on()
         pair.now += 0.1
-    assert pair.sessions[0].due() is None
+    assert pair.sessions[0].due() == math.inf
 
 
 def test_memory_that_was_lent_may_change_once_the_message_left() -> None:
