@@ -43,7 +43,6 @@ from fedzmq.transports.route import (
     Subscribe,
     Topic,
     Unsubscribe,
-    Verb,
     Welcome,
     Who,
     decode,
@@ -58,7 +57,6 @@ TAG_BYTES = 8  # of an instance, that others may see: the whole of it would let 
 _NOW = int(zmq.DONTWAIT)
 _NOW_AND_MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 _EVENTS, _IN = int(zmq.EVENTS), int(zmq.POLLIN)
-_MAIL = int(Verb.MAIL)
 _WHO, _PING, _PONG = encode(Who()), encode(Ping()), encode(Pong())
 
 _Frames = Sequence[Union[zmq.Frame, bytes]]
@@ -83,6 +81,7 @@ class Broker:
         keep_freed_memory()
         self._listener = Listener(address, allow_remote=allow_remote)
         self._router = self._listener.router
+        self._receive = self._router.recv
         self._send = plain_send(self._router)
         self.address = self._listener.address
         self.routed = 0  # messages passed on
@@ -169,7 +168,7 @@ class Broker:
 
     def _step(self, now: float) -> bool:
         """Route one message; False if none is here."""
-        receive = self._router.recv
+        receive = self._receive
         try:
             place = receive(_NOW)
         except zmq.Again:
@@ -180,21 +179,20 @@ class Broker:
         while frame.more:
             frame = receive(_NOW, copy=False)
             frames.append(frame)
-        mark = note = b""
-        if head and head[0] == _MAIL:
-            head, mark, note = head.partition(NOTE)
+        is_mail = head[:1] == b"M"
+        route, mark, note = head.partition(NOTE) if is_mail else (head, b"", b"")
         seat = self.directory.seat(place)
         if seat is not None:
             seat.member.heard = now
-            if head and head[0] == _MAIL:
-                receiver = self.directory.addressee(head)
+            if is_mail:
+                receiver = self.directory.addressee(route)
                 if receiver is None or (mark and frames):  # behind a note nobody looks for more
                     self.dropped += 1
                 else:
-                    self._pass_on(receiver, seat.channel, seat.member.route + mark + note, frames)
+                    self._pass_on(receiver, seat.channel, b"".join((seat.member.route, mark, note)), frames)
                 return True
         try:
-            self._obey(place, seat, decode(head), frames, now)
+            self._obey(place, seat, decode(route), frames, now)
         except ProtocolError:
             self.dropped += 1
         return True

@@ -45,6 +45,10 @@ class Directory:
         self._by_route: dict[bytes, Member] = {}
         self._seats: dict[bytes, Seat] = {}
         self._subscribers: dict[str, dict[Member, None]] = {}
+        self.addressee = self._by_route.get
+        """Whom an encoded mail route names. Saves decoding it."""
+        self.seat = self._seats.get
+        """Who speaks from this socket."""
 
     def __len__(self) -> int:
         return len(self._members)
@@ -55,14 +59,6 @@ class Directory:
     def holder(self, name: str) -> Member | None:
         """Who has this name."""
         return self._members.get(name)
-
-    def addressee(self, route: bytes) -> Member | None:
-        """Whom an encoded mail route names. Saves decoding it."""
-        return self._by_route.get(route)
-
-    def seat(self, place: bytes) -> Seat | None:
-        """Who speaks from this socket."""
-        return self._seats.get(place)
 
     def bind(self, name: str, instance: bytes, channel: Channel, place: bytes, now: float) -> Member:
         """Let a socket speak for a name that is free, or that this very instance holds."""
