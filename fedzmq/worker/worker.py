@@ -134,7 +134,7 @@ class Worker:
         """Serve what comes within `timeout` seconds."""
         self._endpoint.pump(timeout)
         while (arrival := self._endpoint.take()) is not None and not self._stopped.is_set():
-            self._serve(arrival)
+            self._run(arrival.peer, partial(self._commands, arrival))
             self._resume()
         self._resume()
 
@@ -165,9 +165,6 @@ class Worker:
             what = "does not answer; waiting for it to come back" if is_away else "answers again"
             self._say(f"{self._endpoint.connection.address} {what}")
 
-    def _serve(self, arrival: Arrival) -> None:
-        self._run(arrival.peer, partial(self._commands, arrival))
-
     def _commands(self, arrival: Arrival) -> list[Answer]:
         peer, (body, *buffers) = arrival.peer, arrival.frames
         try:
@@ -190,7 +187,8 @@ class Worker:
     def _run(self, peer: Peer, commands: Callable[[], list[Answer]]) -> None:
         self._endpoint.presence.busy = f"running commands of {peer.name}"
         try:
-            self._take_back()
+            if self._lent:
+                self._take_back()
             for answer in commands():
                 if isinstance(answer.reply, Failed):
                     self._failed(peer, answer.reply.failure)
