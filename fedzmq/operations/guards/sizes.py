@@ -80,6 +80,20 @@ def magnitudes(name: str, function: Operation) -> Guard:
     return guard
 
 
+def pivots(name: str, function: Operation) -> Guard:
+    """For lu_unpack, which exchanges as many rows as there are pivots."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        factors, given = pick(arguments, keywords, 0, "LU_data"), pick(arguments, keywords, 1, "LU_pivots")
+        if not isinstance(factors, Tensor) or factors.dim() < 2 or not isinstance(given, Tensor):
+            raise OperationRefused(name, "it takes the factors, of at least two dimensions, and their pivots")
+        wanted = (*factors.shape[:-2], min(factors.shape[-2:]))
+        if tuple(given.shape) != wanted:
+            raise OperationRefused(name, f"its pivots have the shape {list(wanted)}, not {list(given.shape)}")
+
+    return guard
+
+
 def windows(name: str, function: Operation) -> Guard:
     """For pooling, whose windows may be wider than all that can be counted."""
 

@@ -89,6 +89,7 @@ _NAMES: dict[MakeGuard, str] = {
     sizes.groups: "torch.native_group_norm",
     sizes.keys_and_values: "nn.functional.scaled_dot_product_attention",
     sizes.magnitudes: "torch._weight_norm",
+    sizes.pivots: "torch.lu_unpack",
     sizes.windows: """
         nn.functional.avg_pool1d nn.functional.avg_pool2d nn.functional.avg_pool3d nn.functional.lp_pool1d
         nn.functional.lp_pool2d nn.functional.lp_pool3d nn.functional.max_pool1d nn.functional.max_pool2d
