@@ -13,6 +13,7 @@ import click
 import torch
 
 from fedzmq.cli.ending import interrupt, on_signal
+from fedzmq.cli.memory_limit import available_memory, limit_memory
 from fedzmq.data.examples import Examples
 from fedzmq.data.groups import read_groups
 from fedzmq.data.load import load, name_of
@@ -23,6 +24,7 @@ from fedzmq.errors import BrokerUnreachable, DataError, FunctionError
 from fedzmq.federation.printable import printable
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.registry import connect
+from fedzmq.worker.store import DEFAULT_QUOTA
 from fedzmq.worker.training.kept_files import KeptFiles
 from fedzmq.worker.worker import Worker
 
@@ -36,6 +38,7 @@ def serve_worker(
     functions: Iterable[str],
     part: tuple[int, int] | None,
     data_memory: int,
+    memory: int | None,
     tell_labels: bool,
     split: Split,
     silence: float,
@@ -55,6 +58,7 @@ def serve_worker(
         click.echo(f"holds {each.name}: {len(each)} examples" + (f", {each.manner}" if each.manner else ""))
     if len({each.name for each in data}) < len(data):
         raise DataError(", ".join(each.name for each in data), "two sets have one name; give them names: NAME=SOURCE")
+    allowed = available_memory() if memory is None else memory << 20
     offered = dict(map(_function, functions))
     for function in offered:
         click.echo(f"offers the function {function}")
@@ -68,8 +72,12 @@ def serve_worker(
             silence=silence,
             kept=kept,
             shared_memory=shared_memory,
+            # One client's tensors leave room to compute, and for another.
+            quota=DEFAULT_QUOTA if allowed is None else min(DEFAULT_QUOTA, allowed // 2),
             say=_say,
         ) as worker:
+            if allowed is not None:
+                limit_memory(allowed)
             gc.freeze()  # else collections walk over all of torch, for a tenth of a second in the middle of an answer
             try:
                 with later():  # no thread is half begun

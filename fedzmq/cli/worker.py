@@ -44,6 +44,13 @@ from fedzmq.errors import UsageError
     help="Hold the K-th of N parts of the data, a tenth left out for evaluation. Without it, hold all of it.",
 )
 @data_memory_option
+@click.option(
+    "--memory",
+    type=Count(least=64),
+    metavar="MIB",
+    help="Memory that the commands and trainings of all clients may take together. What asks for more fails alone "
+    "(default: what the machine has left when the worker starts).",
+)
 @click.option("--tell-labels", is_flag=True, help="Let clients know how many examples of each class the data have.")
 @click.option(
     "--function",
@@ -83,6 +90,7 @@ def command(
     sources: tuple[str, ...],
     part: tuple[int, int] | None,
     data_memory: int,
+    memory: int | None,
     tell_labels: bool,
     functions: tuple[str, ...],
     how: str,
@@ -118,6 +126,7 @@ def command(
         functions,
         part,
         data_memory,
+        memory,
         tell_labels,
         split,
         silence,

@@ -38,7 +38,7 @@ from fedzmq.worker.functions import Functions
 from fedzmq.worker.labels import Commons, Labels
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.privacy import Privacy
-from fedzmq.worker.store import Store
+from fedzmq.worker.store import DEFAULT_QUOTA, Store
 from fedzmq.worker.told import told
 from fedzmq.worker.training.memory import Memory
 from fedzmq.worker.training.published import TASKS
@@ -72,9 +72,10 @@ class Guest:
         reception: Reception | None = None,
         privacy: Privacy | None = None,
         functions: Functions | None = None,
+        quota: int = DEFAULT_QUOTA,
     ) -> None:
         infos = infos or tuple(told(each, False) for each in data.values())
-        self._store = Store(client=client, privacy=privacy)
+        self._store = Store(quota, client=client, privacy=privacy)
         self._tasks = Tasks(
             self._store,
             client if owner is None else owner,

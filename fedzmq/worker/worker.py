@@ -37,6 +37,7 @@ from fedzmq.worker.guest import Guest
 from fedzmq.worker.labels import Commons
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.privacy import Privacy
+from fedzmq.worker.store import DEFAULT_QUOTA
 from fedzmq.worker.subscriptions import Subscriptions
 from fedzmq.worker.told import told
 from fedzmq.worker.training.epochs import Cancelled
@@ -54,8 +55,8 @@ class Worker:
     A client that is silent for `silence` seconds is gone, and so is all that it kept here. `functions` are the owner's
     own, which clients may call by these names. With `tell_labels`, clients learn how many examples of each class there
     are. `kept` is where what rounds leave here outlives the worker. With `shared_memory`, what is large goes to parties
-    on this machine, which are of the same user, by memory and not by the medium. `say` is given a line for the operator
-    at every turn of events.
+    on this machine, which are of the same user, by memory and not by the medium. A client keeps at most `quota` bytes
+    here. `say` is given a line for the operator at every turn of events.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Worker:
         silence: float = SILENCE,
         kept: Files | None = None,
         shared_memory: bool = True,
+        quota: int = DEFAULT_QUOTA,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._data = {each.name: each for each in data}
@@ -82,6 +84,7 @@ class Worker:
         self._privacy = Privacy()
         self.functions = Functions(functions)  # that clients may call
         self._lent: list[tuple[Ticket, Peer]] = []  # replies out of memory of the stores
+        self._quota = quota
         self._say = say
         self._is_away: bool | None = None  # the medium; None before it was found
         self._stopped = threading.Event()
@@ -227,6 +230,7 @@ class Worker:
             reception=self._subscriptions.reception(peer),
             privacy=self._privacy,
             functions=self.functions,
+            quota=self._quota,
         )
         kept = self._guests.setdefault(peer, guest)
         if kept is guest:

@@ -10,6 +10,7 @@ import torch
 
 from fedzmq.client.client import connect
 from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.errors import RemoteError
 from tests.cli.conftest import Call
 from tests.processes import Fedzmq
 
@@ -55,6 +56,22 @@ def test_its_owner_may_want_no_shared_memory(tmp_path: Path, site: LocalCluster)
         for _ in range(3):
             assert torch.ones(1 << 18).send(judy).get().sum() == 1 << 18
         assert not client.endpoint.shares_with(judy.line.peer)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems hold no process to a limit")
+def test_what_takes_more_memory_than_it_may_fails_alone(tmp_path: Path, site: LocalCluster) -> None:
+    with (
+        Fedzmq("worker", "--id", "mia", "--broker", site.address, "--memory", "256", folder=tmp_path) as worker,
+        connect(site.address) as client,
+    ):
+        worker.expect("worker mia at ")
+        mia = client.worker("mia")
+        row, column = torch.ones(1, 1 << 14).send(mia), torch.ones(1 << 14, 1).send(mia)
+        with pytest.raises(RuntimeError, match="allocate memory"):
+            (row + column).sum().get()
+        with pytest.raises(RemoteError, match="the bytes that this client keeps"):
+            torch.ones(1 << 25).send(mia).sum().get()
+        assert (row.sum() + column.sum()).get() == 1 << 15
 
 
 def test_sigterm_ends_it_cleanly(tmp_path: Path, site: LocalCluster) -> None:
