@@ -48,7 +48,7 @@ class WorkerHandle(Neighbour):
         self.client = client
         self.line = line
         self.stream = Stream(line, effects=client.effects, location=self)
-        self._plans: set[str] = set()
+        self._plans: dict[bytes, str] = {}  # those that it was given, with their names
 
     @property
     def name(self) -> str:
@@ -237,10 +237,11 @@ class WorkerHandle(Neighbour):
 
     def _define(self, plan: bytes) -> str:
         """The plan's name; the plan itself travels the first time only."""
-        name = name_of(plan)
-        if name not in self._plans:
+        name = self._plans.get(plan)
+        if name is None:
+            name = name_of(plan)
             self.stream.command(DefinePlan(plan), None)
-            self._plans.add(name)
+            self._plans[plan] = name
         return name
 
     def pull(self, task: int, start: int, stop: int) -> Pending:
@@ -254,7 +255,7 @@ class WorkerHandle(Neighbour):
 
     def forget_plan(self, plan: bytes) -> None:
         """Send the plan again with the next training: the worker says that it does not have it."""
-        self._plans.discard(name_of(plan))
+        self._plans.pop(plan, None)
 
     def missed_model(self) -> None:
         """Do not count on it to hear what is published next."""

@@ -46,8 +46,12 @@ class Data(Indexed):
         form = Form(self.names) if self.names else Form.unnamed(1 + len(self.others))
         return form.columns(self.tensors)
 
+    @property
+    def example_bytes(self) -> int:
+        return sum(each.nbytes for each in self.tensors) // max(1, len(self))
+
     def __len__(self) -> int:
-        return len(self.features)
+        return self.features.shape[0]
 
     def take(self, index: torch.Tensor) -> Batch:
         return tuple(each[index] for each in self.tensors)

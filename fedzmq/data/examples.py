@@ -107,7 +107,7 @@ class Indexed(Examples):
         for start in range(0, len(sizes), many):
             some = sizes[start : start + many]
             taken = self.take(rows[start * batch_size :][: sum(some)])
-            yield from zip(*(torch.split(column, some) for column in taken), strict=True)
+            yield from zip(*(column.split_with_sizes(some) for column in taken), strict=True)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         rows = len(self)

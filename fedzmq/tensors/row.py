@@ -76,7 +76,11 @@ class Row:
 
 def cut(tensors: Sequence[torch.Tensor], spans: Iterable[Span]) -> list[torch.Tensor]:
     """Views of contiguous tensors."""
-    return [tensors[span.place].detach().view(-1)[span.start : span.stop] for span in spans]
+    views = []
+    for span in spans:
+        whole = tensors[span.place].detach().view(-1)
+        views.append(whole if span.stop - span.start == whole.numel() else whole[span.start : span.stop])
+    return views
 
 
 def digest_of(tensors: Iterable[torch.Tensor]) -> str:

@@ -13,7 +13,7 @@ from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import Describe, Drop, Fetch, Sync, TensorSpec
 from fedzmq.worker.store import Store
 
-_READS = frozenset({Describe, Fetch, Sync, Drop})  # what changes no memory
+READS = frozenset({Describe, Fetch, Sync, Drop})  # what changes no memory
 
 
 class CurrentMessage:
@@ -31,11 +31,6 @@ class CurrentMessage:
         """Its records follow the store's position."""
         self._records, self._buffers = records, list(buffers)
         self._begun, self._last_write = self._store.position, -1
-
-    @property
-    def only_reads(self) -> bool:
-        """It changes no memory and computes nothing."""
-        return _READS.issuperset(map(type, self._records))
 
     def end(self) -> None:
         """What nothing took is forgotten."""
@@ -61,7 +56,7 @@ class CurrentMessage:
         """A later record of it may change the memory of a tensor."""
         if self._last_write < 0:
             writes = len(self._records)
-            while writes and type(self._records[writes - 1]) in _READS:
+            while writes and type(self._records[writes - 1]) in READS:
                 writes -= 1
             self._last_write = self._begun + writes
         return self._store.position < self._last_write

@@ -42,7 +42,7 @@ from fedzmq.wire.messages import (
     Synced,
 )
 from fedzmq.worker.answer import Answer, Handler
-from fedzmq.worker.current_message import CurrentMessage
+from fedzmq.worker.current_message import READS, CurrentMessage
 from fedzmq.worker.failure import failure_of
 from fedzmq.worker.function_calls import FunctionCalls
 from fedzmq.worker.functions import Functions
@@ -87,6 +87,7 @@ class Executor:
     ) -> None:
         self.store = store
         self._extra = dict(extra or {})
+        self._modeless = READS.union(self._extra)  # a value is the same in all modes, and no other command runs in any
         self._message = CurrentMessage(store, device)
         self._modes = Modes(torch.device(device).type)
         self._randomness = Randomness()
@@ -128,7 +129,7 @@ class Executor:
         replies: list[Answer] = []
         store, apply = self.store, self._operations.apply
         self._message.begin(records, buffers)
-        has_modes = not self._message.only_reads  # a value is the same in all of them
+        has_modes = not self._modeless.issuperset(map(type, records))
         if has_modes:
             self._modes.enter()
         try:
@@ -172,6 +173,8 @@ class Executor:
         handler = self._extra.get(type(message))
         if handler is None:
             raise ProtocolError(f"this worker takes no {type(message).__name__}")
+        if not self._modes.are_on:
+            return handler(message, buffers)
         self._randomness.leave()
         self._modes.leave()
         try:

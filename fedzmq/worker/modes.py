@@ -29,6 +29,11 @@ class Modes:
         self._before: tuple[bool, bool, torch.dtype, torch.dtype] | None = None
         self._guards: list[Any] = []
 
+    @property
+    def are_on(self) -> bool:
+        """They are in force now."""
+        return self._before is not None
+
     def set(self, mode: Mode) -> None:
         """Change them, for the rest of this batch and for later ones. Raises ProtocolError for an unfit dtype."""
         autocast = None if mode.autocast is None else dtype_of(mode.autocast)

@@ -35,5 +35,6 @@ class Randomness:
 
     def seed(self, value: int) -> None:
         """What follows is drawn as after torch.manual_seed(value)."""
-        self.enter()
+        if self._outside is None:  # what was drawn before does not count any more: there is no state to bring back
+            self._outside = torch.get_rng_state()
         torch.default_generator.manual_seed(value)
