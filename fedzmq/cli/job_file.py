@@ -58,7 +58,12 @@ class JobCommand(click.Command):
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta[_TYPED], _, _ = self.make_parser(ctx).parse_args(list(args))
+        typed, _, _ = self.make_parser(ctx).parse_args(list(args))
+        for option in self.params:
+            for value in _several(typed.get(str(option.name))):
+                if isinstance(option, click.Option) and _is_blank(option, value):
+                    raise click.BadParameter(_blank(option, repr(value)), ctx, option)
+        ctx.meta[_TYPED] = typed
         return super().parse_args(ctx, args)
 
 
@@ -149,8 +154,24 @@ def _of_type(option: click.Option, value: Any) -> Any:
         if isinstance(option.type, kind):
             if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
                 raise click.BadParameter(f"{_shown(value)} is not {words}{of_what(option)}")
+            if _is_blank(option, value):
+                raise click.BadParameter(_blank(option, _shown(value)))
             return value
     return _text(value)
+
+
+def _is_blank(option: click.Option, value: Any) -> bool:
+    """Nothing is written where a text is to be; what is no text says so by itself."""
+    is_text = isinstance(option.type, click.types.StringParamType | click.Path)
+    return is_text and isinstance(value, str) and not value.strip()
+
+
+def _blank(option: click.Option, shown: str) -> str:
+    return f"{shown} is blank: give it a value{'' if option.required else ', or leave it out'}"
+
+
+def _several(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _text(value: Any) -> str:

@@ -21,6 +21,9 @@ _NUMBERS = (
     *("patience", "fraction", "over_selection", "deadline"),
     *("clip_norm", "clip_value", "max_seconds", "holdout"),
 )
+_OPTIONAL = ("cohort", "fraction", "quorum", "deadline", "clip_norm", "clip_value", "max_steps", "max_seconds")
+
+MOST = 1_000_000_000  # of whatever is counted: more is a slip of the keyboard
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +77,17 @@ class TrainingJob:
 
     def __post_init__(self) -> None:
         for name in _NAMES:
-            if not isinstance(getattr(self, name), str):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name).strip():
                 raise UsageError(f"{name} is {getattr(self, name)!r}, and a name is expected")
         for name in _OPTIONS:
             if not isinstance(getattr(self, name), Mapping):
                 raise UsageError(f"{name} is {getattr(self, name)!r}, and a map of names to numbers is expected")
-        if not isinstance(self.seed, Integral):
+        if not isinstance(self.seed, Integral) or isinstance(self.seed, bool):
             raise UsageError(f"seed is {self.seed!r}, and a whole number is expected")
-        for name in _COUNTS:
+        for name in (*_COUNTS, *_NUMBERS):
             number = getattr(self, name)
-            if number is not None and not isinstance(number, Integral):
-                raise UsageError(f"{name} is {number!r}, and a whole number from 1 is expected")
-            if number is not None and number < 1:
-                raise UsageError(f"{name} is {number}, and at least 1 is needed")
-        for name in _NUMBERS:
-            number = getattr(self, name)
-            if number is not None and not isinstance(number, Real):
-                raise UsageError(f"{name} is {number!r}, and a number is expected")
+            if number is not None or name not in _OPTIONAL:
+                (_check_count if name in _COUNTS else _check_number)(name, number)
         if self.patience < 0:
             raise UsageError(f"patience is {self.patience:g} s, and it cannot be negative")
         if self.cohort is not None and self.fraction is not None:
@@ -146,6 +143,19 @@ class TrainingJob:
     def asked(self, present: int, needed: int = 1) -> int:
         """How many workers it asks for them."""
         return min(present, _up(self.wanted(present, needed) * self.over_selection))
+
+
+def _check_count(name: str, number: object) -> None:
+    if not isinstance(number, Integral) or isinstance(number, bool):
+        raise UsageError(f"{name} is {number!r}, and a whole number from 1 is expected")
+    if not 1 <= int(number) <= MOST:
+        bound = "least 1" if int(number) < 1 else f"most {MOST}"
+        raise UsageError(f"{name} is {number}, and at {bound} is needed")
+
+
+def _check_number(name: str, number: object) -> None:
+    if not isinstance(number, Real) or isinstance(number, bool) or math.isnan(number):
+        raise UsageError(f"{name} is {number!r}, and a number is expected")
 
 
 def _up(number: float) -> int:

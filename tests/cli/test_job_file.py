@@ -126,6 +126,8 @@ def test_a_run_is_named_on_the_command_line_alone(file: Path) -> None:
         ("lr = -1\n", 1, "lr: -1 is not a number from 0"),
         ('optimizer = "sdg"\n', 1, "optimizer: 'sdg' is not one of"),
         ("optimizer = 1\n", 1, "optimizer: 1 is not a text"),
+        ('strategy = ""\n', 1, 'strategy: "" is blank: give it a value, or leave it out'),
+        ('rounds = 1\nstrategy = " "\n', 2, 'strategy: " " is blank: give it a value, or leave it out'),
         ("strategy = 2026-11-25\n", 1, "strategy: 2026-11-25 is not a text"),
         ('no-evaluation = "yes"\n', 1, 'no-evaluation: "yes" is not true or false'),
         ('strategy-option = "mu=1"\n', 1, 'strategy-option: "mu=1" is not a table of names and values'),

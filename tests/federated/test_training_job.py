@@ -34,6 +34,16 @@ def test_patience_cannot_be_negative() -> None:
         ({"quorum": 2}, "quorum needs a deadline in seconds"),
         ({"quorum": 3, "cohort": 2, "deadline": 1.0}, "quorum is 3, and a round asks a cohort of 2"),
         ({"max_steps": 0}, "max_steps is 0, and at least 1 is needed"),
+        ({"rounds": None}, "rounds is None, and a whole number from 1 is expected"),
+        ({"epochs": True}, "epochs is True, and a whole number from 1 is expected"),
+        ({"batch_size": 10**20}, "batch_size is 1[0]{20}, and at most 1000000000 is needed"),
+        ({"patience": math.nan}, "patience is nan, and a number is expected"),
+        ({"holdout": None}, "holdout is None, and a number is expected"),
+        ({"dataset": " "}, "dataset is ' ', and a name is expected"),
+        ({"options": {"lr": math.nan}}, "'lr' of an optimizer is nan, and a number is expected, as in lr=0.1"),
+        ({"optimizer": "adam", "options": {"beta1": math.nan}}, "'beta1' of an optimizer is nan, and a number"),
+        ({"schedule": "step", "schedule_options": {"step_size": math.inf}}, "of a schedule is inf, and a number"),
+        ({"schedule": "cosine", "schedule_options": {"floor": "x"}}, "of a schedule is 'x', and a number"),
         ({"max_seconds": 0.0}, "max_seconds is 0, and a number above 0 is needed"),
         ({"clip_norm": -1.0}, "clip_norm is -1, and a number above 0 is needed"),
         ({"clip_value": math.inf}, "clip_value is inf, and a number above 0"),
@@ -45,7 +55,7 @@ def test_patience_cannot_be_negative() -> None:
 )
 def test_numbers_that_make_no_sense_together_are_refused(numbers: dict[str, Any], reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
-        TrainingJob("data", **numbers)
+        TrainingJob(**{"dataset": "data", **numbers})
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 from fedzmq.errors import UsageError
 
 
 def at_least(name: str, value: float, low: float) -> None:
-    """Raises UsageError, for NaN too."""
-    if not value >= low:
-        raise UsageError(f"{name} is {value:g}, and at least {low:g} is needed")
+    """Raises UsageError, for NaN and infinity too."""
+    if not low <= value < math.inf:
+        raise UsageError(f"{name} is {value:g}, and a number from {low:g} is needed")
 
 
 def above(name: str, value: float, low: float) -> None:
-    """Raises UsageError, for NaN too."""
-    if not value > low:
-        raise UsageError(f"{name} is {value:g}, and it must be above {low:g}")
+    """Raises UsageError, for NaN and infinity too."""
+    if not low < value < math.inf:
+        raise UsageError(f"{name} is {value:g}, and a number above {low:g} is needed")
 
 
 def a_share(name: str, value: float) -> None:

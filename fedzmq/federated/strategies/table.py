@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -49,7 +50,6 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "bulyan": Bulyan,
 }
 
-_READ: Mapping[str, Callable[[Any], object]] = {"float": float, "int": int, "str": str}
 _WORDS = {"float": "a number", "int": "a whole number", "str": "a text"}
 
 
@@ -66,7 +66,7 @@ def by_name(name: str, **options: float | str) -> Strategy:
             raise UsageError(f"the strategy {name!r} has no option {option!r} ({takes}){nearest(option, kinds)}")
         try:
             given[option] = _READ[kinds[option]](value)
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             raise UsageError(
                 f"the option {option!r} of the strategy {name!r} is {value!r}, and {_WORDS[kinds[option]]} is expected"
             ) from None
@@ -76,3 +76,26 @@ def by_name(name: str, **options: float | str) -> Strategy:
 def options_of(name: str) -> dict[str, str]:
     """The options of a strategy by their names, each with its kind: "float", "int" or "str"."""
     return {field.name: str(field.type) for field in fields(STRATEGIES[name]) if field.init}  # type: ignore[arg-type]
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _whole(value: Any) -> int:
+    number = int(value)
+    if isinstance(value, bool) or (not isinstance(value, str) and number != value):
+        raise ValueError
+    return number
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+_READ: Mapping[str, Callable[[Any], object]] = {"float": _number, "int": _whole, "str": _text}

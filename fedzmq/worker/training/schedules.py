@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from fedzmq.errors import UsageError
 from fedzmq.suggestion import check_named
+from fedzmq.worker.training.numbers import check_number
 
 Options = Mapping[str, float | int | bool]
 Rate = Callable[[int], float]
@@ -32,19 +33,17 @@ DEFAULTS: Mapping[str, Options] = {
 rate grows evenly from `warmup_start`, or from the first of as many even steps."""
 
 _WHOLE = {"length": 0, "warmup": 0, "multiple": 1, "step_size": 1}  # whole numbers, and the least of each
-_SHARES = ("floor", "start", "end", "gamma", "warmup_start", "decay", "power")
 
 
 def check_schedule(name: str, options: Options) -> None:
     """Raises UsageError, which names the known names and options."""
     check_named("schedule", name, {each: {**own, **_WARM_UP} for each, own in DEFAULTS.items()}, options)
     for option, value in options.items():
+        check_number("a schedule", option, value)
         if option in _WHOLE and (value != int(value) or value < _WHOLE[option]):
             raise UsageError(
                 f"the option {option!r} of a schedule is {value:g}, and a whole number from {_WHOLE[option]} is needed"
             )
-        if option in _SHARES and value < 0:
-            raise UsageError(f"the option {option!r} of a schedule is {value:g}, and it cannot be negative")
     if name == "restarts" and options.get("length") == 0:
         raise UsageError("the option 'length' of the schedule 'restarts' is 0, and at least 1 is needed")
 

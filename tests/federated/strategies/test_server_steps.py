@@ -133,8 +133,8 @@ def test_adaptive_steps_learn_from_a_rare_feature(strategy: Strategy) -> None:
     ("make", "reason"),
     [
         (lambda: FedAvgM(momentum=1.0), "momentum is 1, and a number from 0 to below 1 is needed"),
-        (lambda: FedAvgM(lr=0.0), "lr is 0, and it must be above 0"),
-        (lambda: FedAdam(tau=float("nan")), "tau is nan, and it must be above 0"),
+        (lambda: FedAvgM(lr=0.0), "lr is 0, and a number above 0 is needed"),
+        (lambda: FedAdam(tau=float("nan")), "tau is nan, and a number above 0 is needed"),
         (lambda: FedYogi(beta2=-0.1), "beta2 is -0.1, and a number from 0"),
     ],
 )

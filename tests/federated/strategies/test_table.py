@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from fedzmq.errors import UsageError
 from fedzmq.federated.strategies import STRATEGIES, Strategy, by_name, options_of
 from fedzmq.federated.strategies.fedopt import FedAdam
+from fedzmq.federated.strategies.fedprox import FedProx
 from fedzmq.federated.strategies.robust.krum import MultiKrum
 
 
@@ -58,3 +62,28 @@ def test_text_that_is_no_number_is_refused() -> None:
     says = "the option 'mu' of the strategy 'fedprox' is 'much', and a number is expected"
     with pytest.raises(UsageError, match=says):
         by_name("fedprox", mu="much")
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "kind"),
+    [
+        ("fedprox", "mu", float("inf"), "a number"),
+        ("fedprox", "mu", "nan", "a number"),
+        ("fedprox", "mu", None, "a number"),
+        ("fedprox", "mu", True, "a number"),
+        ("krum", "attackers", 1.5, "a whole number"),
+        ("krum", "attackers", "1.5", "a whole number"),
+        ("krum", "attackers", float("inf"), "a whole number"),
+        ("krum", "attackers", [], "a whole number"),
+        ("fedper", "keep", 3, "a text"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused(name: str, option: str, value: Any, kind: str) -> None:
+    says = re.escape(f"the option {option!r} of the strategy {name!r} is {value!r}, and {kind} is expected")
+    with pytest.raises(UsageError, match=says):
+        by_name(name, **{option: value})
+
+
+def test_infinity_is_no_number_of_a_strategy() -> None:
+    with pytest.raises(UsageError, match="mu is inf, and a number from 0 is needed"):
+        FedProx(mu=float("inf"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
 
 from torch import Tensor
 
 from fedzmq.errors import UsageError
 from fedzmq.suggestion import check_named
+from fedzmq.worker.training.numbers import check_number
 from fedzmq.worker.training.optimizers.adagrad import Adagrad
 from fedzmq.worker.training.optimizers.adam import Adam, AdamW
 from fedzmq.worker.training.optimizers.adam_variants import Adamax, NAdam, RAdam
@@ -49,12 +49,7 @@ def learning_rate(name: str, options: Options) -> float:
 def _known(name: str, options: Options) -> type[Optimizer]:
     check_named("optimizer", name, {each: kind.DEFAULTS for each, kind in OPTIMIZERS.items()}, options)
     for option, value in options.items():
-        if not isinstance(value, Real):
-            raise UsageError(
-                f"the option {option!r} of an optimizer is {value!r}, and a number is expected, as in lr=0.1"
-            )
-        if value < 0:
-            raise UsageError(f"the option {option!r} of an optimizer is {value:g}, and it cannot be negative")
+        check_number("an optimizer", option, value)
         if option in _BELOW_ONE and value >= 1:
             raise UsageError(f"the option {option!r} of an optimizer is {value:g}, and it must be below 1")
     return OPTIMIZERS[name]
