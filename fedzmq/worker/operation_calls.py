@@ -26,6 +26,7 @@ from fedzmq.worker.record import operands, written
 from fedzmq.worker.store import Inherited, Store
 
 _PLAIN = frozenset({int, float, bool, type(None)})
+_INDEXING = frozenset({"Tensor.__getitem__", "Tensor.index_put", "torch.index_put"})
 
 
 class OperationCalls:
@@ -36,6 +37,8 @@ class OperationCalls:
         self._scope = scope
         self._catalog = catalog
         self._randomness = randomness
+        self._notable = store.products.notable
+        self._indexing = {number for number, name in enumerate(catalog.names) if name in _INDEXING}
         self._functions = [self._prepared(number) for number in range(len(catalog))]
 
     def apply(self, record: list[Any]) -> None:
@@ -46,7 +49,10 @@ class OperationCalls:
             if len(record) == 4 and record[2] + 1 == 1 << len(packed):
                 # The commonest record: every argument is a stored tensor.
                 stored = store.tensors
-                output = self._functions[record[0]](*[stored[id] for id in packed])
+                values = [stored[id] for id in packed]
+                if store.notable and len(packed) > 1 and not store.notable.isdisjoint(packed):
+                    self._check_product(record[0], values)
+                output = self._functions[record[0]](*values)
             else:
                 output = self._compute(record)
             if type(result) is int:
@@ -55,7 +61,10 @@ class OperationCalls:
                         output = only(output)
                     # As `store.keep` does, without the call.
                     store.tensors[result] = output
-                    store.bytes += output.nbytes
+                    size = output.nbytes
+                    store.bytes += size
+                    if size > self._notable:
+                        store.notable.add(result)
                     if store.bytes > store.quota:
                         store.enforce_quota(result)
             else:
@@ -90,7 +99,21 @@ class OperationCalls:
             stored[value] if mask >> i & 1 else value if type(value) in _PLAIN else unpack(value, self._scope)
             for i, value in enumerate(record[3])
         ]
-        return function(*values) if len(record) == 4 else function(*values, **unpack_keywords(record[4], self._scope))
+        keywords = unpack_keywords(record[4], self._scope) if len(record) == 5 else {}
+        # Several tensors, or a list of them, or some by name. An index lies in a tuple beside its tensor.
+        if self._store.notable and (mask & (mask - 1) or not mask or keywords or record[0] in self._indexing):
+            self._check_product(record[0], values, keywords)
+        return function(*values, **keywords)
+
+    def _check_product(self, number: int, arguments: Sequence[Any], keywords: dict[str, Any] | None = None) -> None:
+        """Raises LimitExceeded. What is written into the first argument is no larger than that."""
+        catalog, products = self._catalog, self._store.products
+        if catalog.writes[number] == (0,):
+            return
+        if keywords is None:
+            products.check_tensors(catalog.names[number], catalog.functions[number], arguments)
+        else:
+            products.check(catalog.names[number], catalog.functions[number], arguments, keywords)
 
     def _keep_all(self, results: Sequence[int], output: Any) -> None:
         outputs = list(tensors(output))

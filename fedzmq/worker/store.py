@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from fedzmq.errors import FedzmqError, LimitExceeded
+from fedzmq.operations.guards.products import Products
 from fedzmq.wire.messages import Failure
 from fedzmq.worker.privacy import Privacy
 
@@ -53,6 +54,9 @@ class Store:
         self.failures: dict[int, Failure] = {}
         self.plans: dict[int, StoredPlan] = {}
         self.bytes = 0
+        self.notable: set[int] = set()
+        """The ids of tensors of more than `products.notable` bytes."""
+        self.products = Products(quota)
         self.position = 0
         """How many records of this client have been run."""
         self._unreported: list[Failure] = []
@@ -89,7 +93,10 @@ class Store:
         """Bind an id. Raises LimitExceeded, and binds nothing, where that would pass the quota."""
         self.drop(id)
         self.tensors[id] = tensor
-        self.bytes += tensor.nbytes
+        size = tensor.nbytes
+        self.bytes += size
+        if size > self.products.notable:
+            self.notable.add(id)
         if self.bytes > self.quota:
             self.enforce_quota(id)
 
@@ -103,6 +110,7 @@ class Store:
         if max(self.bytes, wanted) > self.quota:
             size = max(self.bytes, wanted)
             del self.tensors[id]
+            self.notable.discard(id)
             self.bytes = self._recounted()
             raise LimitExceeded("the bytes that this client keeps on the worker", size, self.quota)
 
@@ -111,6 +119,8 @@ class Store:
         tensor = self.tensors.pop(id, None)
         if tensor is not None:
             self.bytes -= tensor.nbytes
+            if self.notable:
+                self.notable.discard(id)
         elif self.failures or self.plans:
             self.failures.pop(id, None)
             self.plans.pop(id, None)

@@ -54,6 +54,28 @@ def test_a_record_that_nests_as_deep_as_bytes_can_fails_alone(bench: Bench) -> N
     assert len(bench.sync()) == 3
 
 
+@pytest.mark.parametrize("call", [torch.add, torch.matmul, torch.nn.functional.linear])
+def test_operands_that_are_little_make_nothing_that_is_too_large(call: Any) -> None:
+    bench = Bench(Executor(Store(1 << 20)))
+    column, row = bench.put(torch.ones(1000, 1)), bench.put(torch.ones(1, 1000))
+    bench.apply(call, at(column), at(column if call is torch.nn.functional.linear else row))
+    (failure,) = bench.sync()
+    assert failure.error == "LimitExceeded"
+    assert bench.executor.store.bytes == 8000
+
+
+def test_what_was_dropped_is_notable_no_longer(bench: Bench) -> None:
+    x = bench.put(torch.ones(1 << 14))
+    bench.flush()
+    assert bench.executor.store.notable == {x}
+    y = bench.apply(torch.add, at(x), at(x))
+    bench.flush()
+    assert bench.executor.store.notable == {x, y}
+    for id in (x, y):
+        bench.executor.store.drop(id)
+    assert bench.executor.store.notable == set()
+
+
 def test_indexing_reads_and_writes(bench: Bench) -> None:
     x = bench.put(X)
     bench.apply(Tensor.__setitem__, at(x), (slice(None), 0), 9.0, results=0)

@@ -57,7 +57,8 @@ def multiplied_by_each_other(name: str, function: Operation) -> Guard:
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         counts = [_extent(value) for value in leaves([arguments, keywords]) if isinstance(value, Tensor)]
         counts = counts * 2 if len(counts) == 1 else counts
-        if _WIDEST * prod(counts) * _numbers(arguments, keywords) > limit:
+        # A number that names a diagonal enlarges rows and columns.
+        if _WIDEST * prod(counts) * _numbers(arguments, keywords) ** 2 > limit:
             check_bytes(name, _bytes(_on_meta(name, function, arguments, keywords)), limit)
 
     return guard
@@ -229,15 +230,20 @@ def _extent(value: Tensor) -> int:
     return prod(max(1, length) for length in value.shape)
 
 
-def _on_meta(name: str, function: Operation, arguments: Arguments, keywords: Keywords) -> Any:
+def on_meta(function: Operation, arguments: Arguments, keywords: Keywords) -> Any:
+    """The result as far as its shape goes, which takes no memory."""
     given, named = _to_meta(list(arguments)), _to_meta(dict(keywords))
     # What is enlarged comes first, and has no value there even where it could be taken for a number.
     if given and isinstance(given[0], Tensor):
         given[0] = given[0].detach().to("meta")
     elif isinstance(named.get("input"), Tensor):
         named["input"] = named["input"].detach().to("meta")
+    return function(*given, **named)
+
+
+def _on_meta(name: str, function: Operation, arguments: Arguments, keywords: Keywords) -> Any:
     try:
-        return function(*given, **named)
+        return on_meta(function, arguments, keywords)
     except NotImplementedError:
         raise OperationRefused(name, "its result could be too large, and its size cannot be told before") from None
 

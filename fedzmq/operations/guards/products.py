@@ -1,0 +1,96 @@
+"""Results that are large because operands meet: a column and a row are little, and their sum is a table.
+
+Every operation of several tensors may do that, and most are too frequent for a closer look. It is taken where one of
+them is `notable`, and once for each set of shapes: a run on the meta device, which allocates nothing, in which no
+tensor may be larger than the limit. Written out or not, as views of little are what the next kernel writes out.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Sequence
+from math import isqrt, prod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from fedzmq.errors import LimitExceeded
+from fedzmq.operations.guards.guard import Arguments, Keywords, check_bytes, leaves
+from fedzmq.operations.guards.memory import on_meta
+
+_WIDEST = 16  # bytes of an element
+_MOST_KNOWN = 4096  # sets of shapes
+
+
+class Products:
+    """What several tensors make together is at most `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.notable = isqrt(limit // _WIDEST)
+        """Bytes. Two tensors that are no larger make nothing that is too large."""
+        self._limit = limit
+        self._known: set[Hashable] = set()
+
+    def check_tensors(self, name: str, function: Callable[..., Any], tensors: Sequence[Tensor]) -> None:
+        """As `check`, of a call with nothing but tensors: for large ones this is all that it costs them."""
+        shapes = (name, *[each.shape for each in tensors], *[each.dtype for each in tensors])
+        if shapes not in self._known:
+            self._look(name, function, tensors, {}, shapes)
+
+    def check(self, name: str, function: Callable[..., Any], arguments: Arguments, keywords: Keywords) -> None:
+        """Raises LimitExceeded. What else is wrong with a call, its kernel says."""
+        shapes = (name, *keywords, *map(_shapes, [*arguments, *keywords.values()]))
+        if shapes not in self._known:
+            self._look(name, function, arguments, keywords, shapes)
+
+    def _look(
+        self, name: str, function: Callable[..., Any], arguments: Arguments, keywords: Keywords, shapes: Hashable
+    ) -> None:
+        if _WIDEST * prod(map(_elements, [*arguments, *keywords.values()])) > self._limit:
+            with torch.no_grad(), _Bounded(name, self._limit), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the call itself will give them, and as errors they would end the look
+                try:
+                    on_meta(function, arguments, keywords)
+                except LimitExceeded:
+                    raise
+                except Exception:
+                    return
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known.add(shapes)
+
+
+class _Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not annotate it
+    """No tensor that is made in it is too large."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._name = name
+        self._limit = limit
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for each in leaves(made):
+            if isinstance(each, Tensor):
+                check_bytes(self._name, each.numel() * each.element_size(), self._limit)
+        return made
+
+
+def _elements(value: Any) -> int:
+    """Of a tensor, or of all in a list multiplied."""
+    if isinstance(value, Tensor):
+        return max(1, value.numel())
+    return prod(map(_elements, value)) if isinstance(value, (list, tuple)) else 1
+
+
+def _shapes(value: Any) -> Hashable:
+    if isinstance(value, Tensor):
+        return value.shape, value.dtype
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_shapes, value))
+    if isinstance(value, slice):
+        return slice, *map(_shapes, (value.start, value.stop, value.step))
+    known: Hashable = value
+    return type(value), known
