@@ -24,9 +24,10 @@ from fedzmq.broker.listener import Listener
 from fedzmq.errors import InvalidName, ProtocolError, TransportClosed
 from fedzmq.session.roster import SILENCE
 from fedzmq.transports.allocator import keep_freed_memory
-from fedzmq.transports.connection import DEPARTURES, MEDIUM
+from fedzmq.transports.connection import DEPARTURES, MEDIUM, PARTIES
 from fedzmq.transports.dealer import plain_send
 from fedzmq.transports.names import check_name
+from fedzmq.transports.party import Party
 from fedzmq.transports.route import (
     BOOT_BYTES,
     NOTE,
@@ -115,7 +116,7 @@ class Broker:
                 now = self._clock()
                 is_dry = self._drain(now)
                 if now >= sweep:
-                    self._sweep()
+                    self._sweep(now)
                     sweep = now + SWEEP_INTERVAL
                     is_dry = False
                 if self._gone:
@@ -251,6 +252,7 @@ class Broker:
             self.routed += 1
         else:
             self.dropped += 1
+            receiver.dropped += 1
 
     def _publish(
         self,
@@ -291,9 +293,11 @@ class Broker:
         for place in list(member.places.values()):
             self._put(place, _PING)
 
-    def _sweep(self) -> None:
+    def _sweep(self, now: float) -> None:
         for member in self.directory:
             self._probe(member)
+        if self.directory.subscribers(PARTIES):
+            self._publish(PARTIES, MEDIUM, [_party(member, now).frame() for member in self.directory])
 
     def _depart(self, member: Member, reason: bytes) -> None:
         self.directory.remove(member)
@@ -305,3 +309,7 @@ class Broker:
             member, reason = self._gone.popleft()
             self._report(f"{member.name} {reason.decode()}")
             self._publish(DEPARTURES, MEDIUM, [member.name.encode(), member.instance[:TAG_BYTES], reason])
+
+
+def _party(member: Member, now: float) -> Party:
+    return Party(member.name, max(0.0, now - member.came), max(0.0, now - member.heard), member.dropped)

@@ -13,14 +13,18 @@ MOST_TOPICS = 256  # of one party
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """A party that is connected. `places` are ZeroMQ's own names for its sockets."""
+    """A party that is connected. `places` are ZeroMQ's own names for its sockets. `dropped`: messages to it that found
+    no room.
+    """
 
     name: str
     instance: bytes
+    came: float
     heard: float
     route: bytes  # of mail to it, and, going down, of mail from it: both are the verb and the name
     places: dict[Channel, bytes] = field(default_factory=dict)
     topics: set[str] = field(default_factory=set)
+    dropped: int = 0
 
     def is_silent(self, now: float, silence: float) -> bool:
         return now - self.heard > silence
@@ -67,7 +71,7 @@ class Directory:
             self.unbind(place)
         member = self._members.get(name)
         if member is None:
-            member = Member(name, instance, now, encode(Mail(name)))
+            member = Member(name, instance, now, now, encode(Mail(name)))
             self._members[name] = self._by_route[member.route] = member
         elif member.instance != instance:
             raise ValueError(f"{name!r} is held by another instance: remove it first")

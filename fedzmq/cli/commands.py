@@ -15,6 +15,7 @@ _COMMANDS = {
     "broker": "fedzmq.cli.broker",
     "data": "fedzmq.cli.data",
     "runs": "fedzmq.cli.runs",
+    "status": "fedzmq.cli.status",
     "train": "fedzmq.cli.train",
     "worker": "fedzmq.cli.worker",
 }
@@ -24,6 +25,7 @@ _SUMMARIES = {
     "broker": "Route messages between workers and clients.",
     "data": "Data sets: show one, split one.",
     "runs": "Runs of `fedzmq train`: list, show, plot.",
+    "status": "Say who is at a broker, what they do, and what is on its way to whom.",
     "train": "Train a model by federated averaging.",
     "worker": "Hold tensors and data, and run the commands of clients on them.",
 }

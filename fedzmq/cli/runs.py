@@ -13,6 +13,7 @@ import click
 from fedzmq.cli.resuming import command_for
 from fedzmq.cli.run_options import labels_of, options_of
 from fedzmq.cli.run_story import story, when
+from fedzmq.cli.table import table
 from fedzmq.errors import RunFolderError
 from fedzmq.federated.ledger.run_history import (
     FAILED,
@@ -29,6 +30,7 @@ from fedzmq.federated.report import RoundReport
 from fedzmq.federation.printable import printable
 
 _TOLD = ("strategy", "strategy-option", "model", "data", "dataset", "broker", "workers", "fraction", "epochs", "seed")
+_HEADING = ("run", "state", "rounds", "accuracy", "last heard of")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -63,7 +65,7 @@ def command(ctx: click.Context, folder: Path, as_json: bool) -> None:
         for history in found:
             click.echo(json.dumps(_summary(history)))
     elif found:
-        for line in _table([_row(history) for history in found]):
+        for line in table(_HEADING, [_row(history) for history in found]):
             click.echo(printable(line))
     else:
         click.echo(f"no runs in {folder}/")
@@ -136,12 +138,6 @@ def _row(history: RunHistory) -> tuple[str, ...]:
         accuracy,
         when(max(times, default=history.began)),
     )
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    lines = [("run", "state", "rounds", "accuracy", "last heard of"), *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
 def _summary(history: RunHistory) -> dict[str, Any]:

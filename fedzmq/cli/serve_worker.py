@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import click
 import torch
 
 from fedzmq.cli.ending import interrupt, on_signal
+from fedzmq.cli.greeting import greet
 from fedzmq.cli.memory_limit import available_memory, limit_memory
 from fedzmq.data.examples import Examples
 from fedzmq.data.groups import read_groups
@@ -20,15 +19,12 @@ from fedzmq.data.load import load, name_of
 from fedzmq.data.own_code import own_function
 from fedzmq.data.partition import part as part_of
 from fedzmq.data.split import Split
-from fedzmq.errors import BrokerUnreachable, DataError, FunctionError
+from fedzmq.errors import DataError, FunctionError
 from fedzmq.federation.printable import printable
-from fedzmq.transports.connection import Connection
 from fedzmq.transports.registry import connect
 from fedzmq.worker.store import DEFAULT_QUOTA
 from fedzmq.worker.training.kept_files import KeptFiles
 from fedzmq.worker.worker import Worker
-
-TELL_AFTER = 1.0  # seconds of waiting that need no words
 
 
 def serve_worker(
@@ -63,7 +59,7 @@ def serve_worker(
     for function in offered:
         click.echo(f"offers the function {function}")
     with connect(broker, name) as connection:
-        _greet(connection, wait)
+        greet(connection, wait)
         with Worker(
             connection,
             data=data,
@@ -106,17 +102,3 @@ def _function(source: str) -> tuple[str, Callable[..., Any]]:
     name, equals, rest = source.partition("=")
     path = rest if equals else source
     return (name if equals else path.rpartition(":")[2]), own_function(path, FunctionError)
-
-
-def _greet(connection: Connection, wait: float) -> None:
-    """Wait for the broker's first answer. Raises NameTaken when it refuses, and BrokerUnreachable."""
-    began = time.monotonic()
-    told = False
-    while connection.silent_for() == math.inf:
-        waited = time.monotonic() - began
-        if waited >= wait:
-            raise BrokerUnreachable(connection.address, wait)
-        if waited >= TELL_AFTER and not told:
-            told = True
-            click.echo(f"waiting for the broker at {connection.address}")
-        connection.recv(0.05)

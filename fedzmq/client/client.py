@@ -87,10 +87,11 @@ class Client:
     def workers(self) -> list[WorkerStatus]:
         """The workers that are here now, by name."""
         self.endpoint.pump(0.0)
-        now = time.monotonic()
+        presence, now = self.endpoint.presence, time.monotonic()
+        longest = presence.listening(now)
         return [
-            WorkerStatus(member.name, member.busy, max(0.0, now - member.heard))
-            for member in self.endpoint.presence.roster.members()
+            WorkerStatus(member.name, member.busy, min(longest, max(0.0, now - member.heard)))
+            for member in presence.roster.members()
         ]
 
     def worker(self, name: str, *, timeout: float = PATIENCE) -> WorkerHandle:

@@ -39,13 +39,17 @@ class Cohort:
         """
         began = time.monotonic()
         tell = began + TELL_AFTER
+        presence = self._client.endpoint.presence
         while True:
             seen = self._seen()
             present = self._present()
             if len(present) >= least:
+                presence.busy = ""
                 return present
+            presence.busy = f"waits for workers with the data {self._dataset!r}: {len(present)} of {least} are here"
             now = time.monotonic()
             if now >= began + patience:
+                presence.busy = ""
                 raise NotEnoughWorkers(least, tuple(present), f"waited {patience:g} s{self._others()}")
             if now >= tell:
                 tell = now + TELL_EVERY

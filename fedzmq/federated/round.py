@@ -150,14 +150,15 @@ class Round:
 
     def _tell(self, client: Client, left: float) -> None:
         """For whom and until when it waits, to whoever asks for the status, and now and then to all."""
-        client.endpoint.presence.busy = f"round {self.number}: waits for {first_of(self._waiting)}"
+        waited = f"has waited {self._pace.seconds:.0f} s for"
+        client.endpoint.presence.busy = f"round {self.number}: {waited} {first_of(self._waiting)}"
         if not self._pace.is_due(silent_among(client, self._waiting)):
             return
         if client.endpoint.presence.away:
             who, until = f"{client.address} to answer again", "as long as it takes: start its broker again"
         else:
             who, until = doing(client, self._waiting), self._until(left)
-        self._say(f"round {self.number} has waited {self._pace.seconds:.0f} s for {who}; {until}")
+        self._say(f"round {self.number} {waited} {who}; {until}")
 
     def _until(self, left: float) -> str:
         if left < float("inf"):

@@ -106,6 +106,7 @@ class Endpoint:
         self._closed = threading.Event()
         self._tender: threading.Thread | None = None
         self._next_tick = 0.0  # when to see what is due even if nothing comes
+        self.presence.owed = self._owed
         self.presence.start()
 
     def start(self) -> None:
@@ -261,6 +262,14 @@ class Endpoint:
     @property
     def _may_share(self) -> bool:
         return len(self._sessions) < len(Lane) * MOST_SHARING
+
+    def _owed(self) -> tuple[tuple[str, int], ...]:
+        """How much of what was posted has not arrived yet, by the name of the peer."""
+        owed: dict[str, int] = {}
+        with self._state:
+            for session in self._sessions:
+                owed[session.peer.name] = owed.get(session.peer.name, 0) + session.owed
+        return tuple((name, count) for name, count in owed.items() if count)
 
     def _tend(self) -> None:
         rest = TICK

@@ -83,6 +83,12 @@ class Outbound:
         """Nothing is waiting and everything was acknowledged."""
         return not self._waiting and not self._unacknowledged
 
+    @property
+    def owed(self) -> int:
+        """Bytes that have not arrived yet, as far as this side knows."""
+        under_way = sum(piece.cost for piece in self._unacknowledged)
+        return under_way + sum(ticket.rest for ticket in self._waiting)
+
     def has_work(self, now: float) -> bool:
         """`flow` may have something to give."""
         return bool(self._waiting) or now >= self._timer

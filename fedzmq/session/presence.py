@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from fedzmq.errors import ProtocolError
 from fedzmq.session import heartbeat
@@ -23,6 +24,8 @@ class Presence:
     def __init__(self, connection: Connection, boot: bytes, roster: Roster, *, is_worker: bool) -> None:
         self.roster = roster
         self.busy = ""
+        self.owed: Callable[[], tuple[tuple[str, int], ...]] = lambda: ()
+        """To whom something is on its way, and how many bytes."""
         self._connection = connection
         self._boot = boot
         self._is_worker = is_worker
@@ -39,6 +42,10 @@ class Presence:
     def away(self) -> bool:
         """The medium itself does not answer."""
         return self._away
+
+    def listening(self, now: float) -> float:
+        """For so many seconds this party could have heard the others."""
+        return now - self._awake_since
 
     def start(self) -> None:
         """Subscribe; the first `tick` says that this party is here."""
@@ -110,5 +117,5 @@ class Presence:
         return WORKERS if self._is_worker else CLIENTS
 
     def _beat(self, now: float) -> None:
-        self._connection.publish(self._topic, Heartbeat(self._boot, self.busy).frames())
+        self._connection.publish(self._topic, Heartbeat(self._boot, self.busy, owed=self.owed()).frames())
         self._next_beat = now + self._interval

@@ -65,6 +65,11 @@ class Session:
         return self._outbound.idle
 
     @property
+    def owed(self) -> int:
+        """Bytes of what was sent that have not arrived yet."""
+        return self._outbound.owed
+
+    @property
     def ready(self) -> int:
         """Messages that can be taken."""
         return self._inbound.ready

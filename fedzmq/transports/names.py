@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fedzmq.errors import InvalidName
-from fedzmq.transports.connection import DEPARTURES, MEDIUM
+from fedzmq.transports.connection import DEPARTURES, MEDIUM, PARTIES
 
 MOST_TOPIC_BYTES = 200
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -33,6 +33,6 @@ def check_topic(topic: str) -> str:
 
 def check_publishable(topic: str) -> str:
     """The topic itself, if a party may publish on it. Raises InvalidName."""
-    if topic == DEPARTURES:
+    if topic in (DEPARTURES, PARTIES):
         raise InvalidName("topic of yours", topic, "the medium alone publishes there; you may subscribe to it")
     return check_topic(topic)

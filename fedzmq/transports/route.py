@@ -15,7 +15,7 @@ from fedzmq.errors import InvalidName, ProtocolError
 from fedzmq.transports.connection import Buffer
 from fedzmq.transports.names import check_name, check_publishable, check_topic
 
-VERSION = 3
+VERSION = 4
 INSTANCE_BYTES = 16
 BOOT_BYTES = 8
 MOST_ROUTE_BYTES = 512

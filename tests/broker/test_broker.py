@@ -20,7 +20,8 @@ from fedzmq.broker.broker import Broker
 from fedzmq.errors import AddressError, AddressInUse, NameTaken, ProtocolError, TransportClosed, UsageError
 from fedzmq.testing.benchmarks.memory import Watched
 from fedzmq.testing.conformance.parties import PATIENCE, expect, listen, settle, until
-from fedzmq.transports.connection import Connection, Delivery
+from fedzmq.transports.connection import PARTIES, Connection, Delivery
+from fedzmq.transports.party import parse as parse_party
 from fedzmq.transports.registry import connect
 from fedzmq.transports.route import (
     INSTANCE_BYTES,
@@ -371,6 +372,21 @@ def test_bulk_is_dropped_rather_than_sent_over_the_other_channel(broker: Broker,
         alice.send("control-only", [b"large"], bulk=True)
         alice.send("control-only", [b"small"])
         assert peer.hear_but_pings() == Mail("alice")
+
+
+def test_whoever_hears_it_is_told_who_is_connected(broker: Broker, peer: Peer) -> None:
+    peer.hello("control-only")
+    with joined(broker, "alice") as alice:
+        alice.send("control-only", [b"large"], bulk=True)
+        alice.subscribe(PARTIES)
+        while (delivery := expect(alice)).topic != PARTIES:
+            pass
+        here, other = sorted(map(parse_party, delivery.frames), key=lambda party: party.name)
+
+    assert delivery.sender == "broker"
+    assert (here.name, here.dropped, other.name, other.dropped) == ("alice", 0, "control-only", 1)
+    assert 0 <= other.silent <= other.here
+    assert here.here <= other.here
 
 
 def test_a_broker_that_was_killed_and_started_again_is_found() -> None:

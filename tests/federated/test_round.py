@@ -217,7 +217,7 @@ def test_a_round_says_for_whom_it_waits_and_until_when(
     run.all()
 
     assert f"round 1 has waited 0 s for alice; {until}" in run.said
-    assert busy[0] == "round 1: waits for alice"
+    assert busy[0] == "round 1: has waited 0 s for alice"
     assert run.client.endpoint.presence.busy == ""
 
 

@@ -135,6 +135,20 @@ def test_a_receiver_that_takes_nothing_bounds_what_is_sent() -> None:
     assert pair.carried < 120_000
 
 
+def test_what_has_not_arrived_is_owed() -> None:
+    pair = Pair(window=1 << 20)
+    pair.sessions[0].submit([bytes(3 << 20)], donate=True)
+    before = pair.sessions[0].owed
+    list(pair.sessions[0].flow(pair.now))  # a part of it is on its way, and lost
+    then = pair.sessions[0].owed
+    pair.run(1, 1)
+    pair.now += 1.0
+    pair.pass_on()  # the last of it is acknowledged
+
+    assert (before, pair.sessions[0].owed) == (3 << 20, 0)
+    assert 0 <= then - before < 1024
+
+
 def test_two_large_messages_pass_although_the_first_is_taken_late() -> None:
     pair = Pair(window=50_000)
     pair.send(0, [bytes(200_000)])

@@ -40,5 +40,7 @@ class Names(Medium):
                 connect(address, name)
 
     def test_nobody_publishes_in_the_name_of_the_medium(self, join: Join) -> None:
-        with pytest.raises(UsageError):
-            join("alice").publish("departures", [b"bob"])
+        alice = join("alice")
+        for topic in ("departures", "parties"):
+            with pytest.raises(UsageError):
+                alice.publish(topic, [b"bob"])
