@@ -32,6 +32,10 @@ STOP = 3.0  # seconds that it has to end by itself
 BROKER = "broker"  # its name among the processes, which no worker can have
 _KEPT = "kept"  # what is for workers that are started again, in the cluster's folder
 _LAST_LINES = 5
+_REASONS = {
+    signal.SIGKILL: " (by somebody, or by the system, which had no memory left)",
+    signal.SIGBUS: " (a file that it read was cut off, or shared memory ran out: is a disk, or /dev/shm, full?)",
+}
 _IPC_MOST = 90  # characters of a path that every system's sockets take
 
 
@@ -73,6 +77,7 @@ class LocalCluster:
             name: [] if data is None else _part(data, number, len(self.workers), split)
             for number, name in enumerate(self.workers, 1)
         }
+        self._told: set[str] = set()  # the workers of which it was said that they ended
         self._address: str | None = None
         self._temporary: TemporaryFolder | None = None
 
@@ -143,10 +148,22 @@ class LocalCluster:
 
     def check(self, name: str) -> None:
         """Raises ClusterError where that process has ended, with the last that it said."""
-        code = self._process(name).poll()
-        if code is not None:
-            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            raise ClusterError(f"{name} {how}; its last words: {self.last_words(name)}")
+        ended = self._ending(name)
+        if ended is not None:
+            raise ClusterError(ended)
+
+    def check_workers(self) -> None:
+        """Raises ClusterError where all workers have ended, with what the last of them said."""
+        endings = [self._ending(name) for name in self.workers]
+        if endings and all(endings):
+            raise ClusterError(f"no worker is left: {endings[-1]}")
+
+    def ended(self) -> list[str]:
+        """What to say of the workers that ended by themselves, once of each."""
+        told = {name: ending for name in self.processes if name != BROKER and (ending := self._ending(name))}
+        new = [ending for name, ending in told.items() if name not in self._told]
+        self._told = set(told)
+        return new
 
     def last_words(self, name: str) -> str:
         """The end of what a process wrote since it was last started."""
@@ -214,6 +231,17 @@ class LocalCluster:
                 f"no process {name!r} is in this cluster (it has: {', '.join(self.processes) or 'none'})"
             )
         return self.processes[name]
+
+    def _ending(self, name: str) -> str | None:
+        """How a process ended, and its last words; None while it lives."""
+        code = self._process(name).poll()
+        if code is None:
+            return None
+        how = f"ended with exit code {code}"
+        if code < 0:
+            number = signal.Signals(-code)
+            how = f"was killed by {number.name}{_REASONS.get(number, '')}"
+        return f"{name} {how}; its last words: {self.last_words(name)}"
 
     def _log(self, name: str) -> Path:
         if self._folder is None:

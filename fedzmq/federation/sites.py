@@ -38,6 +38,10 @@ class Site:
     def check(self) -> None:
         """Raises ClusterError where nothing will ever come again."""
 
+    def ended(self) -> list[str]:
+        """What to say of workers that were started here and ended by themselves, once of each."""
+        return []
+
     def keep_in(self, folder: Path) -> None:
         """Have workers that were started here keep in that folder what is to outlive them."""
 
@@ -79,8 +83,12 @@ class Started(Site):
         return self._cluster.connect()
 
     def check(self) -> None:
-        # Nobody starts its broker again: what waits for it would wait for ever.
+        # Nobody starts its broker again, or all of its workers: what waits for them would wait for ever.
         self._cluster.check(BROKER)
+        self._cluster.check_workers()
+
+    def ended(self) -> list[str]:
+        return self._cluster.ended()
 
     def keep_in(self, folder: Path) -> None:
         self._cluster.keep_in(folder)

@@ -115,6 +115,8 @@ def start_training(
 
     def say(line: str) -> None:
         display.say(line)
+        for ended in site.ended():
+            display.say(ended)
         site.check()
 
     judged = _judged(federation, evaluate)

@@ -357,14 +357,21 @@ def test_sigterm_in_mid_training_ends_it_and_the_workers_serve_on(site: LocalClu
         assert {each.name for each in client.workers()} == {"bob", "alice", "carol"}
 
 
-def test_a_cluster_whose_broker_dies_ends_the_run_with_the_model_so_far(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("victim", "said"),
+    [("broker", "broker was killed by SIGKILL"), ("worker", "no worker is left: bob was killed by SIGKILL")],
+)
+def test_a_cluster_that_nobody_is_left_of_ends_the_run_with_the_model_so_far(
+    tmp_path: Path, victim: str, said: str
+) -> None:
     with Fedzmq("train", "--rounds", "100000", "--json", "--workers", "1", "--out", "run", folder=tmp_path) as run:
         run.expect('"round"', times=2)
-        (broker,) = [pid for pid in run.family() if b"\0broker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        os.kill(broker, signal.SIGKILL)
+        lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in run.family()}
+        (process,) = [pid for pid, line in lines.items() if f"\0{victim}\0".encode() in line]
+        os.kill(process, signal.SIGKILL)
 
         assert run.wait() == 3
-        assert "fedzmq: broker was killed by SIGKILL" in run.said
+        assert f"fedzmq: {said}" in run.said
         assert run.err[-1] == "go on with: fedzmq train --resume run\n"
         assert "Traceback" not in run.said
         assert model_in(tmp_path / "run")

@@ -138,6 +138,20 @@ def test_a_broker_that_was_killed_is_restarted_at_its_address(temporary: Path) -
         connect(address).close()
 
 
+def test_of_a_worker_that_ended_it_is_told_how_once(temporary: Path) -> None:
+    with LocalCluster(["bob"]) as cluster:
+        assert cluster.ended() == []
+        for _ in range(2):
+            cluster.kill("bob")
+            (told,) = cluster.ended()
+            assert told.startswith(
+                "bob was killed by SIGKILL (by somebody, or by the system, which had no memory left)"
+            )
+            assert cluster.ended() == []
+            cluster.start_worker("bob")
+            assert cluster.ended() == []
+
+
 def test_what_still_runs_is_not_started_again(temporary: Path) -> None:
     with (
         LocalCluster([], listen="tcp://127.0.0.1:0") as cluster,
