@@ -68,11 +68,13 @@ def backward_all(
 
 def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -> None:
     nodes = reachable([root._ref.node])
-    leaves = [node for node in nodes if isinstance(node, Leaf)]
     is_watched = any(node.watched is not None for node in nodes)
     passed = Passed()
     if is_watched:
         passed.through([root], [gradient], nodes, create)
+        nodes = reachable([root._ref.node], passed.ended)
+    leaves = [node for node in nodes if isinstance(node, Leaf)]
+    if is_watched:
         leaves += retained(list(nodes))
     fresh = []
     for leaf in leaves:
@@ -150,7 +152,11 @@ def gradients(
         _check_root(root, given[index] if given else None)
     keep = create_graph if retain_graph is None else retain_graph
     unused = materialize_grads or bool(allow_unused)
-    feeding = reachable([root._ref.node for root in roots])
+    tops = [root._ref.node for root in roots]
+    feeding = reachable(tops)
+    ends = [each._ref.node for each in wanted if each._ref.node is not None]
+    passed = Passed().through(roots, given or [None] * len(roots), feeding, create_graph, ends)
+    feeding = reachable(tops, passed.ended) if passed.ended else feeding
     results: list[torch.Tensor | None] = []
     for each in wanted:
         if each._ref.node is None:
@@ -162,8 +168,6 @@ def gradients(
             continue
         results.append(type(each).around(Reference(stream, stream.new_id(), each._ref.meta.of_kind(CONSTANT))))
     derived = _is_derived(feeding)
-    ends = [each._ref.node for each in wanted if each._ref.node is not None]
-    passed = Passed().through(roots, given or [None] * len(roots), feeding, create_graph, ends)
     stream.command(
         Gradients(
             tuple([root._ref.id for root in roots]),

@@ -37,10 +37,14 @@ class _Station:
 
 
 class Passed:
-    """The gradients that hooks have passed, and what became of them. They are held here until a backward names them."""
+    """The gradients that hooks have passed, and what became of them. They are held here until a backward names them.
+
+    `ended` are tensors that a function of the program's own gave None for: no gradient goes on from there.
+    """
 
     def __init__(self) -> None:
         self._of: dict[Node, Remote] = {}
+        self.ended: set[Node] = set()
 
     @property
     def on_wire(self) -> tuple[Replaced, ...]:
@@ -76,7 +80,11 @@ class Passed:
         if station.into:
             with torch.set_grad_enabled(create_graph):
                 results = station.passed([known.get(node) for node in station.nodes])
-            self._of.update({node: each for node, each in zip(station.into, results, strict=True) if each is not None})
+            for node, gradient in zip(station.into, results, strict=True):
+                if gradient is None:
+                    self.ended.add(node)
+                else:
+                    self._of[node] = gradient
             return
         given = [known[node] if node in known else _zeros(cls, node) for node in station.nodes]
         with torch.set_grad_enabled(create_graph):

@@ -79,6 +79,16 @@ class Written(Function):
         return gradients[0] * 2
 
 
+class First(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        return x + 0 * y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return gradients[0] * 3, None
+
+
 class Wrong(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, by: int) -> Tensor:
@@ -146,6 +156,15 @@ def written_after(send: Send) -> list[Any]:
     return [z, x.grad]
 
 
+def without_the_second(send: Send) -> list[Any]:
+    x, y, z = leaf(send), leaf(send), leaf(send)
+    again = y * 2
+    again.retain_grad()
+    (First.apply(x, again) + First.apply(x, z) + z).sum().backward()
+    root = (First.apply(x, y * 2) * 2).sum()
+    return [x.grad, y.grad, again.grad, z.grad, *torch.autograd.grad(root, (x, y), allow_unused=True)]
+
+
 CASES: dict[str, Callable[[Send], list[Any]]] = {
     "one": through(Cube.apply),
     "a chain": through(lambda x: Cube.apply(Cube.apply(x).tanh()) * 2),
@@ -154,6 +173,7 @@ CASES: dict[str, Callable[[Send], list[Any]]] = {
     "an argument left out": through(lambda x: Several.apply(x)[0]),
     "a transposed input": through(lambda x: Cube.apply(x.expand(2, 3).t())),
     "without a gradient": lambda send: [Cube.apply(leaf(send).detach())],
+    "a gradient of None": without_the_second,
     "a saved input": second_derivative(Cube),
     "a saved output": second_derivative(Exp),
     "rows of a jacobian": lambda send: [torch.autograd.functional.jacobian(Cube.apply, leaf(send).detach())],
@@ -167,9 +187,17 @@ CASES: dict[str, Callable[[Send], list[Any]]] = {
 def test_a_function_of_ones_own_does_what_it_does_here(bob: Place, name: str) -> None:
     wanted = CASES[name](lambda tensor: tensor)
     found = CASES[name](lambda tensor: tensor.send(bob))
-    for here, there in zip(wanted, found, strict=True):
+    assert [each is None for each in found] == [each is None for each in wanted]
+    pairs = [each for each in zip(wanted, found, strict=True) if each[0] is not None]
+    for here, there in pairs:
         assert there.requires_grad == here.requires_grad
         close(there.detach().clone().get(), here.detach())
+
+
+def test_an_input_whose_gradient_is_none_is_unused(bob: Place) -> None:
+    x, y = leaf(lambda tensor: tensor.send(bob)), leaf(lambda tensor: tensor.send(bob))
+    with pytest.raises(RuntimeError, match="not have been used in the graph"):
+        torch.autograd.grad(First.apply(x, y).sum(), (x, y))
 
 
 def test_what_a_function_saved_is_not_written_to_in_silence(bob: Place) -> None:
