@@ -174,17 +174,27 @@ def _learn(stream: Stream, call: _Call) -> Effect:
 
 def _in_place_unseen(call: _Call, modes: Modes) -> Effect | None:
     """The effect of an operation on its first argument that cannot be foreseen: its metadata stays what it was."""
-    target = call.args[0] if call.args else None
-    if CATALOG.writes_now(call.number, call.args, call.kwargs) != (0,) or not isinstance(target, Remote):
+    first = call.args[0] if call.args else None
+    targets = first if isinstance(first, (list, tuple)) else [first]
+    if CATALOG.writes_now(call.number, call.args, call.kwargs) != (0,) or not targets:
         return None
-    before = target._ref.meta
     tracked = modes.grad and not call.operation.startswith("nn.init.")
-    wanted = any(isinstance(each, Remote) and each._ref.meta.kind != CONSTANT for each in call.operands)
-    after = before.of_kind(INNER) if tracked and wanted and before.kind == CONSTANT else before
-    into = (Written(0, after, None),)
+    beside = tuple(range(len(targets), len(call.operands)))
+    into: list[Written] = []
+    for position, target in enumerate(targets):
+        if not isinstance(target, Remote):
+            return None
+        before, sources = target._ref.meta, (position, *beside)
+        feeding = [call.operands[source] for source in sources]
+        wanted = any(isinstance(each, Remote) and each._ref.meta.kind != CONSTANT for each in feeding)
+        after = before.of_kind(INNER) if tracked and wanted and before.kind == CONSTANT else before
+        into.append(Written(position, after, sources))
     if call.func is SETITEM:
-        return Effect(call.number, (), into, lambda tensors: None, False)
-    return Effect(call.number, (Output(after, 0, -1, None),), into, lambda tensors: tensors[0], True)
+        return Effect(call.number, (), tuple(into), lambda tensors: None, False)
+    same = tuple([Output(each.meta, each.position, -1, each.sources) for each in into])
+    if targets is first:
+        return Effect(call.number, same, tuple(into), list, False)
+    return Effect(call.number, same, tuple(into), lambda tensors: tensors[0], True)
 
 
 def _perform(stream: Stream, effect: Effect, modes: Modes, call: _Call, cls: type[Remote]) -> Any:

@@ -171,3 +171,13 @@ def test_what_is_no_number_is_unequal(bob: Place) -> None:
     p = torch.ones(2).send(bob)
     assert (p == object()) is False
     assert (p != object()) is True
+
+
+@pytest.mark.parametrize("number", [2.0, torch.tensor(2.0)])
+def test_a_list_that_is_written_in_place_stays_itself(bob: Place, number: float | torch.Tensor) -> None:
+    tensors = [EYE.send(bob), torch.ones(2).send(bob)]
+    before = bob.line.messages
+    written = torch._foreach_mul_(tensors, number.send(bob) if isinstance(number, torch.Tensor) else number)
+    assert [each is tensor for each, tensor in zip(written, tensors, strict=True)] == [True, True]
+    assert bob.line.messages == before  # nothing was waited for
+    assert torch.equal(value(tensors[0]), EYE * 2)
