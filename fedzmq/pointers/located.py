@@ -97,10 +97,11 @@ class Located(Remote):
     def share(self: Self, *clients: str) -> Self:
         """Let other clients find the tensor by a search: the named ones, or all where none is named.
 
-        What they find shares the memory with it. It is sent at once. Returns the pointer.
+        What they find shares the memory with it. It can be found when this returns, after one round trip. Returns the
+        pointer.
         """
         self._ref.stream.command(Share(self._ref.id, clients), origin())
-        self._ref.stream.flush()
+        self._ref.stream.settle()
         return self
 
     def get(self, *, requires_grad: bool = False, user: str | None = None) -> torch.Tensor:

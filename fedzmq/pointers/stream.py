@@ -200,6 +200,10 @@ class Stream:
             raise error
         return values
 
+    def settle(self) -> None:
+        """Wait until all commands so far have run, whatever came of them: what others may find is there then."""
+        self.describe(())
+
     def sync(self) -> None:
         """Wait until all commands so far have run. Raises RemoteError for the first that failed unnoticed."""
         request = self.ask(Sync, origin())

@@ -53,7 +53,8 @@ class Call(NamedTuple):
 class PlanPointer:
     """Call it with pointers to tensors on the worker, or with local tensors, which are shipped there.
 
-    Nothing is waited for. What fails there is raised by whoever needs the results.
+    The plan is on the worker when this is made, and other clients can fetch it. No call waits for anything: what
+    fails there is raised by whoever needs the results.
     """
 
     def __init__(self, plan: Plan, destination: Destination) -> None:
@@ -65,6 +66,7 @@ class PlanPointer:
         self._known: dict[tuple[Meta | None, ...], Call] = {}  # what calls of these forms come to
         declared = self._place(plan.declared)
         self._stream.command(SharePlan(declared.id, plan.id, plan.tags), origin())
+        self._stream.settle()
 
     @property
     def location(self) -> object:

@@ -265,7 +265,6 @@ def test_the_rule_goes_with_the_memory_and_not_for_ever(bob: VirtualWorker) -> N
 def test_what_a_search_finds_is_as_private_as_what_was_shared(clients: tuple[Client, Client]) -> None:
     one, other = clients
     mine = X.send(one.worker("bob"), allowed_users=[one.home.name]).tag("#private").share()
-    one.worker("bob").objects_count()
     (found,) = other.worker("bob").search("#private")
     for secret in (found.copy(), (found * 2)):
         with pytest.raises(GetNotPermittedError):
@@ -278,7 +277,6 @@ def test_what_a_search_finds_is_as_private_as_what_was_shared(clients: tuple[Cli
 def test_nobody_makes_anothers_tensor_private(clients: tuple[Client, Client]) -> None:
     one, other = clients
     mine = X.send(one.worker("bob")).tag("#open-to-all").share()
-    one.worker("bob").objects_count()
     (found,) = other.worker("bob").search("#open-to-all")
     found.private_()
     with pytest.raises(GetNotPermittedError, match="who alone can make it private"):
@@ -289,7 +287,6 @@ def test_nobody_makes_anothers_tensor_private(clients: tuple[Client, Client]) ->
 def test_the_owner_may_make_it_private_after_it_was_found(clients: tuple[Client, Client]) -> None:
     one, other = clients
     mine = X.send(one.worker("bob")).tag("#for-now").share()
-    one.worker("bob").objects_count()
     (found,) = other.worker("bob").search("#for-now")
     assert found.copy().get().tolist() == X.tolist()
     mine.private_(one.home.name)

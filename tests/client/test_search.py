@@ -94,7 +94,6 @@ def test_a_shared_tensor_is_found_by_the_clients_that_it_is_shared_with(clients:
     everyone = torch.tensor([1.0, 2.0]).send(one.worker("bob")).tag("#open").share()
     torch_friends = torch.ones(1).send(one.worker("bob")).tag("#friends").share(other.home.name)
     strangers = torch.ones(1).send(one.worker("bob")).tag("#strangers").share("somebody-else")
-    one.worker("bob").objects_count()
     (found,) = other.worker("bob").search("#open")
     assert len(other.worker("bob").search("#friends")) == 1
     assert other.worker("bob").search("#strangers") == []
@@ -108,7 +107,6 @@ def test_what_a_client_shared_is_gone_with_it(site: LocalCluster) -> None:
     with site.connect() as other:
         with site.connect() as one:
             shared = torch.ones(2).send(one.worker("bob")).tag("#passing").share()
-            one.worker("bob").objects_count()
             (found,) = other.worker("bob").search("#passing")
         assert found.get().tolist() == [1.0, 1.0]
         bob = other.worker("bob")

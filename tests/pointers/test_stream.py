@@ -175,8 +175,8 @@ def test_a_command_that_cannot_be_sent_is_refused_alone(bob: Place) -> None:
     assert pointer.get().tolist() == [1.0]
 
 
-def test_to_share_a_tensor_waits_for_no_other_command(bob: Place) -> None:
-    before = bob.line.records
+def test_what_is_shared_is_there_when_share_returns(bob: Place) -> None:
+    asked = bob.line.request()
     pointer = torch.ones(1).send(bob).share()
-    assert bob.line.records == before + 2
+    assert bob.line.request() == asked + 2  # one question was asked and answered
     del pointer

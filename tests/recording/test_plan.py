@@ -467,9 +467,9 @@ def test_a_plan_is_shared_between_clients_across_processes(site: LocalCluster) -
     x = torch.tensor([3.0])
     with site.connect() as one:
         pointer = sent.send(one.worker("bob"))
-        assert pointer(x).get().tolist() == [7]
         with site.connect() as other:
-            fetched = fetch_plan("#shared-affine", other.worker("bob"))
+            fetched = fetch_plan("#shared-affine", other.worker("bob"))  # it is there when send returns
+            assert pointer(x).get().tolist() == [7]
             assert fetched(x).tolist() == [7]
             assert fetched.send(other.worker("alice"))(x.send(other.worker("alice"))).get().tolist() == [7]
         del pointer
