@@ -34,9 +34,6 @@ _RESET, _CONTROL = Kind.RESET, Lane.CONTROL  # an enum's own look-up costs five 
 _LEFT = Ticket([], donated=True, lent=False, left=True)  # of every message that was sent before `post` returned
 
 
-_Aside = tuple[Session, tuple[int, int], int, float]  # what a packet that came then said to a session, and its bytes
-
-
 class Arrival(NamedTuple):
     """A whole message, as it came out of a session."""
 
@@ -99,7 +96,6 @@ class Endpoint:
         self._given_up: OrderedDict[str, Peer] = OrderedDict()  # of those that were silent: they may come back
         self._expected: deque[tuple[str, bytes]] = deque()  # who should show a sign of life from now on
         self._arrived: deque[Session] = deque()
-        self._unheeded: _Aside | None = None
         self._topics: dict[str, Callable[[Delivery, float], None]] = {}
         self._state = threading.RLock()  # the sessions; held for moments
         self._pumping = threading.Lock()  # the right to receive; held while waiting
@@ -290,9 +286,6 @@ class Endpoint:
                 self.ticked()
 
     def _pump(self, timeout: float) -> None:
-        if self._unheeded is not None:
-            aside, self._unheeded = self._unheeded, None
-            self._heed(aside)
         now = self._clock()
         delivery: Delivery | None = None
         if now >= self._next_tick:
@@ -339,7 +332,8 @@ class Endpoint:
                     self._lose(departure)
                 self._remind(sender)
                 return False
-            self._count(sender, sum(map(len, frames)), now)
+            self.presence.roster.heard(sender, now)
+            self.bytes_received += sum(map(len, frames))
             listener = self._topics.get(topic)
             if listener is not None:  # else it was on its way when nobody wanted it any more
                 listener(delivery, now)
@@ -348,36 +342,23 @@ class Endpoint:
         return False
 
     def _unpack(self, sender: str, frames: list[Buffer], now: float) -> bool:
-        """Take in what nearly all mail is: one frame that holds the next command or answer of a known session.
-
-        What else it says is heeded once that is under way.
-        """
+        """Take in what nearly all mail is: one frame that holds the next command or answer of a known session."""
         if len(frames) != 1 or type(frame := frames[0]) is not bytes:
             return False
         with self._state:
             session = self._sessions.of_inlet(sender, frame[:ADDRESS_BYTES])
-            if session is None or (said := session.unpack(frame, now)) is None:
+            if session is None or not session.unpack(frame, now):
                 return False
             self._arrived.append(session)
-            self._unheeded = session, said, len(frame), now
-            return True
-
-    def _heed(self, aside: _Aside) -> None:
-        """Take in what a packet said beside its message."""
-        session, (ack, limit), size, now = aside
-        self._count(session.peer.name, size, now)
-        with self._state:
-            if session.peer in self._sessions:
-                session.heard(ack, limit, now)
-                self._follow(session, now)
-
-    def _count(self, sender: str, size: int, now: float) -> None:
+            self._follow(session, now)
         self.presence.roster.heard(sender, now)
-        self.bytes_received += size
+        self.bytes_received += len(frame)
+        return True
 
     def _receive(self, sender: str, frames: list[Buffer], now: float) -> bool:
         """Take in any packet of any session, and say whether there is something to `take` by it."""
-        self._count(sender, sum(map(len, frames)), now)
+        self.presence.roster.heard(sender, now)
+        self.bytes_received += sum(map(len, frames))
         packet = parse(frames)
         if packet.region is not None:
             self.bytes_received += packet.size

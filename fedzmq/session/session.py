@@ -118,20 +118,19 @@ class Session:
             self._agree(packet)
         return 0
 
-    def unpack(self, frame: bytes, now: float) -> tuple[int, int] | None:
+    def unpack(self, frame: bytes, now: float) -> bool:
         """Take in the next message, out of a packet that holds it whole: the short way, as with `pack`.
 
-        What it says beside, which is for `heard`; None for a packet that has to be parsed and received.
+        False for a packet that has to be parsed and received.
         """
         parsed = parse_inline(frame)
         if parsed is None:
-            return None
+            return False
         number, ack, limit, parts = parsed
-        return (ack, limit) if self._inbound.accept_whole(number, parts, now) else None
-
-    def heard(self, ack: int, limit: int, now: float) -> None:
-        """The other side has everything up to `ack`, and grants `limit` bytes in all. Later than `unpack` is fine."""
+        if not self._inbound.accept_whole(number, parts, now):
+            return False
         self._outbound.heard(ack, limit, now)
+        return True
 
     def take(self) -> list[Buffer] | None:
         """The next message, whole; None when there is none."""

@@ -75,11 +75,8 @@ class Pair:
         """By the short way, half of what may take it."""
         session, frame = self.sessions[side], bytes(frames[0])
         is_short = len(frames) == 1 and frame[:ADDRESS_BYTES] == session.inlet and self._random.random() < 0.5
-        said = session.unpack(frame, self.now) if is_short else None
-        if said is None:
+        if not (is_short and session.unpack(frame, self.now)):
             session.receive(parse(frames), self.now)
-        else:
-            session.heard(*said, self.now)
 
     def run(self, side: int, count: int) -> list[list[bytes]]:
         """What arrives at a side, until so many messages did."""
