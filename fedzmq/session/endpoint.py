@@ -215,7 +215,7 @@ class Endpoint:
                 session = self._arrived.popleft()
                 frames = session.take()
                 if frames is not None:
-                    if session.owes_credit:
+                    if session.is_pressing:
                         self._flow(session, self._clock())
                     return Arrival(session.peer, session.lane, frames)
             return None

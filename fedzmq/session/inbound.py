@@ -56,7 +56,8 @@ class Inbound:
         self._unsaid = 0  # packets whose arrival was not yet acknowledged
         self._unsaid_shared = 0  # bytes of these in memory that is lent, and that the sender waits for
         self._unsaid_since = math.inf
-        self._repeat = False
+        self.is_pressing = False
+        """The sender should hear at once of what came, or of what became free."""
 
     @property
     def received(self) -> int:
@@ -78,6 +79,8 @@ class Inbound:
         self._unsaid += 1
         if packet.region is not None:
             self._unsaid_shared += packet.region.nbytes
+        if self._unsaid >= ACK_PACKETS or self._unsaid_shared >= NBYTES // STEPS:
+            self.is_pressing = True
         number = packet.number
         if number != self._expected:
             self._set_aside(packet)
@@ -108,6 +111,8 @@ class Inbound:
         if not self._unsaid:
             self._unsaid_since = now
         self._unsaid += 1
+        if self._unsaid >= ACK_PACKETS:
+            self.is_pressing = True
         self._ready.append((parts, cost))
         return True
 
@@ -122,16 +127,9 @@ class Inbound:
         self._release(cost)
         return frames
 
-    @property
-    def owes_credit(self) -> bool:
-        """So much became free that the sender should hear of it now."""
-        return self._limit - self._told_limit >= self._quarter
-
     def owes(self, now: float) -> bool:
         """An acknowledgement should go out now even if no packet goes that could carry it."""
-        if self._unsaid >= ACK_PACKETS or now - self._unsaid_since >= ACK_DELAY:
-            return True
-        return self._repeat or self.owes_credit or self._unsaid_shared >= NBYTES // STEPS
+        return self.is_pressing or now - self._unsaid_since >= ACK_DELAY
 
     def due(self) -> float:
         """When `owes` becomes true if nothing else happens; infinite where it never does."""
@@ -141,14 +139,14 @@ class Inbound:
         """What a packet that goes out now says of what came: up to which number, and the sender's credit in bytes."""
         self._unsaid = self._unsaid_shared = 0
         self._unsaid_since = math.inf
-        self._repeat = False
+        self.is_pressing = False
         self._told_limit = self._limit
         return self._expected - 1, self._limit
 
     def _set_aside(self, packet: Packet) -> None:
         """A packet that came before its turn, or once more."""
         if packet.number < self._expected or packet.number in self._early:
-            self._repeat = True  # the sender may have missed an acknowledgement
+            self.is_pressing = True  # the sender may have missed an acknowledgement
             return
         cost = _cost(packet)
         if self._early_bytes + cost <= self._window:  # beyond it the sender has no credit; it will send again
@@ -239,6 +237,8 @@ class Inbound:
     def _release(self, cost: int) -> None:
         self._released += cost
         self._limit = self._released + self._window
+        if self._limit - self._told_limit >= self._quarter:
+            self.is_pressing = True
 
 
 def _cost(packet: Packet) -> int:

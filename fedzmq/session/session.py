@@ -149,9 +149,9 @@ class Session:
             yield self._packet(Kind.ACK, 0, (), ())
 
     @property
-    def owes_credit(self) -> bool:
-        """What was taken should be told at once: `flow` has that to give."""
-        return self._inbound.owes_credit
+    def is_pressing(self) -> bool:
+        """The other side should hear at once of what was taken: `flow` has that to give."""
+        return self._inbound.is_pressing
 
     def has_work(self, now: float) -> bool:
         """`flow` may have something to give."""
