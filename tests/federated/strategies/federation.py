@@ -92,7 +92,7 @@ def attacker(meeting: Meeting, name: str, made: Made, data: Data, attack: Any) -
         answer = run(
             recorded,
             data,
-            state=state,
+            state=[each.clone() for each in state],
             seed=task.seed,
             epochs=task.epochs,
             batch_size=task.batch_size,
