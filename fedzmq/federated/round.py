@@ -125,7 +125,7 @@ class Round:
     def _wait(self, client: Client, began: float) -> None:
         """Take every answer in, in the order in which they come."""
         is_away = False
-        look = began
+        look = began + LOOK
         while self._waiting:
             done = [name for name, assignment in self._waiting.items() if assignment.done]
             for name in done:

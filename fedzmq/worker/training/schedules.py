@@ -32,12 +32,13 @@ DEFAULTS: Mapping[str, Options] = {
 """The schedules by name. A length of 0 is the whole training. Any of them may begin with `warmup` steps in which the
 rate grows evenly from `warmup_start`, or from the first of as many even steps."""
 
+_OPTIONS = {name: {**own, **_WARM_UP} for name, own in DEFAULTS.items()}
 _WHOLE = {"length": 0, "warmup": 0, "multiple": 1, "step_size": 1}  # whole numbers, and the least of each
 
 
 def check_schedule(name: str, options: Options) -> None:
     """Raises UsageError, which names the known names and options."""
-    check_named("schedule", name, {each: {**own, **_WARM_UP} for each, own in DEFAULTS.items()}, options)
+    check_named("schedule", name, _OPTIONS, options)
     for option, value in options.items():
         check_number("a schedule", option, value)
         if option in _WHOLE and (value != int(value) or value < _WHOLE[option]):

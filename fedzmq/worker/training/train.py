@@ -80,7 +80,7 @@ def train(
         goes_back = local.proximal or control or local.ditto is not None
         came = [copied(each) for each in state] if goes_back else state
         trained = places.fill(state, kept.personal)
-        drift = _drift(places, control, kept.control)
+        drift = _drift(places, control, kept.control) if control else []
         means = _train(epochs, places, trained, came, local.proximal, drift)
         own: list[torch.Tensor] = []
         if local.ditto is not None:
@@ -89,12 +89,13 @@ def train(
             metrics |= {PERSONAL + "loss": own_means.loss}
             metrics |= {PERSONAL + name: value for name, value in own_means.metrics.items()}
         still_kept = Kept(
-            gradient or _control(places, came, trained, drift, means.way) or kept.control,
+            gradient or (drift and _control(places, came, trained, drift, means.way)) or kept.control,
             places.by_name(trained, places.personal),
             places.by_name(own, range(len(own))),
         )
+    grown = _grown(gradient, kept.control) if gradient else []
     return Outcome(
-        [*(trained[place].detach() for place in places.shared), *_grown(gradient, kept.control)],
+        [*(trained[place].detach() for place in places.shared), *grown],
         means.loss,
         means.metrics | metrics,
         means.steps,

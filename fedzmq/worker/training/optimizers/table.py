@@ -28,6 +28,7 @@ OPTIMIZERS: Mapping[str, type[Optimizer]] = {
     "sgd": SGD,
 }
 
+_OPTIONS = {name: kind.DEFAULTS for name, kind in OPTIMIZERS.items()}
 _BELOW_ONE = ("alpha", "beta1", "beta2", "rho")
 
 
@@ -47,7 +48,7 @@ def learning_rate(name: str, options: Options) -> float:
 
 
 def _known(name: str, options: Options) -> type[Optimizer]:
-    check_named("optimizer", name, {each: kind.DEFAULTS for each, kind in OPTIMIZERS.items()}, options)
+    check_named("optimizer", name, _OPTIONS, options)
     for option, value in options.items():
         check_number("an optimizer", option, value)
         if option in _BELOW_ONE and value >= 1:
