@@ -159,11 +159,14 @@ def chosen(name: str, function: Operation) -> Guard:
 
 
 def between_rows(name: str, function: Operation) -> Guard:
-    """For cov, corrcoef and pdist: one number for each pair of rows."""
+    """For cov, corrcoef and pdist: one number for each pair of rows. The gradient of none at all divides by zero."""
+    is_distance = name.endswith("pdist")
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         value = pick(arguments, keywords, 0, "input")
         if isinstance(value, Tensor) and value.dim() == 2:
+            if is_distance and not value.shape[0]:
+                raise OperationRefused(name, "there are no rows to compare")
             check_bytes(name, _WIDEST * value.shape[0] ** 2, limit)
 
     return guard
