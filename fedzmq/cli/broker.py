@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
 from fedzmq.broker.broker import Broker
@@ -30,6 +32,7 @@ def command(listen: str, allow_remote: bool, silence: float, while_stdin: bool) 
 
     The broker keeps nothing: killed and started again at the same address, it costs a pause.
     """
+    _open_as_many_as_allowed()
     with Broker(listen, silence=silence, allow_remote=allow_remote, report=click.echo) as broker:
         on_signal(broker.stop)
         if while_stdin:
@@ -37,3 +40,14 @@ def command(listen: str, allow_remote: bool, silence: float, while_stdin: bool) 
         click.echo(f"listening at {broker.address} (Ctrl-C ends it)")
         broker.serve()
         click.echo("stopped")
+
+
+def _open_as_many_as_allowed() -> None:
+    """Each party has two connections, and of the 1024 files that a process may commonly open the system allows more."""
+    try:
+        import resource
+    except ImportError:  # a system that has no such limits
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS says that there is no limit, and has one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -30,6 +31,19 @@ def test_it_says_where_it_listens_and_parties_find_it_there(tmp_path: Path) -> N
             alice.recv(0.1)
             broker.expect("alice joined")
         broker.expect("alice left")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_it_lets_in_as_many_as_the_system_allows(tmp_path: Path) -> None:
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, most) // 2, most))
+    try:
+        broker = Fedzmq("broker", "--listen", LISTEN, folder=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
+    with broker:
+        broker.expect("listening at ")
+        assert resource.prlimit(broker._process.pid, resource.RLIMIT_NOFILE) == (most, most)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
