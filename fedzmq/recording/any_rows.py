@@ -17,9 +17,10 @@ from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import Meta
 from fedzmq.recording.batch_rows import Sized, check_alike, does_the_same, generalise
 from fedzmq.recording.chance import no_chance
+from fedzmq.recording.compared import Compared
 from fedzmq.recording.fitting import SIZES
 from fedzmq.recording.makers import Makers, varying
-from fedzmq.recording.registers import Record, Registers
+from fedzmq.recording.registers import NotConstant, Record, Registers
 from fedzmq.recording.suppositions import Mood, Suppositions
 from fedzmq.recording.tape import AutocastMet
 from fedzmq.recording.tracing import Recording, record
@@ -60,7 +61,7 @@ def record_any_rows(function: Callable[..., Any], inputs: Callable[[int], Sequen
             more = varying(*watched) - chosen
             if more:
                 chosen |= more
-            elif isinstance(error.__cause__, TensorsNotCollocatedException):
+            elif isinstance(error.__cause__, TensorsNotCollocatedException | NotConstant):
                 return _with_all_on_the_tape(function, inputs, effects, error)
             else:
                 raise
@@ -77,7 +78,9 @@ def record_once(function: Callable[..., Any], inputs: Callable[[int], Sequence[M
 def _with_all_on_the_tape(
     function: Callable[..., Any], inputs: Callable[[int], Sequence[Meta]], effects: Effects, reason: Exception
 ) -> AnyRows:
-    """The function writes to a tensor that it made: then that one is to be on the tape, too."""
+    """The function writes to a tensor that it made, or makes another as large as the batch of it: then that one is to
+    be on the tape, too.
+    """
     try:
         return _recorded(function, inputs, effects, [Makers(everything=True) for _ in ROWS])
     except Exception:
@@ -121,10 +124,20 @@ def _recorded(
                 return [found]
         return []
 
+    compared = Compared()
     with no_chance(lambda: at(ROWS[0], watched[0].again(), "all")):
-        first, second = at(ROWS[0], watched[0], "all"), at(ROWS[1], watched[1], "fewer")
+        with compared.watching():
+            first = at(ROWS[0], watched[0], "all")
+        second = at(ROWS[1], watched[1], "fewer")
     check_alike(first, second)
     sized = [first, second]
+    for named in possible([each for each in compared.sizes if each > 1], "all"):
+        check_alike(first, named)
+        sized.append(named)
+    for size in compared.sizes if first[0].unknown else ():
+        for named in possible(LARGE, size):
+            check_alike(first, named, f"masks that choose all and ones that choose {size}")
+            sized.append(named)
     for large in possible(LARGE, "fewest"):
         check_alike(first, large)
         sized.append(large)

@@ -76,6 +76,8 @@ class Makers(TorchFunctionMode):
             # What is drawn from a tensor of the program's own is drawn from the same one on the tape.
             there = create(self._tape, torch.zeros, (tuple(args[0].shape),), {"dtype": args[0].dtype}) + args[0]
             return func(there, *args[1:], **given)
+        if func is torch.tensor and self._everything and self._tape is not None and not _is_taken_apart(args, given):
+            return Pointer.around(self._tape.put(func(*args, **given)))
         if func not in _MAKE or func not in CATALOG.numbers or self._tape is None or _is_taken_apart(args, given):
             return func(*args, **given)
         number = len(self.calls)

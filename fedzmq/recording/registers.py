@@ -57,11 +57,11 @@ class Registers:
         for record, line, lower in zip(merged, origins, self._lower, strict=True):
             try:
                 moved = self._record(record)
-            except _NotConstant as error:
+            except NotConstant as error:
                 raise PlanError(
                     f"a tensor that the model makes itself{f' at {line}' if line else ''} {error}, and a plan holds "
                     "fixed ones; make it of the model's input, as by torch.zeros_like, torch.rand_like or x.new_full"
-                ) from None
+                ) from error
             yield from self._pending
             place += len(self._pending)
             self._pending = []
@@ -119,7 +119,7 @@ class Registers:
         if grows or any(each != found[0] for each in found):
             made = self._filled(dtype, shape, found) or self._counted(dtype, shape, found)
             if made is None:
-                raise _NotConstant(f"{'has a size that' if grows else 'is one that'} depends on the number of examples")
+                raise NotConstant(f"{'has a size that' if grows else 'is one that'} depends on the number of examples")
             return made
         constant = Constant(dtype, tuple(shape), found[0])
         if constant not in self._places:
@@ -161,5 +161,5 @@ class Registers:
         return register
 
 
-class _NotConstant(Exception):
+class NotConstant(Exception):
     """What is wrong with a tensor of the program's own."""

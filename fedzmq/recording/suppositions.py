@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from fedzmq.pointers.signature import GETITEM
 
-Mood = Literal["all", "fewer", "fewest", "falling", "rising", "none"]
+Mood: TypeAlias = Literal["all", "fewer", "fewest", "falling", "rising", "none"] | int
 """What is supposed: of those that a mask may choose, all, all but some, for each mask fewer than for the one before,
-for each a few and more than for the one before, or none."""
+for each a few and more than for the one before, none, or just so many."""
 
 _STEPS: dict[Mood, int] = {"all": 0, "fewer": 1, "fewest": 2}
 Call = Callable[..., Any]
@@ -69,6 +69,8 @@ class Suppositions:
         return key not in self._sizes
 
     def _steps(self, most: int) -> int:
+        if isinstance(self._mood, int):
+            return max(1, min(most, self._mood))
         if self._mood not in _STEPS:
             return 1 if self._mood == "none" else self._another(most)
         return max(1, most - _STEPS[self._mood])
@@ -92,6 +94,8 @@ class Suppositions:
             return 0
         shape = choice.tensor.shape
         every = shape.numel()
+        if isinstance(self._mood, int):
+            return min(every, self._mood)
         if self._mood not in _STEPS:
             return self._another(every)
         step = shape[0] if len(shape) > 1 and every > shape[0] else 1  # one of each row, so that rows stay alike

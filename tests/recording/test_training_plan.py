@@ -283,6 +283,38 @@ def test_a_parameter_with_a_hook_is_refused(register: Any) -> None:
         training_plan(module, cross_entropy, X, Y)
 
 
+LARGE = 37
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        lambda x: x * 2 if len(x) == 37 else x,
+        lambda x: x * 2 if x.size(0) != LARGE else x,
+        lambda x, large=37: x * 2 if x.shape[0] in (5, large) else x,
+        lambda x: x * 2 if len(x) < 4 else x,
+        lambda x: x * (2 if x[x[:, 0] > 0].shape[0] == 37 else 1),
+        lambda x: x * 2 if (x[:, 0] > 0).nonzero().shape[0] == 3 else x,
+    ],
+)
+def test_what_is_done_for_one_number_of_examples_alone_is_refused(then: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(PlanError, match="examples"):
+        training_plan(Does(then), cross_entropy, X, Y)
+
+
+def test_the_number_may_be_an_attribute_of_the_model() -> None:
+    class Windowed(nn.Linear):
+        window = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * (2 if len(x) == self.window else 1)
+
+    module = Windowed(6, 3)
+    module.window = 29
+    with pytest.raises(PlanError, match=r"Tensor.mul at .* 7 and 29 examples"):
+        training_plan(module, cross_entropy, X, Y)
+
+
 def test_a_module_without_shapes_is_refused() -> None:
     with pytest.raises(PlanError, match="'weight' has no shape yet: call the module once"):
         training_plan(nn.LazyLinear(3), cross_entropy, X, Y)

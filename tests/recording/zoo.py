@@ -323,6 +323,20 @@ def _edges() -> Tensor:
     return (torch.rand(N, 5, 5) > 0.5).float() + torch.eye(5)
 
 
+class Turned(nn.Module):
+    """Looks where it likes, from a grid that it makes out of numbers, one for each image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.where, self.last = nn.Conv2d(3, 2, 3, padding=1), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        still = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]).unsqueeze(0).repeat(x.size(0), 1, 1)
+        grid = F.affine_grid(still, list(x.shape), align_corners=False) + self.where(x).tanh().permute(0, 2, 3, 1)
+        answer: Tensor = self.last(F.grid_sample(x, grid, align_corners=False).mean((2, 3)))
+        return answer
+
+
 def _linear() -> nn.Module:
     return nn.Linear(6, 3)
 
@@ -346,6 +360,7 @@ ZOO: dict[str, Callable[[], Made]] = {
     "autoencoder": made_of(
         lambda: Autoencoder(nn.ConvTranspose2d(4, 3, 3, 2, 1, 1)), lambda: (_images(), _classes()), beside
     ),
+    "turned": made_of(Turned, lambda: (_images(), _classes())),
     "upsampled": made_of(
         lambda: Autoencoder(nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(4, 3, 1))),
         lambda: (_images(), _classes()),
