@@ -155,7 +155,7 @@ def plan_of(name: str) -> Plan:
         (asks_numpy, "which needs a value"),
         (branches_on_the_rows, "Tensor.tanh and Tensor.relu"),
         (does_more_for_more_rows, "for 7 and 11 examples"),
-        (does_more_from_a_hundred_rows_on, "for 7 and 1030 examples"),
+        (does_more_from_a_hundred_rows_on, r"for 7 and 1\d+ examples"),
         (thins_out_the_rows_from_a_hundred_on, "1 and 2 for 7 and 1030 examples"),
         (adds_numpys_noise, "the model draws from numpy's random at"),
         (flips_by_chance, "the model draws from Python's random at"),
