@@ -14,10 +14,13 @@ from fedzmq.federated.updates.precision import wide
 from fedzmq.federated.updates.spool import Spool
 
 PIECE = 1 << 20  # elements of all updates together that are in memory at once
-FARTHEST = 1e150  # a squared distance; sums of such are still numbers
+FARTHEST = 1e150  # of what a comparison gives; sums of such are still numbers
+
+Compare = Callable[[torch.Tensor], torch.Tensor]
+"""From a piece of n updates, (n, elements) in float64, to what tells them from each other, (n, n), which adds up."""
 
 Trust = Callable[[torch.Tensor], torch.Tensor]
-"""From the squared distances between n updates, (n, n), to the weight of each, (n,)."""
+"""From that of the whole updates, (n, n), to the weight of each, (n,)."""
 
 Merge = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From updates (k, elements) and their weights (k,), all above 0, to one row (elements,)."""
@@ -55,13 +58,14 @@ class Merging:
 class Gathering:
     """A `Collector` that spools updates, weighs them by `trust` and merges those it trusts, piece by piece.
 
-    Distances are taken over all that is floating-point, in float64.
+    They are compared in all that is floating-point.
     """
 
-    def __init__(self, answers: Iterable[Answer], merge: Merge, trust: Trust) -> None:
+    def __init__(self, answers: Iterable[Answer], merge: Merge, trust: Trust, compare: Compare) -> None:
         self._order = _order(answers)
         self._merge = merge
         self._trust = trust
+        self._compare = compare
         self._state: Sequence[torch.Tensor] = ()
         self._spool: Spool | None = None
         self._weights: torch.Tensor | None = None
@@ -77,7 +81,7 @@ class Gathering:
 
     def combined(self, place: int) -> torch.Tensor:
         if self._weights is None:
-            self._weights = self._trust(self._apart())
+            self._weights = self._trust(self._compared())
         trusted = self._weights.nonzero().flatten()
         weights = self._weights[trusted]
         like = self._state[place]
@@ -97,18 +101,16 @@ class Gathering:
             raise ValueError("nothing is gathered before it was opened")
         return self._spool
 
-    def _apart(self) -> torch.Tensor:
-        """Squared distances between all pairs."""
+    def _compared(self) -> torch.Tensor:
         count = len(self._order)
-        squares = torch.zeros(count, count, dtype=torch.float64)
+        compared = torch.zeros(count, count, dtype=torch.float64)
         for place, like in enumerate(self._state):
             if not like.is_floating_point():
                 continue
             for start, stop in self._pieces(like.numel()):
                 rows = self._opened.read(place, start, stop).to(torch.float64)
-                for one in range(count):
-                    squares[one] += (rows - rows[one]).square().sum(1)
-        return squares.nan_to_num(nan=FARTHEST).clamp(max=FARTHEST)
+                compared += self._compare(rows)
+        return compared.nan_to_num(nan=FARTHEST).clamp(-FARTHEST, FARTHEST)
 
     def _pieces(self, elements: int) -> Iterator[tuple[int, int]]:
         size = max(1, PIECE // len(self._order))

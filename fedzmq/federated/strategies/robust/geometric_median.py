@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 
 from fedzmq.federated.strategies.numbers import above, at_least
-from fedzmq.federated.strategies.robust.robust import Robust
+from fedzmq.federated.strategies.robust.robust import Robust, middle
+from fedzmq.federated.updates.gathering import FARTHEST
 
 
 @dataclass(eq=False)
@@ -17,9 +18,10 @@ class GeometricMedian(Robust):
 
     smoothing: a distance counts as at least that. Holds while less than half attack. Pillutla, Kakade and Harchaoui
     2022, Robust Aggregation for Federated Learning, algorithm 2, where an update counts by its examples; here each
-    counts the same. The iteration begins at the update in the middle, and is slow to leave one. Every point on the way
-    is a mean of updates, so its distances follow from those between updates, and no pass over the updates is needed for
-    an iteration.
+    counts the same. The iteration begins at the median of each coordinate, and is slow to leave an update. Every
+    point on the way is a mean of updates, so how far they are from it follows from the products of their ways from the
+    beginning, and no pass over them is needed for an iteration. Distances between updates would not do: however far an
+    attacker is, the median leans to it by a force of one, and in such a distance its direction drowns.
     """
 
     compares: ClassVar[bool] = True
@@ -33,17 +35,21 @@ class GeometricMedian(Robust):
         at_least("iterations", self.iterations, 1)
         at_least("tolerance", self.tolerance, 0)
 
-    def trust(self, distances: torch.Tensor) -> torch.Tensor:
-        # From the update in the middle: from the mean of all, a far attacker would first drown the others' distances.
-        start = int(distances.sqrt().median(1).values.argmin())
-        weights = self._weights(distances[start])
+    def compare(self, rows: torch.Tensor) -> torch.Tensor:
+        away = rows - middle(rows.sort(0).values)
+        return away @ away.T
+
+    def trust(self, compared: torch.Tensor) -> torch.Tensor:
+        lengths = compared.diagonal()
+        weights = self._weights(lengths)
         for _ in range(self.iterations):
-            squares = distances @ weights - weights @ distances @ weights / 2
+            products = compared @ weights
+            squares = lengths - 2 * products + weights @ products
             last, weights = weights, self._weights(squares.clamp(min=0))
             if float((weights - last).abs().max()) <= self.tolerance:
                 break
         return weights
 
     def _weights(self, squares: torch.Tensor) -> torch.Tensor:
-        inverse = 1 / squares.sqrt().clamp(min=self.smoothing)
+        inverse = (1 / squares.sqrt().clamp(min=self.smoothing)).where(squares < FARTHEST, 0.0)
         return inverse / inverse.sum()

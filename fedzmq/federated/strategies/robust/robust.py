@@ -23,14 +23,23 @@ class Robust(Strategy):
     """Takes the plain mean; a subclass trusts some workers and not others, or merges otherwise, or both."""
 
     compares: ClassVar[bool] = False
-    """Whether `trust` is asked; it costs all updates on disk, and a look at every pair of them."""
+    """Whether `trust` is asked; it costs all updates on disk, and another look at them."""
 
     def collect(self, answers: Sequence[Answer]) -> Collector:
-        return Gathering(answers, self.merge, self.trust) if self.compares else Merging(answers, self.merge)
+        if self.compares:
+            return Gathering(answers, self.merge, self.trust, self.compare)
+        return Merging(answers, self.merge)
 
-    def trust(self, distances: torch.Tensor) -> torch.Tensor:
-        """The weights of n updates, (n,) in float64, from the squared distances between them, (n, n)."""
-        return torch.ones(len(distances), dtype=torch.float64)
+    def compare(self, rows: torch.Tensor) -> torch.Tensor:
+        """What `trust` is to know, (n, n), of a piece of n updates, (n, elements) in float64; that of all adds up.
+
+        As it stands, the squared distances between them.
+        """
+        return torch.stack([(rows - each).square().sum(1) for each in rows])
+
+    def trust(self, compared: torch.Tensor) -> torch.Tensor:
+        """The weights of n updates, (n,) in float64, from what comparing them gave, (n, n)."""
+        return torch.ones(len(compared), dtype=torch.float64)
 
     def merge(self, rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """One row (elements,) of those with a weight above 0, (k, elements), and the weights (k,)."""

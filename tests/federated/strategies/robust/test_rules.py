@@ -19,6 +19,7 @@ from fedzmq.federated.strategies.robust.krum import Krum, MultiKrum
 from fedzmq.federated.strategies.robust.median import Median
 from fedzmq.federated.strategies.robust.trimmed_mean import TrimmedMean
 from fedzmq.federated.updates import gathering
+from fedzmq.federated.updates.gathering import FARTHEST
 from tests.federated.strategies.federation import Update, after, randoms
 
 SHAPES = ((3, 2), (5,))
@@ -69,12 +70,24 @@ def test_no_step_away_from_the_geometric_median_is_nearer_to_all(seed: int) -> N
     assert np.linalg.norm(pulls.sum(0)) < 1e-4  # the gradient of the sum of the distances
 
 
-def test_the_geometric_median_is_not_drowned_by_what_is_very_far_away() -> None:
+@pytest.mark.parametrize("far", [1e6, 1e15, 1e30, 3e37])
+def test_the_geometric_median_leans_by_a_force_of_one_to_whatever_is_far_away(far: float) -> None:
     states = randoms(7, *SHAPES)
-    far = [[each * 1e12 for each in states[0]], [each * -1e12 for each in states[1]]]
-    found = merged(GeometricMedian(), [*far, *states[2:]])
+    sent = [[each * far for each in states[0]], [each * far for each in states[1]], *states[2:]]
+    found = merged(GeometricMedian(), sent)
 
-    assert np.linalg.norm(found - rows(states[2:]).mean(0)) < 3
+    points = rows(sent)
+    pulls = (points - found) / np.linalg.norm(points - found, axis=1, keepdims=True)
+    assert np.linalg.norm(pulls.sum(0)) < 1e-4
+
+
+def test_an_update_that_is_too_far_to_be_measured_is_left_out_of_the_geometric_median() -> None:
+    points = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1e200, 0.0]], dtype=torch.float64)
+    rule = GeometricMedian()
+    weights = rule.trust(rule.compare(points).clamp(-FARTHEST, FARTHEST))
+
+    torch.testing.assert_close(weights[:3], rule.trust(rule.compare(points[:3])))
+    assert float(weights[3]) == 0
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -180,8 +193,7 @@ def test_the_geometric_median_leaves_an_update_that_it_begins_at_and_that_is_nea
     """Seen from the first of three at an angle below 120 degrees, it is elsewhere, by Torricelli's construction."""
     angle = torch.tensor(118.0, dtype=torch.float64).deg2rad()
     points = torch.stack([torch.zeros(2, dtype=torch.float64), torch.tensor([1.0, 0.0]), _at(angle)]).double()
-    distances = (points[:, None] - points).square().sum(-1)
-    weights = GeometricMedian().trust(distances)
+    weights = GeometricMedian().trust(points @ points.T)
     median = (weights[:, None] * points).sum(0) / weights.sum()
     ways = points - median
     pulls = ways / ways.norm(dim=1, keepdim=True)
