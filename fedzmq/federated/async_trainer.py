@@ -76,9 +76,6 @@ class AsyncTrainer:
         check_arguments(client, model, plan, job, strategy, evaluate, ledger)
         if not isinstance(strategy, Asynchronous):
             raise UsageError(f"{type(strategy).__name__} works in rounds: it needs a Trainer")
-        for name in ("cohort", "fraction", "quorum", "deadline"):
-            if getattr(job, name) is not None:
-                raise UsageError(f"asynchronous training has no rounds: leave {name!r} out of the job")
         strategy.check(job)
         self._client = client
         self._model = model

@@ -103,6 +103,7 @@ def start_training(
             raise UsageError("a run that is resumed stays in its folder: leave 'out' out")
         path = find_run(resume)
     asked = _job(federation, lr, options, job)
+    rule.check(asked)
     if resume is not None and path is not None:
         read_history(path).check_rounds(asked.rounds)
     site = federation.site

@@ -177,6 +177,8 @@ def test_a_wrong_job_file_is_one_sentence(call: Call, tmp_path: Path) -> None:
         (["--optimizer-option", "momentum=much"], "momentum is 'much', and a number, true or false is expected"),
         (["--schedule", "step", "--schedule-option", "gama=0.5"], "did you mean 'gamma'?"),
         (["--strategy", "fedprox", "--strategy-option", "mu=abc"], "is 'abc', and a number is expected"),
+        (["--strategy", "fedasync", "--deadline", "3"], "asynchronous training has no rounds: leave 'deadline' out"),
+        (["--strategy", "fednova", "--optimizer", "adam"], "FedNova divides by what a worker's gradients weigh"),
         (["--data", ""], "'' is blank: give it a value, or leave it out"),
         (["--out", " "], "' ' is blank: give it a value, or leave it out"),
         (["--metric", "f1", "--metric", ""], "'' is blank: give it a value, or leave it out"),

@@ -200,6 +200,8 @@ def test_on_a_terminal_one_line_moves_and_what_the_loop_prints_stays(federation:
         ({"evaluate": (torch.ones(2), torch.ones(3))}, "it has 2 rows of features and 3 targets"),
         ({"model": "mpl"}, "did you mean 'mlp'?"),
         ({"strategy": "krum"}, "Krum makes no round of fewer than 5 answers, and 2 workers are all there will be"),
+        ({"strategy": "fedasync", "deadline": 1.0}, "asynchronous training has no rounds: leave 'deadline' out"),
+        ({"strategy": "scaffold", "optimizer": "adam"}, "'option' 1 goes with any optimizer"),
         ({"quorum": 3, "deadline": 1.0}, "quorum is 3, and 2 workers are all there will be"),
         ({"workers": 3}, "workers is 3, and 2 workers are all there will be"),
         ({"model": nn.Linear(3, 2)}, "cannot use the model 'Linear': it does not take examples of shape"),

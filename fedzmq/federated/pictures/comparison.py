@@ -1,4 +1,7 @@
-"""A picture of several runs: accuracy and loss of each, against rounds, seconds or bytes."""
+"""A picture of several runs: accuracy and loss of each, against rounds, seconds or bytes.
+
+Of many rounds, a bold line shows the running mean of a curve, and a pale one every single round.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from fedzmq.federated.pictures.canvas import blank, drawn, set_ticks
 from fedzmq.federated.report import RoundReport
@@ -14,9 +17,16 @@ from fedzmq.federated.report import RoundReport
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLORS = ("#2563a8", "#d97a1f", "#2e7d4f", "#c0392b", "#7b4fa3", "#16808d", "#a3762b", "#555555")
+_COLORS = (
+    *("#2563a8", "#d97a1f", "#2e7d4f", "#c0392b", "#7b4fa3", "#16808d", "#a3762b", "#555555"),
+    *("#e377c2", "#9acd32", "#17becf", "#111111"),
+)
 _MARKERS = ("o", "s", "^", "x")
 _GREY = "#555555"
+_EACH = 60  # rounds of which each has a marker
+_MANY = 150  # rounds of which the mean over neighbours is drawn
+_PARTS = 50  # of a curve: as many rounds as one of them has make a mean
+_MARKED = 12  # places of a longer curve that are marked, where colours are not enough to tell curves apart
 
 Cost = Callable[[RoundReport], float]
 _COSTS: dict[str, tuple[str, Cost]] = {
@@ -49,7 +59,8 @@ def draw_comparison(curves: Sequence[Curve], by: str = "rounds", form: str = "pn
         panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     _panel(panels[-1], curves, cost, "loss", _loss)
     panels[-1].set_ylim(bottom=0)
-    panels[-1].set_xlabel(axis, color=_GREY)
+    width = _width(curves)
+    panels[-1].set_xlabel(axis + (f" (bold: mean of {width} rounds)" if width > 1 else ""), color=_GREY)
     if by == "rounds":
         panels[-1].set_xlim(0.5, max((len(curve.reports) for curve in curves), default=1) + 0.5)
     set_ticks(panels[-1].xaxis, are_whole=by == "rounds")
@@ -67,19 +78,24 @@ def _panel(
     panel: Axes, curves: Sequence[Curve], cost: Cost, name: str, figure: Callable[[RoundReport], float | None]
 ) -> None:
     drawn: list[object] = []
+    width = _width(curves)
     for number, curve in enumerate(curves):
-        values = [figure(report) for report in curve.reports]
-        line = (
-            list(accumulate(map(cost, curve.reports))),
-            [math.nan if value is None else value for value in values],
-        )
+        spent = accumulate(map(cost, curve.reports))
+        points = [(at, value) for at, value in zip(spent, map(figure, curve.reports), strict=True) if _is_there(value)]
+        line = [at for at, _ in points], [value for _, value in points]
+        color, cycle = _COLORS[number % len(_COLORS)], number // len(_COLORS)
+        is_short = len(points) <= _EACH
+        if width > 1:
+            panel.plot(*line, color=color, linewidth=0.5, alpha=0.3)
         panel.plot(
-            *line,
+            line[0],
+            _means(line[1], width),
             "--" if line in drawn else "-",  # two runs of the same bits lie on each other, and both are to be seen
-            color=_COLORS[number % len(_COLORS)],
-            linewidth=1.8,
-            marker=_MARKERS[number // len(_COLORS) % len(_MARKERS)],
-            markersize=3.5 if len(curve.reports) <= 60 else 0.0,
+            color=color,
+            linewidth=1.8 if is_short else 1.4,
+            marker=_MARKERS[cycle % len(_MARKERS)] if is_short or cycle else None,
+            markersize=3.5 if is_short else 4.5,
+            markevery=1 if is_short else max(1, len(points) // _MARKED),
             label=curve.label,
         )
         drawn.append(line)
@@ -89,3 +105,21 @@ def _panel(
     panel.spines[["top", "right"]].set_visible(False)
     panel.spines[["left", "bottom"]].set_color("#999999")
     panel.tick_params(colors=_GREY, labelsize=9)
+
+
+def _is_there(value: float | None) -> TypeGuard[float]:
+    """Not every round is evaluated, and a line leads from one to the next that is."""
+    return value is not None and math.isfinite(value)
+
+
+def _width(curves: Sequence[Curve]) -> int:
+    """How many rounds make a mean, an odd number for all of them: 1 where there are few enough to see each."""
+    longest = max((len(curve.reports) for curve in curves), default=0)
+    return longest // _PARTS | 1 if longest > _MANY else 1
+
+
+def _means(values: Sequence[float], width: int) -> list[float]:
+    """Of each and its neighbours, of whom there are fewer at the ends."""
+    sums, half = [0.0, *accumulate(values)], width // 2
+    spans = [(max(0, place - half), min(len(values), place + half + 1)) for place in range(len(values))]
+    return [(sums[stop] - sums[start]) / (stop - start) for start, stop in spans] if half else list(values)

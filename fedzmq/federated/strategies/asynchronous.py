@@ -5,12 +5,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
+from fedzmq.errors import UsageError
 from fedzmq.federated.strategies.numbers import above, at_least
 from fedzmq.federated.strategies.strategy import Instructions, Strategy
 from fedzmq.suggestion import check_named
+
+if TYPE_CHECKING:
+    from fedzmq.federated.training_job import TrainingJob
 
 
 class Asynchronous(Strategy):
@@ -18,6 +23,11 @@ class Asynchronous(Strategy):
 
     buffer: int = 1
     """The answers that make a step."""
+
+    def check(self, job: TrainingJob) -> None:
+        for name in ("cohort", "fraction", "quorum", "deadline"):
+            if getattr(job, name) is not None:
+                raise UsageError(f"asynchronous training has no rounds: leave {name!r} out of the job")
 
     @abstractmethod
     def moved(self, now: torch.Tensor, sent: torch.Tensor, new: torch.Tensor, staleness: int) -> torch.Tensor:

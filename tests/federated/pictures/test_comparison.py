@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from fedzmq.federated.pictures import comparison
@@ -18,3 +22,57 @@ def test_rounds_begin_at_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     draw_comparison([Curve("a", reports(25)), Curve("b", reports(3))])
 
     assert limits == [(0.5, 25.5)]
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures that are drawn."""
+    figures: list[Any] = []
+
+    def look(figure: object, form: str) -> bytes:
+        figures.append(figure)
+        return b""
+
+    monkeypatch.setattr(comparison, "drawn", look)
+    return figures
+
+
+def test_of_many_rounds_a_bold_line_is_the_mean_of_neighbours(seen: list[Any]) -> None:
+    each = [replace(report, loss=float(report.round % 2)) for report in reports(1000)]
+    draw_comparison([Curve("a", each)])
+
+    pale, bold = seen[0].axes[-1].lines
+    assert list(pale.get_ydata()) == [float(number % 2) for number in range(1, 1001)]
+    assert all(abs(value - 0.5) < 0.05 for value in bold.get_ydata())
+    assert bold.get_linewidth() > pale.get_linewidth()
+    assert seen[0].axes[-1].get_xlabel() == "round (bold: mean of 21 rounds)"
+
+
+def test_of_a_few_rounds_each_is_marked(seen: list[Any]) -> None:
+    draw_comparison([Curve("a", reports(60)), Curve("b", reports(61))])
+
+    first, second = seen[0].axes[-1].lines
+    assert (first.get_marker(), second.get_marker()) == ("o", "None")
+
+
+def test_many_runs_are_told_apart_by_marks_too(seen: list[Any]) -> None:
+    draw_comparison([Curve(str(number), reports(100 + number)) for number in range(14)])
+
+    lines = seen[0].axes[-1].lines
+    looks = {(line.get_color(), line.get_marker()) for line in lines}
+    assert len(looks) == len(lines) == 14
+
+
+def test_a_line_leads_from_one_evaluated_round_to_the_next(seen: list[Any]) -> None:
+    each = [replace(report, accuracy=None if report.round % 5 else 0.5) for report in reports(20)]
+    draw_comparison([Curve("a", each)])
+
+    (line,) = seen[0].axes[0].lines
+    assert list(line.get_xdata()) == [5, 10, 15, 20]
+
+
+def test_what_is_no_number_is_not_drawn(seen: list[Any]) -> None:
+    each = [replace(report, loss=math.nan, train_loss=math.inf if report.round == 2 else 1.0) for report in reports(3)]
+    draw_comparison([Curve("a", each)])
+
+    assert list(seen[0].axes[-1].lines[0].get_ydata()) == [1.0, 1.0]
