@@ -142,6 +142,8 @@ def filled(value: Any, operands: Iterator[torch.Tensor]) -> Any:
         return kind(filled(each, operands) for each in value)
     if kind is slice:
         return slice(filled(value.start, operands), filled(value.stop, operands), filled(value.step, operands))
+    if isinstance(value, tuple) and kind is not torch.Size:  # one with names, as operations give them
+        return tuple([filled(each, operands) for each in value])
     return value
 
 

@@ -149,6 +149,7 @@ AS_HERE = {
         [send(torch.ones(2)), send(torch.ones(3))], padding_value=7.0, padding_side="left"
     ),
     "a density": lambda send: torch.distributions.Normal(send(torch.zeros(2)), 2.0).log_prob(send(torch.ones(2))),
+    "a tuple with names": lambda send: torch.stack(torch.aminmax(send(torch.tensor([1.0, 3.0, 2.0])))),
     "an expanded operand": lambda send: send(torch.ones(3)).expand(2, 3) @ send(torch.ones(3, 2)),
 }
 
