@@ -16,12 +16,11 @@ from fedzmq.client.client import Client
 from fedzmq.cluster.local_cluster import START, LocalCluster
 from fedzmq.federated.report import RoundReport
 from fedzmq.federated.trainer import Trainer
-from fedzmq.federated.training_job import TrainingJob
+from fedzmq.federated.training_job import MOST, TrainingJob
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.testing.benchmarks.crew import DATA, Crew
 
 PARTS = 4  # a model is not one tensor
-ENDLESS = 1 << 30  # rounds
 
 
 class Ballast(nn.Module):
@@ -84,5 +83,5 @@ def rounds(client: Client, workers: int, nbytes: int) -> Iterator[RoundReport]:
     """Those of a training at such a crew, without an end."""
     model = Ballast(nbytes)
     plan = training_plan(model, mse_loss, torch.ones(1, 1), torch.zeros(1, 1))
-    job = TrainingJob(DATA, rounds=ENDLESS, batch_size=1, workers=workers, patience=START)
+    job = TrainingJob(DATA, rounds=MOST, batch_size=1, workers=workers, patience=START)
     return Trainer(client, model, plan, job).rounds()
