@@ -74,6 +74,8 @@ class Client:
         self._ways: dict[Peer, set[Peer]] = {}  # which workers may wait for tensors of which
         self._is_closed = False
         self._may_wait = tended
+        self.news = 0
+        """Another number whenever something that was asked for may be done: it was answered, or its worker went."""
         self.publisher = Publisher(self.endpoint, self.wait_until)
         self.home = LocalWorker(self)
         DIRECTORIES.add(self)
@@ -187,6 +189,13 @@ class Client:
                 raise TransportClosed(self.endpoint.connection.name)
             self.endpoint.pump(min(rest, SLICE))
 
+    def wait_for_news(self, since: int, timeout: float) -> None:
+        """Receive until `news` is another number, or for `timeout` seconds.
+
+        Whoever reads it before they look at what they wait for, misses nothing and need not look at all at each answer.
+        """
+        self.wait_until(lambda: self.news != since, timeout)
+
     def close(self) -> None:
         """Say goodbye: the workers release what they kept for this client. Twice is fine."""
         if self._is_closed:
@@ -228,6 +237,7 @@ class Client:
                 continue
             for reply in replies:
                 line.answer(reply, buffers)
+            self.news += 1
 
     def _urgent(self, arrival: Arrival) -> None:
         for message in decode(arrival.frames[0]):
@@ -239,6 +249,7 @@ class Client:
         line = self._lines.pop(peer, None)
         if line is not None:
             line.end(WorkerLost(peer.name, reason))
+            self.news += 1
         for target in self._ways.pop(peer, ()):
             with suppress(WorkerLost):
                 self.endpoint.post(target, [encode([Lost(peer.name, peer.boot)])], lane=Lane.CONTROL)

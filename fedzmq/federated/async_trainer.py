@@ -15,7 +15,6 @@ from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.buffer import Arrival, Buffer
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.edition import Edition
-from fedzmq.federated.errand import wait_for_any
 from fedzmq.federated.evaluation.at_workers import AtWorkers
 from fedzmq.federated.evaluation.on_the_way import STALENESS, OnTheWay
 from fedzmq.federated.evaluation.score import Score
@@ -121,6 +120,7 @@ class AsyncTrainer:
         self._failed.clear()
         with Buffer(self._client, self._shared.shared, self._strategy) as buffer:
             while len(answered) < self._strategy.buffer:
+                news = self._client.news
                 self._engage(number - 1, state, edition)
                 done = self._done(self._strategy.buffer - len(answered))
                 given, failed = self._take(done)
@@ -134,7 +134,7 @@ class AsyncTrainer:
                     answered.append(replace(answer, metrics={**answer.metrics, STALENESS: staleness}))
                     self._assigner.counted[name] = running.number
                 if not done:
-                    wait_for_any(self._client, [each.assignment for each in self._running.values()], LOOK)
+                    self._client.wait_for_news(news, LOOK)
             self._shared.step(buffer)
         score = Score(float("nan"), None) if self._evaluate is None else checked_score(self._evaluate(self._model))
         evaluated, together = self._found(number)

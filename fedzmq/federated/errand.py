@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 
-from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import ProtocolError
@@ -65,9 +63,3 @@ class Errand(ABC):
             self._send()
             return None
         return reply, buffers
-
-
-def wait_for_any(client: Client, errands: Iterable[Errand], seconds: float) -> None:
-    """Until one of these is done, or for so long."""
-    waiting = list(errands)
-    client.wait_until(lambda: any(each.done for each in waiting), seconds)

@@ -13,7 +13,6 @@ from fedzmq.client.client import Client
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import FedzmqError, RemoteError
 from fedzmq.federated.assignment import Assignment
-from fedzmq.federated.errand import wait_for_any
 from fedzmq.federated.report import Absence, Answer
 from fedzmq.federated.updates.collection import Collection, Unusable
 from fedzmq.federated.waiting import Waiting, doing, first_of, silent_among
@@ -127,6 +126,7 @@ class Round:
         is_away = False
         look = began + LOOK
         while self._waiting:
+            news = client.news
             done = [name for name, assignment in self._waiting.items() if assignment.done]
             for name in done:
                 self._take(client, name)
@@ -135,7 +135,7 @@ class Round:
                 return
             if done:
                 continue
-            wait_for_any(client, self._waiting.values(), min(LOOK, left))
+            client.wait_for_news(news, min(LOOK, left))
             if time.monotonic() < look:  # each answer ends a wait, and there may be hundreds
                 continue
             look = time.monotonic() + LOOK

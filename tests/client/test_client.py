@@ -92,6 +92,21 @@ def test_after_close_everything_says_so(site: LocalCluster) -> None:
         bob.data()
 
 
+def test_an_answer_is_news(client: Client) -> None:
+    pending, news = client.worker("bob").ask_data(), client.news
+    while not pending.done:
+        client.wait_for_news(news, 30)
+        assert client.news != news
+        news = client.news
+
+
+def test_the_loss_of_a_worker_is_news(client: Client) -> None:
+    line, news = client.worker("bob").line, client.news
+    client.endpoint.end(line.peer, "it was stopped")
+
+    assert client.news != news
+
+
 def test_close_ends_what_waits(site: LocalCluster) -> None:
     with site.connect() as client:
         line = client.worker("bob").line

@@ -13,7 +13,6 @@ from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import FedzmqError
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.edition import Edition, publish
-from fedzmq.federated.errand import wait_for_any
 from fedzmq.federated.evaluation.metrics import Figure
 from fedzmq.federated.evaluation.question import Found, Question
 from fedzmq.federated.evaluation.score import Score
@@ -108,6 +107,7 @@ class AtWorkers:
         found: dict[str, Found] = {}
         began = time.monotonic()
         while asked:
+            news = self._client.news
             for name in [name for name, question in asked.items() if question.done]:
                 try:
                     answer = asked[name].take()
@@ -121,7 +121,7 @@ class AtWorkers:
             if left <= 0:
                 break
             if asked:
-                wait_for_any(self._client, asked.values(), min(LOOK, left))
+                self._client.wait_for_news(news, min(LOOK, left))
         for name, question in asked.items():
             question.cancel()
             self.without(number, name, f"it was late: {len(found)} others had answered")
