@@ -22,6 +22,9 @@ Hook = Callable[..., Any]
 
 def register_hook(p: Remote, hook: Hook) -> RemovableHandle:
     """`hook(gradient)` sees a pointer at every backward; a pointer or tensor that it returns goes on in its place."""
+    recorded = p._ref.stream.hooked(p, hook)
+    if recorded is not None:
+        return recorded
     node = _node(p, "cannot register a hook on a tensor that doesn't require gradient")
     if getattr(getattr(hook, "__code__", None), "co_filename", None) == torch.autograd.graph.__file__:
         raise OperationRefused(

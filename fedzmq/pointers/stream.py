@@ -13,6 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.hooks import RemovableHandle
 
 from fedzmq.errors import FedzmqError, NeedsValueError, ProtocolError
 from fedzmq.pointers.call import Call
@@ -48,6 +49,7 @@ from fedzmq.wire.messages import (
 
 if TYPE_CHECKING:
     from fedzmq.pointers.own_functions import OwnCall
+    from fedzmq.pointers.remote import Remote
 
 MAX_BATCH = 256  # records
 MAX_WEIGHT = 64 * 1024  # bytes of buffers and of long arguments
@@ -129,6 +131,10 @@ class Stream:
     def linked(self, call: OwnCall) -> dict[int, Any]:
         """What an autograd function of the program's own gave, by its places, in the graph."""
         return call.gated()
+
+    def hooked(self, pointer: Remote, hook: Callable[..., Any]) -> RemovableHandle | None:
+        """Where there is no backward yet that could call a hook, what is done instead; None is nothing."""
+        return None
 
     def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:
         """Store a copy of a local tensor on the worker. What happens to the tensor afterwards does not matter."""

@@ -62,6 +62,9 @@ def batch_plan(
     def step(*tensors: Tensor) -> list[Tensor]:
         held = {f"module.{name}": each for name, each in zip(state, tensors, strict=False)}
         own = dict(held)
+        for tensor, each in zip(tensors, state.values(), strict=False):
+            for hook in (each._backward_hooks or {}).values():
+                tensor.register_hook(hook)  # type: ignore[no-untyped-call]
         with torch.enable_grad():  # whatever the caller is in: a plan is there to be trained
             found = functional_call(whole, own, tensors[len(state) :])
             _write_back(held, own)
@@ -131,10 +134,10 @@ def _check(module: torch.nn.Module) -> None:
             )
     for name, each in module.named_parameters():
         # A worker runs no function of the user's, and to leave one out would train another model.
-        if each._backward_hooks or getattr(each, "_post_accumulate_grad_hooks", None):
+        if getattr(each, "_post_accumulate_grad_hooks", None):
             raise PlanError(
-                f"the parameter {name!r} has a hook on its gradient, and a plan has no place for one: multiply by a "
-                "mask in forward, use gradient clipping, or freeze it by requires_grad_(False)"
+                f"the parameter {name!r} has a hook that is called once it has its gradient, and a plan has no place "
+                "for one: register_hook says what a gradient becomes"
             )
 
 

@@ -1,11 +1,12 @@
 """An autograd function of the program's own, recorded: its forward as steps like any others, its backward as one of the
-plan's, which is recorded at once.
+plan's, which is recorded at once. A hook on a gradient is the backward of a step that changes nothing.
 
 What a backward does may depend on nothing but gradients and what was saved, so it is the same whenever it runs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,7 @@ from fedzmq.pointers.origins import origin
 from fedzmq.pointers.own_functions import OwnCall
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.reference import Reference
+from fedzmq.pointers.remote import Remote
 
 if TYPE_CHECKING:
     from fedzmq.recording.tape import Tape
@@ -46,17 +48,36 @@ class OwnBackwards:
         results = [each._ref.id for each in (*outputs.values(), *gradients)]
         place = self._tape.note((CATALOG.number(linked), results, 0, arguments), INITIAL, origin())
         self._current[id(call)] = outputs
-        found = self._recorded(call, gradients)
+        self._record(place, lambda: call.passed(gradients))
         del self._current[id(call)]
-        results = [0 if each is None else each._ref.id for each in found]
-        self.found.append(Backward(place, len(self._tape.records) - place - 1, tuple(results)))
-        self.found.sort(key=lambda each: each.place)
         return outputs
 
-    def _recorded(self, call: OwnCall, gradients: list[Any]) -> list[Any]:
+    def hooked(self, pointer: Remote, hook: Callable[..., Any]) -> None:
+        """From here on the tensor is one whose gradient passes the hook: the same, where nothing read it yet."""
+        reference = pointer._ref
+        gradient, output = self._pointer(pointer, ()), self._tape.new_id()
+        itself = [{"p": reference.id}]
+        record = (CATALOG.number(linked), [output, gradient._ref.id], 0, [itself, itself])
+        place = self._tape.note(record, INITIAL, origin())
+        self._record(place, lambda: [self._there(hook(gradient), gradient)])
+        self._tape.shares(output, reference.id)
+        node = reference.node
+        reference.id = output
+        reference.become_inner(Node(() if node is None else (node,)))
+
+    def _there(self, returned: Any, gradient: Pointer) -> Any:
+        if returned is None:
+            return gradient
+        return returned if isinstance(returned, Remote) else Pointer.around(self._tape.put(returned))
+
+    def _record(self, place: int, backward: Callable[[], list[Any]]) -> None:
+        """What makes the gradients of the inputs, after the record at `place`."""
         device = self._tape.effects.device.type
         with torch.enable_grad(), torch.autocast("cpu" if device == "meta" else device, enabled=False):
-            return call.passed(gradients)
+            found = backward()
+        results = tuple([0 if each is None else each._ref.id for each in found])
+        self.found.append(Backward(place, len(self._tape.records) - place - 1, results))
+        self.found.sort(key=lambda each: each.place)
 
     def _pointer(self, like: Any, nodes: tuple[Node, ...]) -> Pointer:
         reference = Reference(self._tape, self._tape.new_id(), like._ref.meta.of_kind(CONSTANT))

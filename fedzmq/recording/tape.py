@@ -5,10 +5,12 @@ What a list of operations on tensors cannot say is refused where it happens, at 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import torch
+from torch.utils.hooks import RemovableHandle
 
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
@@ -82,6 +84,7 @@ class Tape(Stream):
         self._bases: dict[int, int] = {}
         self.backwards = OwnBackwards(self)
         self._inputs = 0
+        self._hooked: set[int] = set()
         self._gradients: set[int] = set()  # that leaves hold
         self._differentiable: set[int] = set()  # gradients with a graph of their own
         self._values = Values(lambda id: self._bases.get(id, id))
@@ -180,6 +183,8 @@ class Tape(Stream):
         return is_new and all(id > self._inputs for id in leaves)
 
     def _differentiate(self, command: Gradients, origin: Origin | None) -> None:
+        if not self._hooked.isdisjoint(command.inputs):
+            raise _refused("the gradient of a tensor that has a hook", origin, "take it before the hook is registered")
         wanted = [(id, result) for id, result in zip(command.inputs, command.results, strict=True) if result]
         if not wanted:
             return
@@ -266,8 +271,22 @@ class Tape(Stream):
     def needs_value(self, what: str) -> Exception:
         return _refused(f"{what}, which needs a value,")
 
+    def hooked(self, pointer: Remote, hook: Callable[..., Any]) -> RemovableHandle | None:
+        pointer._ref.catch_up()
+        if pointer._ref.node is None:
+            return None
+        if pointer._ref.id in self._hooked:
+            raise _refused("a second hook on one gradient", None, "let one do what both do")
+        if any(_reads(record, pointer._ref.id) for record in self.records):
+            raise _refused(
+                "a hook on the gradient of what was used before", None, "register it where the tensor is made"
+            )
+        self.backwards.hooked(pointer, hook)
+        self._hooked.add(pointer._ref.id)
+        return _Lasting(OrderedDict())
+
     def takes_no_hook(self) -> Exception | None:
-        return _refused("a hook on a gradient")
+        return _refused("what keeps a gradient, or is called once a leaf has one,", None, _TAKE)
 
     def meets_nothing(self) -> Exception | None:
         return _refused(
@@ -310,6 +329,28 @@ class Tape(Stream):
                 return {"p": self._detached(argument["p"], origin)}
             return {key: self._all_detached(each, origin) for key, each in argument.items()}
         return argument
+
+
+def _reads(record: Record, id: int) -> bool:
+    _, _, mask, arguments, *keywords = record
+    return any(each == id for place, each in enumerate(arguments) if mask >> place & 1) or _names(
+        [[each for place, each in enumerate(arguments) if not mask >> place & 1], *keywords], id
+    )
+
+
+def _names(value: Any, id: int) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_names(each, id) for each in value)
+    if isinstance(value, dict):
+        return value.get("p") == id or any(_names(each, id) for each in value.values())
+    return False
+
+
+class _Lasting(RemovableHandle):
+    """Of a hook that is a part of the plan."""
+
+    def remove(self) -> NoReturn:
+        raise _refused("a hook on a gradient that is removed again")
 
 
 def _refused(what: str, where: Origin | None = None, way_out: str = _WAY_OUT) -> PlanError:

@@ -160,6 +160,28 @@ class Sloped(Through):
         return answer, grad(answer.sum(), x, create_graph=True)[0]
 
 
+def halved(x: Tensor) -> Tensor:
+    x.register_hook(lambda gradient: (gradient / 2).clamp(-0.01, 0.01))
+    y = x.tanh()
+    y.register_hook(lambda gradient: None)
+    return x + y
+
+
+class Pruned(Through):
+    """Some of its weights have no gradient, by a mask in a hook on all."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.tanh)
+        mask = (torch.arange(30).view(5, 6) % 3 > 0).float()
+        self.first.weight.register_hook(lambda gradient: gradient * mask)
+
+    def __deepcopy__(self, memo: object) -> Pruned:
+        """With its hook, which torch's leaves behind."""
+        copied = Pruned()
+        copied.load_state_dict(self.state_dict())
+        return copied
+
+
 def _of(module: Callable[[], nn.Module], loss: Any = cross_entropy) -> Callable[[], Made]:
     return made_of(module, lambda: (torch.randn(N, 6), torch.arange(N) % 3), loss)
 
@@ -181,5 +203,7 @@ OWN_BACKWARDS: dict[str, Callable[[], Made]] = {
             lambda x, weight: Recomputed.apply(Recomputed.apply(x, weight), weight), lambda: torch.randn(5, 5)
         )
     ),
+    "halved": _of(lambda: Through(halved)),
+    "pruned": _of(Pruned),
     "checkpointed": _of(lambda: Through(lambda x: checkpoint(torch.tanh, x, use_reentrant=True))),
 }

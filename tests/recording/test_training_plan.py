@@ -84,11 +84,6 @@ def draws_a_gamma(x: Tensor) -> Tensor:
     return x * (torch.distributions.Gamma(1.0, 1.0).sample() < -1)
 
 
-def hooks_a_gradient(x: Tensor) -> Tensor:
-    x.register_hook(lambda gradient: gradient / 2)
-    return x
-
-
 def calls_what_jit_compiled(x: Tensor) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -161,7 +156,6 @@ def plan_of(name: str) -> Plan:
         (flips_by_chance, "the model draws from Python's random at"),
         (scales_by_numpys_chance, "the model draws from numpy's random at"),
         (draws_a_gamma, "the model draws from torch's own random numbers, outside of the plan's operations at"),
-        (hooks_a_gradient, "a hook on a gradient at"),
         (calls_what_jit_compiled, "a function that torch.jit compiled at"),
         (writes_in_a_function_of_its_own, "give new tensors instead of mark_dirty"),
         (counts_classes_by_value, "such as the number of classes of one_hot"),
@@ -274,13 +268,48 @@ def test_a_module_with_a_backward_hook_is_refused(register: Any) -> None:
         training_plan(module, cross_entropy, X, Y)
 
 
-@pytest.mark.parametrize("register", [Tensor.register_hook, Tensor.register_post_accumulate_grad_hook])
-def test_a_parameter_with_a_hook_is_refused(register: Any) -> None:
+def test_a_parameter_with_a_hook_for_after_its_gradient_is_refused() -> None:
     module = nn.Linear(6, 3)
-    register(module.weight, lambda gradient: None)
+    module.weight.register_post_accumulate_grad_hook(lambda parameter: None)
 
-    with pytest.raises(PlanError, match="the parameter 'weight' has a hook on its gradient"):
+    with pytest.raises(PlanError, match="the parameter 'weight' has a hook that is called once it has its gradient"):
         training_plan(module, cross_entropy, X, Y)
+
+
+def hooks_late(x: Tensor) -> Tensor:
+    y = x * 2
+    x.register_hook(lambda gradient: gradient * 2)
+    return x + y
+
+
+def hooks_twice(x: Tensor) -> Tensor:
+    for _ in range(2):
+        x.register_hook(lambda gradient: gradient * 2)
+    return x
+
+
+def hooks_for_a_while(x: Tensor) -> Tensor:
+    x.register_hook(lambda gradient: gradient * 2).remove()
+    return x
+
+
+def keeps_its_gradient(x: Tensor) -> Tensor:
+    x.retain_grad()
+    return x
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        (hooks_late, "register it where the tensor is made"),
+        (hooks_twice, "let one do what both do"),
+        (hooks_for_a_while, "a hook on a gradient that is removed again"),
+        (keeps_its_gradient, "take the gradient with torch.autograd.grad"),
+    ],
+)
+def test_a_hook_that_a_plan_cannot_call_is_refused(then: Callable[[Tensor], Tensor], reason: str) -> None:
+    with pytest.raises(PlanError, match=reason):
+        training_plan(Does(then), cross_entropy, X, Y)
 
 
 LARGE = 37
