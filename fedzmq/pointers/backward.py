@@ -226,6 +226,7 @@ def _into(inputs: list[Any], roots: list[Any], given: list[Any], keep: bool | No
 def _check_root(root: torch.Tensor, gradient: torch.Tensor | None) -> None:
     if not isinstance(root, Remote):
         raise apart("backward", [root])
+    root._ref.check_unspent()
     root._ref.catch_up()
     if root._ref.node is None:
         raise RuntimeError(NO_GRAD_FN)

@@ -31,6 +31,8 @@ def place(tensor: torch.Tensor) -> str:
 def apart(operation: str, operands: Sequence[torch.Tensor], reason: str = "") -> TensorsNotCollocatedException:
     places: dict[Stream | None, str] = {}
     for operand in operands:
+        if isinstance(operand, Remote):
+            operand._ref.check_unspent()  # that is what is wrong then
         name, stream = place(operand), operand._ref.stream if isinstance(operand, Remote) else None
         if stream not in places:
             # Two clients may have a worker of the same name each, or two handles of it.

@@ -27,6 +27,9 @@ class Spent:
         self._why = why
 
     def __getattr__(self, name: str) -> NoReturn:
+        self.refuse()
+
+    def refuse(self) -> NoReturn:
         raise PointerError(self._why)
 
 
@@ -64,6 +67,11 @@ class Reference:
         self.node = None
         self.storage = None
         self.stream = Spent(self.stream.worker, why)  # type: ignore[assignment]  # no stream: it refuses everything
+
+    def check_unspent(self) -> None:
+        """Raises PointerError, for what would not look at the stream."""
+        if isinstance(self.stream, Spent):
+            self.stream.refuse()
 
     def own_leaf(self) -> Leaf:
         """The leaf of this tensor, made when it is first needed."""

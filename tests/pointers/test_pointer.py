@@ -117,6 +117,15 @@ def test_get_spends_the_pointer_and_frees_the_tensor(bob: Place) -> None:
     assert "bob" in repr(p)
 
 
+def test_a_backward_from_a_loss_that_was_fetched_says_where_it_went(bob: Place) -> None:
+    x = torch.ones(2, requires_grad=True).send(bob)
+    loss = (x * 2).sum()
+    loss.get()
+    for use in (loss.backward, lambda: torch.autograd.grad(loss, x), lambda: torch.autograd.grad(x.sum(), loss)):
+        with pytest.raises(PointerError, match=r"spent by \.get\(\)"):
+            use()
+
+
 def test_a_copy_can_be_fetched_and_leaves_the_tensor(bob: Place) -> None:
     p = torch.ones(2, requires_grad=True).send(bob)
     q = p.copy()
