@@ -94,6 +94,7 @@ class Broker:
         self._boot = os.urandom(BOOT_BYTES)
         self._gone: deque[tuple[Member, bytes]] = deque()
         self._serving = threading.Lock()
+        self._is_full = False
         self._stopping = False
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -293,7 +294,19 @@ class Broker:
         for place in list(member.places.values()):
             self._put(place, _PING)
 
+    def _look_for_room(self) -> None:
+        """Say where nobody else can come: ZeroMQ lets those wait, in silence, for whom there is no descriptor."""
+        try:
+            os.close(os.dup(self._stop_read))
+        except OSError as error:
+            if not self._is_full:
+                self._report(f"nobody else can come: {error.strerror}; allow this process more of them (ulimit -n)")
+            self._is_full = True
+        else:
+            self._is_full = False
+
     def _sweep(self, now: float) -> None:
+        self._look_for_room()
         for member in self.directory:
             self._probe(member)
         if self.directory.subscribers(PARTIES):

@@ -10,7 +10,7 @@ from typing import cast
 
 import zmq
 
-from fedzmq.errors import AddressError, AddressInUse, UsageError
+from fedzmq.errors import AddressError, AddressInUse, UnavailableError, UsageError
 from fedzmq.transports import address as addresses
 from fedzmq.transports.address import Address
 from fedzmq.transports.dealer import LINK_OPTIONS
@@ -36,9 +36,12 @@ class Listener:
                 "(--allow-remote, or allow_remote=True)"
             )
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self.router = self._context.socket(zmq.ROUTER)
         try:
+            self.router = self._context.socket(zmq.ROUTER)
             self._bind(target)
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            raise UnavailableError(f"cannot listen at {address}: {error.strerror}") from None
         except BaseException:
             self._context.destroy(linger=0)
             raise

@@ -48,7 +48,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has gone, as `| head` does
         _say_no_more()
         return FAILED
+    except MemoryError:
+        click.echo("fedzmq: this needs more memory than it gets here: see ulimit -v, and a container's limit", err=True)
+        return RETRY
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            click.echo("fedzmq: too many files are open: allow a process more of them (ulimit -n)", err=True)
+            return RETRY
         if error.errno != errno.ENOSPC or error.filename is not None:
             raise
         _say_no_more()

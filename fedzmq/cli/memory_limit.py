@@ -7,22 +7,7 @@ theirs. Systems other than Linux hold no process to it.
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from pathlib import Path
-
-_GROUP = Path("/sys/fs/cgroup")
-
-
-def available_memory() -> int | None:
-    """Bytes that the machine, or the container that this is in, could give now; None where it does not say."""
-    found = []
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
-    with suppress(OSError, ValueError):  # "max" where nothing limits it
-        most, current = ((_GROUP / name).read_text() for name in ("memory.max", "memory.current"))
-        found.append(max(0, int(most) - int(current)))
-    return min(found, default=None)
 
 
 def limit_memory(nbytes: int) -> None:

@@ -36,15 +36,23 @@ def resumed_run(ctx: click.Context, param: click.Parameter, value: str | None) -
 
 def check_resumed(ctx: click.Context, history: RunHistory) -> None:
     """Raises UsageError for an option that would make it another run."""
+    began = click.Context(ctx.command, default_map=ctx.default_map)
+    ctx.command.parse_args(began, [])
     for param in ctx.command.params:
         name = str(param.name)
         is_free = name in FREE and (name != "workers" or ctx.params["broker"] is not None)
         if is_free or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
             continue
+        change = ""
+        if name in ctx.params:  # all but a job file
+            before, now = began.params[name], ctx.params[name]
+            if now == before:
+                continue
+            change = f", from {_told(before)} to {_told(now)}"
         raise UsageError(
-            f"--{name.replace('_', '-')} cannot be changed in a run that is resumed: it goes on as it began (see "
-            f"{history.path / 'job.toml'}); free are --broker, --workers with it, --rounds, --json, --silence, --wait "
-            "and --patience"
+            f"--{name.replace('_', '-')} cannot be changed in a run that is resumed{change}: it goes on as it began "
+            f"(see {history.path / 'job.toml'}); free are --broker, --workers with it, --rounds, --json, --silence, "
+            "--wait and --patience"
         )
 
 
@@ -63,6 +71,10 @@ def nothing_left(history: RunHistory, rounds: int) -> str | None:
         f"the run {str(history.path)!r} is finished: {rounds_done}{good}; "
         f"--rounds {2 * history.done} would make it longer"
     )
+
+
+def _told(value: Any) -> str:
+    return "unset" if value in (None, (), {}) else f"{value}"
 
 
 def command_for(path: Any) -> str:

@@ -12,7 +12,8 @@ import torch
 
 from fedzmq.cli.ending import interrupt, on_signal
 from fedzmq.cli.greeting import greet
-from fedzmq.cli.memory_limit import available_memory, limit_memory
+from fedzmq.cli.memory_limit import limit_memory
+from fedzmq.cluster.memory import free_bytes
 from fedzmq.data.examples import Examples
 from fedzmq.data.groups import read_groups
 from fedzmq.data.load import load, name_of
@@ -54,7 +55,7 @@ def serve_worker(
         click.echo(f"holds {each.name}: {len(each)} examples" + (f", {each.manner}" if each.manner else ""))
     if len({each.name for each in data}) < len(data):
         raise DataError(", ".join(each.name for each in data), "two sets have one name; give them names: NAME=SOURCE")
-    allowed = available_memory() if memory is None else memory << 20
+    allowed = free_bytes() if memory is None else memory << 20
     offered = dict(map(_function, functions))
     for function in offered:
         click.echo(f"offers the function {function}")

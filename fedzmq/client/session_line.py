@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from fedzmq.client.pending import Pending
+from fedzmq.client.waiting import Waiting, what_is_wrong
 from fedzmq.errors import FedzmqError
 from fedzmq.session.endpoint import Endpoint
 from fedzmq.session.packet import Lane
@@ -15,11 +18,16 @@ from fedzmq.transports.connection import Buffer
 from fedzmq.wire.codec import encode
 from fedzmq.wire.messages import Cancel, Command, Progress, Reply
 
+LOOK = 1.0  # seconds between two looks whether anything is wrong
+
 
 class SessionLine:
-    """A `Line`. `wait_until` is the client's: it receives until the condition holds."""
+    """A `Line`. `wait_until` is the client's: it receives until the condition holds, or for so many seconds.
 
-    def __init__(self, endpoint: Endpoint, peer: Peer, wait_until: Callable[[Callable[[], bool]], object]) -> None:
+    Where it waits and the broker does not answer, or nothing is heard of the worker, the log `fedzmq` is warned.
+    """
+
+    def __init__(self, endpoint: Endpoint, peer: Peer, wait_until: Callable[[Callable[[], bool], float], bool]) -> None:
         self.peer = peer
         self._endpoint = endpoint
         self._wait_until = wait_until
@@ -46,7 +54,8 @@ class SessionLine:
     def post(self, frames: list[Buffer]) -> None:
         ticket = self._endpoint.post(self.peer, frames, lend=True)
         if not ticket.left:
-            self._endpoint.settle(ticket, self.peer)
+            waiting = Waiting()
+            self._endpoint.settle(ticket, self.peer, lambda: self._warn(waiting))
 
     def donate(self, frames: Sequence[Buffer]) -> None:
         """As `post`, but the memory is the session's from now on and must never change: nothing is copied."""
@@ -78,8 +87,17 @@ class SessionLine:
 
     def wait(self, request: int) -> tuple[Reply, list[Buffer]]:
         pending = self.claim(request)
-        self._wait_until(lambda: pending.done)
+        if not self._wait_until(lambda: pending.done, LOOK):
+            waiting = Waiting()
+            while not self._wait_until(lambda: pending.done, LOOK):
+                self._warn(waiting)
         return pending.result()
+
+    def _warn(self, waiting: Waiting) -> None:
+        endpoint, name = self._endpoint, self.worker
+        wrong = what_is_wrong(endpoint.presence, endpoint.connection.address, name, time.monotonic())
+        if wrong is not None and waiting.is_due():
+            logging.getLogger("fedzmq").warning("waiting for worker %r for %.0f s: %s", name, waiting.seconds, wrong)
 
     def answer(self, reply: Reply, buffers: list[Buffer]) -> None:
         """A reply came."""

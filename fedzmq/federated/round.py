@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from fedzmq.client.client import Client
+from fedzmq.client.waiting import Waiting, doing, first_of, silent_among
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import FedzmqError, RemoteError
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.report import Absence, Answer
 from fedzmq.federated.updates.collection import Collection, Unusable
-from fedzmq.federated.waiting import Waiting, doing, first_of, silent_among
 
 if TYPE_CHECKING:
     from fedzmq.federated.updates.collector import Collector

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 
 from fedzmq.client.client import Client
+from fedzmq.client.waiting import Waiting
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import NotEnoughWorkers, UpdateNotFinite, UpdateRefused, UsageError
 from fedzmq.federated.arguments import check_arguments, checked_score
@@ -30,7 +31,6 @@ from fedzmq.federated.strategies.strategy import Strategy
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federated.training_state import TrainingState
 from fedzmq.federated.updates.collection import along
-from fedzmq.federated.waiting import Waiting
 from fedzmq.wire.messages import Progress
 
 RETURN = 1.0  # seconds that those whom a round lost have to come back, before it is done without them
@@ -145,6 +145,7 @@ class Trainer:
         finally:
             collector.close()
         self._assigner.counted |= dict.fromkeys(running.answered, number)
+        self._note_examples(running)
         score = Score(float("nan"), None) if self._evaluate is None else checked_score(self._evaluate(self._model))
         evaluated: Sequence[Evaluation] = ()
         together: Evaluation | None = None
@@ -156,6 +157,16 @@ class Trainer:
             absent.pop(name, None)
         answers = (answer for _, answer in sorted(running.answered.items()))
         return meter.report(number, score, answers, absent, evaluated, together)
+
+    def _note_examples(self, running: Round) -> None:
+        """Say whose data is not what it was, as after a worker was started again with other data."""
+        seen = self._kept.examples
+        for name, answer in sorted(running.answered.items()):
+            before = seen.get(name, answer.examples)
+            if before != answer.examples and self._job.max_seconds is None:
+                now = f"trained on {answer.examples} examples in round {running.number}, and on {before} before"
+                self._say(f"{name} {now}: it holds other data, and the model becomes another one")
+            seen[name] = answer.examples
 
     def _open(self, number: int, present: Mapping[str, WorkerHandle], model: str) -> Round:
         opened = self._kept.open(number, present, self._choose)

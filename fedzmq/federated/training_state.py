@@ -19,7 +19,7 @@ Choose = Callable[[int, Sequence[str]], Sequence[str]]
 
 class TrainingState:
     """`asked` is how often each worker was asked, where there are no rounds. `seen` are those who were here when the
-    last round began that the ledger knows of.
+    last round began that the ledger knows of. `examples` is on how many each worker trained last.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class TrainingState:
         self._assigner = assigner
         self._interrupted: Opened | None = None
         self.asked: dict[str, int] = {}
+        self.examples: dict[str, int] = {}
         self.seen: Collection[str] = ()
 
     @property
@@ -60,6 +61,7 @@ class TrainingState:
         self.asked = dict(checkpoint.asked)
         if checkpoint.randomness:
             restore(checkpoint.randomness)
+        self.examples = {each.worker: each.examples for report in self._ledger.reports for each in report.answered}
         opened = self._ledger.opened()
         self.seen = () if opened is None else opened.present
         self._interrupted = opened if opened is not None and opened.round > checkpoint.round else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -103,6 +103,10 @@ class Keeping(Ledger):
         if self._job is not None:
             return f"fedzmq train --resume {self.path}"
         return f"federation.train(..., resume={str(self.path)!r})"
+
+    @property
+    def reports(self) -> Sequence[RoundReport]:
+        return self._kept.reports
 
     def take_up(self, terms: Mapping[str, Term], rounds: int) -> Checkpoint | None:
         return self._kept.take_up(terms, rounds)

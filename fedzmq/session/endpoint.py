@@ -181,11 +181,15 @@ class Endpoint:
             if session is not None and not ticket.left:
                 session.detach(ticket)
 
-    def settle(self, ticket: Ticket, peer: Peer) -> None:
-        """Receive until a message has left the caller's memory. Raises WorkerLost when it never will."""
+    def settle(self, ticket: Ticket, peer: Peer, waits: Callable[[], None] = lambda: None) -> None:
+        """Receive until a message has left the caller's memory, with a call of `waits` now and then.
+
+        Raises WorkerLost when it never will.
+        """
         try:
             while not ticket.left:
                 self.pump(0.1)
+                waits()
                 if not ticket.left and not self.has(peer):
                     raise WorkerLost(peer.name, self._sessions.why_ended(peer))
         except BaseException:  # an interrupt: the caller goes on, and may write to what has not been sent yet

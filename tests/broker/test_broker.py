@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -372,6 +373,24 @@ def test_bulk_is_dropped_rather_than_sent_over_the_other_channel(broker: Broker,
         alice.send("control-only", [b"large"], bulk=True)
         alice.send("control-only", [b"small"])
         assert peer.hear_but_pings() == Mail("alice")
+
+
+def test_where_nobody_else_can_come_that_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def none_left(descriptor: int) -> int:
+        looks.append(descriptor)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    said: list[str] = []
+    with Broker("tcp://127.0.0.1:0", report=said.append) as broker:
+        monkeypatch.setattr("fedzmq.broker.broker.os.dup", none_left)
+        broker.start()
+        end = time.monotonic() + PATIENCE
+        while len(looks) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+
+    assert said == ["nobody else can come: Too many open files; allow this process more of them (ulimit -n)"]
 
 
 def test_whoever_hears_it_is_told_who_is_connected(broker: Broker, peer: Peer) -> None:

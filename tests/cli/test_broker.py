@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import resource
 import signal
 import sys
@@ -44,6 +45,28 @@ def test_it_lets_in_as_many_as_the_system_allows(tmp_path: Path) -> None:
     with broker:
         broker.expect("listening at ")
         assert resource.prlimit(broker._process.pid, resource.RLIMIT_NOFILE) == (most, most)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (MemoryError(), "fedzmq: this needs more memory than it gets here: see ulimit -v, and a container's limit\n"),
+        (
+            OSError(errno.EMFILE, "no more"),
+            "fedzmq: too many files are open: allow a process more of them (ulimit -n)\n",
+        ),
+    ],
+)
+def test_what_the_system_refuses_is_a_sentence(
+    call: Call, monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
+) -> None:
+    def refused(arguments: object) -> int:
+        raise error
+
+    monkeypatch.setattr("fedzmq.cli.commands.run_command", refused)
+    ended = call("broker")
+
+    assert (ended.code, ended.err) == (3, sentence)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -119,6 +119,26 @@ def test_a_run_of_a_living_process_is_refused(call: Call, tmp_path: Path) -> Non
     assert "the run 'run' is in use by process " in ended.err
 
 
+def test_a_run_whose_last_words_to_its_record_are_lost_is_said_to_be(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "run" / "models").mkdir(parents=True)
+    (tmp_path / "run" / "models" / "0.safetensors").touch()
+    (tmp_path / "run" / "ledger.sqlite").touch()
+
+    assert (
+        "its record is empty: ledger.sqlite-wal, which belonged to it, is lost" in call("train", "--resume", "run").err
+    )
+
+
+def test_an_option_that_is_as_it_was_may_be_said_again(call: Call, tmp_path: Path) -> None:
+    made(tmp_path / "run", job="rounds = 10\nlr = 0.5\n")
+    again = ("--lr", "0.5", "--strategy", "fedavg", "--workers", "2")
+
+    assert (
+        "--seed cannot be changed in a run that is resumed, from 0 to 7"
+        in call("train", "--resume", "run", *again, "--seed", "7").err
+    )
+
+
 def test_a_run_that_was_killed_before_it_began_says_how_it_is_begun_again(call: Call, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "job.toml").write_text("rounds = 10\n")
@@ -135,8 +155,8 @@ def test_a_run_that_was_killed_before_it_began_says_how_it_is_begun_again(call: 
         (("--resume", "runn"), "no run 'runn': neither a folder, nor a name in runs (0 runs are there)"),
         (("--resume", "empty"), "no run 'empty': empty holds no ledger.sqlite"),
         (("--resume", "own"), "was not begun by `fedzmq train`"),
-        (("--resume", "run", "--lr", "0.5"), "--lr cannot be changed in a run that is resumed"),
-        (("--resume", "run", "--workers", "4"), "--workers cannot be changed in a run that is resumed"),
+        (("--resume", "run", "--lr", "0.5"), "--lr cannot be changed in a run that is resumed, from unset to 0.5"),
+        (("--resume", "run", "--workers", "4"), "--workers cannot be changed in a run that is resumed, from 2 to 4"),
         (("--resume", "run", "--config", "run/job.toml"), "--config cannot be changed in a run that is resumed"),
         (("--force",), "--force is for a run that is taken up again: it needs --resume RUN"),
         (("--out", "run", "--broker", NOBODY), "a run is in it already: fedzmq train --resume run goes on with it"),

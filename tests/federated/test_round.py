@@ -199,7 +199,7 @@ def test_a_deadline_without_the_quorum_is_waited_beyond(meeting: Meeting) -> Non
 def test_a_round_says_for_whom_it_waits_and_until_when(
     meeting: Meeting, monkeypatch: pytest.MonkeyPatch, job: dict[str, Any], until: str
 ) -> None:
-    monkeypatch.setattr("fedzmq.federated.waiting.FIRST", 0.0)
+    monkeypatch.setattr("fedzmq.client.waiting.FIRST", 0.0)
     monkeypatch.setattr("fedzmq.federated.round.LOOK", 0.0)
     slow = Slow(meeting, "alice")
     fake(meeting, "bob", answers)

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from torch import Tensor, nn, optim
 from fedzmq.data.data import Data
 from fedzmq.errors import NotEnoughWorkers, RemoteError, UpdateRefused
 from fedzmq.federated.evaluation.score import Score, evaluate
+from fedzmq.federated.ledger.run_ledger import RunLedger
 from fedzmq.federated.report import RoundReport
 from fedzmq.federated.seeds import derive
 from fedzmq.federated.trainer import Trainer
@@ -378,6 +380,34 @@ def test_a_worker_that_went_between_two_rounds_is_told_of(meeting: Meeting) -> N
     list(rounds)
 
     assert federated.said == ["round 2 begins without bob, who took part before and is here no longer"]
+
+
+def test_a_worker_that_trains_on_other_data_than_before_is_told_of(meeting: Meeting) -> None:
+    def started_again(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
+        worker.answer_state(task, state, examples=18 if len(worker.trainings) < 3 else 7)
+
+    fake(meeting, "alice", answers)
+    fake(meeting, "bob", started_again)
+    federated = Run(meeting, MODULES["linear"](), replace(JOB, workers=2, rounds=4))
+    federated.all()
+
+    trained = "bob trained on 7 examples in round 3, and on 18 before"
+    assert federated.said == [f"{trained}: it holds other data, and the model becomes another one"]
+
+
+def test_a_worker_that_trained_on_other_data_for_an_earlier_coordinator_is_told_of(
+    meeting: Meeting, tmp_path: Path
+) -> None:
+    fake(meeting, "bob", lambda worker, task, state: worker.answer_state(task, state, len(worker.trainings)))
+    with RunLedger(tmp_path) as ledger:
+        first = Run(meeting, MODULES["linear"](), replace(JOB, rounds=2), ledger=ledger)
+        next(first.trainer.rounds())
+        first.client.close()
+    with RunLedger(tmp_path) as ledger:
+        federated = Run(meeting, MODULES["linear"](), replace(JOB, rounds=2), ledger=ledger)
+        federated.all()
+
+    assert any(line.startswith("bob trained on 2 examples in round 2, and on 1 before") for line in federated.said)
 
 
 def test_too_few_workers_are_named_with_how_long_they_were_waited_for(meeting: Meeting) -> None:

@@ -11,18 +11,25 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from fedzmq.client.waiting import Waiting
 from fedzmq.files.whole_file import sync
 
 MOST = 3  # commits that wait for the disk, before the next one waits too
+LOOK = 1.0  # seconds between two looks whether it takes long
 WORTH = 10  # times as long as the disk: what took so long between two commits does not notice that it is waited for
 
 
 class Lasting:
-    """Has a thread of its own from the first `begin` on, until `close`. `clock` gives seconds."""
+    """Has a thread of its own from the first `begin` on, until `close`. `clock` gives seconds. `slow` is told now and
+    then, while the disk takes long, for how many seconds it has been waited for.
+    """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, slow: Callable[[float], None] = lambda seconds: None
+    ) -> None:
         self._changed = threading.Condition()
         self._clock = clock
+        self._slow = slow
         self._took = 0.0  # seconds, the last time
         self._left: float | None = None  # when the last `begin` was done
         self._waiting: list[tuple[Sequence[Path], Callable[[], None]]] = []
@@ -39,7 +46,7 @@ class Lasting:
         """
         is_long = self._left is None or self._clock() - self._left >= WORTH * self._took
         with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) + self._busy < MOST)
+            self._wait_for(lambda: len(self._waiting) + self._busy < MOST)
             self._raise()
             self._waiting.append((paths, then))
             self._changed.notify_all()
@@ -53,7 +60,7 @@ class Lasting:
     def wait(self) -> None:
         """Until all is there. Raises the OSError that kept it from that, once."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._waiting and not self._busy)
+            self._wait_for(lambda: not self._waiting and not self._busy)
             self._raise()
 
     def close(self) -> None:
@@ -63,6 +70,13 @@ class Lasting:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
+
+    def _wait_for(self, condition: Callable[[], bool]) -> None:
+        """Hold `_changed`."""
+        waiting = Waiting(self._clock)
+        while not self._changed.wait_for(condition, LOOK):
+            if waiting.is_due():
+                self._slow(waiting.seconds)
 
     def _raise(self) -> None:
         error, self._error = self._error, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fedzmq.federated.ledger.checkpoint import Checkpoint, Opened
 from fedzmq.federated.report import RoundReport
@@ -18,6 +18,11 @@ class Ledger:
 
     is_durable: bool = False
     """What it is given outlives this process."""
+
+    @property
+    def reports(self) -> Sequence[RoundReport]:
+        """Of all rounds that count."""
+        return ()
 
     def take_up(self, terms: Mapping[str, Term], rounds: int) -> Checkpoint | None:
         """The last state that was committed, of a run that is to have so many rounds. `terms` are all that decides the

@@ -68,7 +68,9 @@ class Record:
         self.is_new = version == 0
         if self.is_new and read_only:
             self._database.close()
-            raise RunFolderError(str(folder), f"its record is empty: the run ended before it began{_anew(folder)}")
+            has_models = any((folder / "models").glob("*.safetensors"))
+            why = f"{NAME}-wal, which belonged to it, is lost" if has_models else "the run ended before it began"
+            raise RunFolderError(str(folder), f"its record is empty: {why}{anew(folder)}")
 
     @property
     def log(self) -> Path:
@@ -249,7 +251,7 @@ class Record:
             raise RunFolderError(str(self._folder), f"{failed}: {shorten(str(error), _WIDTH)}") from error
 
 
-def _anew(folder: Path) -> str:
+def anew(folder: Path) -> str:
     """The end of a sentence: how what was to be done there is begun again."""
     job = folder / "job.toml"
     return f"; fedzmq train --config {job} begins it in a new folder" if job.is_file() else ""

@@ -22,7 +22,7 @@ from fedzmq.federated.ledger.checkpoint import Checkpoint, Opened
 from fedzmq.federated.ledger.lasting import Lasting
 from fedzmq.federated.ledger.ledger import Ledger, Term
 from fedzmq.federated.ledger.randomness import Randomness
-from fedzmq.federated.ledger.record import Kept, Record
+from fedzmq.federated.ledger.record import Kept, Record, anew
 from fedzmq.federated.ledger.tensor_files import TensorFiles
 from fedzmq.federated.ledger.terms import differences
 from fedzmq.federated.report import RoundReport
@@ -64,7 +64,7 @@ class RunLedger(Ledger):
         self._force = force
         self._say = say
         self._ending = "closed"
-        self._lasting = Lasting()
+        self._lasting = Lasting(slow=lambda seconds: say(f"waiting for the disk of {self.path} for {seconds:.0f} s"))
         self._randomness = Randomness()
         self._is_open = False
         try:
@@ -166,7 +166,8 @@ class RunLedger(Ledger):
         states = self._record.states()
         whole = next((kept.round for kept in states if self._is_whole(kept)), None)
         if whole is None and states:
-            raise RunFolderError(str(self.path), f"no model in {self.path / 'models'} is as it was written")
+            where = self.path / "models"
+            raise RunFolderError(str(self.path), f"no model in {where} is as it was written{anew(self.path)}")
         done = self._record.done()
         if whole is not None and whole < max(states[0].round, done):
             self._say(f"the files of round {max(states[0].round, done)} are damaged; going on from round {whole}")

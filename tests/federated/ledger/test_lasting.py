@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fedzmq.client.waiting import FIRST
 from fedzmq.federated.ledger import lasting
 from fedzmq.federated.ledger.lasting import MOST, WORTH, Lasting
 
@@ -51,6 +52,27 @@ def test_what_follows_is_done_once_all_is_there(disk: Disk, waits: Lasting) -> N
     waits.wait()
 
     assert seen == [[Path("a"), Path("b")]]
+
+
+def test_a_disk_that_takes_long_is_told_of(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lasting, "LOOK", 0.0)
+    told: list[float] = []
+
+    def slow(seconds: float) -> None:
+        told.append(seconds)
+        disk.turns.set()
+
+    def clock() -> float:
+        disk.now += 1.0
+        return disk.now
+
+    disk.turns.clear()
+    waits = Lasting(clock, slow)
+    waits.begin([Path("a")], lambda: None)
+    waits.close()
+
+    assert told
+    assert told[0] >= FIRST
 
 
 def test_after_long_work_the_disk_is_waited_for(disk: Disk, waits: Lasting) -> None:

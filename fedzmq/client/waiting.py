@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from fedzmq.client.client import Client
+from fedzmq.session.presence import Presence
+
+if TYPE_CHECKING:
+    from fedzmq.client.client import Client
 
 FIRST = 5.0  # seconds of waiting that need no words
 RAREST = 60.0  # seconds between two words in the long run
@@ -52,6 +56,17 @@ def silent_among(client: Client, names: Iterable[str]) -> list[str]:
         return []
     silent = {worker.name for worker in client.workers() if worker.silent_for > HUSH}
     return [name for name in names if name in silent]
+
+
+def what_is_wrong(presence: Presence, address: str, name: str, now: float) -> str | None:
+    """Why nothing may come of a worker, in words; None where it is there, and may only take its time."""
+    if presence.away:
+        return f"{address} does not answer; it is waited for as long as it takes"
+    member = presence.roster.get(name)
+    silent = 0.0 if member is None else min(now - member.heard, presence.listening(now))
+    if silent <= HUSH:
+        return None
+    return f"nothing is heard of {name!r} for {silent:.0f} s; after {presence.roster.silence:g} s it counts as lost"
 
 
 def doing(client: Client, names: Iterable[str]) -> str:
