@@ -1,5 +1,8 @@
 """Kills coordinators with `kill -9` at random moments, resumes them, and compares what they end with.
 
+Of other kinds of run the coordinator, or a worker, is stopped as by a sleep of its machine, and goes on; or the broker
+is killed and started again.
+
 Each kind of run is done once undisturbed and then again and again with kills, until there were as many as asked for.
 The moments follow from the seed and from how long the undisturbed run took. The coordinators are forked from this
 process, which has imported torch for all of them; the workers are processes of their own.
@@ -28,7 +31,7 @@ from torch import nn
 
 import fedzmq.cli.run_training  # noqa: F401  (what takes long to import, for all coordinators)
 from fedzmq.cli.main import run
-from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.cluster.local_cluster import BROKER, LocalCluster
 from fedzmq.data.load import load
 from fedzmq.federated.ledger.run_history import read_history
 from fedzmq.federated.pictures import canvas
@@ -39,6 +42,8 @@ WORKERS = ("bob", "alice", "carol")
 MOST_KILLS = 3  # of one run
 DEADLINE = 120.0  # seconds for one coordinator
 LOOK = 0.002
+SILENCE = 4.0  # seconds after which a party counts as gone
+KILL, SLEEP, NAP, BROKER_DIES = "kill", "sleep", "nap", "broker dies"
 
 MODEL = """
 from torch import nn
@@ -53,13 +58,14 @@ def net(features, classes):
 class Kind:
     """A kind of run. own: its workers are its own, and die with it. restarts: a worker dies while nobody coordinates.
 
-    same: it is promised to end with the same bits.
+    fault: what happens to it. same: it is promised to end with the same bits.
     """
 
     name: str
     options: tuple[str, ...]
     own: bool = False
     restarts: bool = False
+    fault: str = KILL
     same: bool = True
 
 
@@ -75,6 +81,9 @@ KINDS = (
     Kind("median", ("--strategy", "median")),
     Kind("scaffold, a worker restarted", ("--strategy", "scaffold"), restarts=True),
     Kind("scaffold, workers of its own", ("--strategy", "scaffold"), own=True),
+    Kind("scaffold, coordinator asleep", ("--strategy", "scaffold"), fault=SLEEP),
+    Kind("scaffold, a worker asleep", ("--strategy", "scaffold"), fault=NAP),
+    Kind("scaffold, the broker killed", ("--strategy", "scaffold"), fault=BROKER_DIES),
     Kind("fedasync", ("--strategy", "fedasync"), same=False),
 )
 
@@ -116,15 +125,11 @@ class Faults:
         path = self._path()
         outcome.runs += 1
         coordinator = self._start(kind, path)
-        while most > 0 and self._kill(coordinator, self._dice.uniform(0.0, seconds)):
+        while most > 0 and self._lives(coordinator, self._dice.uniform(0.0, seconds)):
             most -= 1
             outcome.kills += 1
+            coordinator = self._strike(kind, path, coordinator)
             outcome.after.append(_committed(path))
-            if kind.restarts:
-                victim = self._dice.choice(WORKERS)
-                self._cluster.kill(victim)
-                self._cluster.start_worker(victim)
-            coordinator = self._start(kind, path)
         code = self._wait(coordinator) if most == 0 else 0
         if code != 0:
             return f"exit code {code}: {self._said(path)}"
@@ -148,6 +153,8 @@ class Faults:
                 "--out",
                 str(path),
                 "--json",
+                "--silence",
+                str(SILENCE),
             ]
         process = os.fork()
         if process == 0:
@@ -169,16 +176,33 @@ class Faults:
         finally:
             os._exit(code)
 
-    def _kill(self, process: int, after: float) -> bool:
+    def _lives(self, process: int, after: float) -> bool:
         """False where it ended by itself before."""
         deadline = time.monotonic() + after
         while time.monotonic() < deadline:
             if os.waitpid(process, os.WNOHANG) != (0, 0):
                 return False
             time.sleep(LOOK)
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
         return True
+
+    def _strike(self, kind: Kind, path: Path, coordinator: int) -> int:
+        """Let it happen; gives the coordinator that goes on."""
+        victim = self._dice.choice(WORKERS)
+        if kind.fault == SLEEP:
+            _stop(coordinator, 1.5 * SILENCE)
+        elif kind.fault == NAP:
+            _stop(self._cluster.processes[victim].pid, 0.5 * SILENCE)
+        elif kind.fault == BROKER_DIES:
+            self._cluster.kill(BROKER)
+            self._cluster.restart_broker()
+        else:
+            os.kill(coordinator, signal.SIGKILL)
+            os.waitpid(coordinator, 0)
+            if kind.restarts:
+                self._cluster.kill(victim)
+                self._cluster.start_worker(victim)
+            return self._start(kind, path)
+        return coordinator
 
     def _wait(self, process: int) -> int:
         deadline = time.monotonic() + DEADLINE
@@ -209,6 +233,13 @@ class Faults:
     def _path(self) -> Path:
         self._number += 1
         return self._folder / f"run{self._number}"
+
+
+def _stop(process: int, seconds: float) -> None:
+    """As its machine's sleep does."""
+    os.kill(process, signal.SIGSTOP)
+    time.sleep(seconds)
+    os.kill(process, signal.SIGCONT)
 
 
 def warm_up() -> None:
@@ -250,7 +281,7 @@ def command(kills: int, rounds: int, seed: int, only: str) -> None:
     failed = 0
     with tempfile.TemporaryDirectory(prefix="fedzmq-faults-") as text:
         folder = Path(text)
-        with LocalCluster(WORKERS, data="digits", listen="tcp://127.0.0.1:0", keeps=True) as cluster:
+        with LocalCluster(WORKERS, data="digits", listen="tcp://127.0.0.1:0", keeps=True, silence=SILENCE) as cluster:
             cluster.keep_in(folder / "kept")
             warm_up()
             cluster.connect().close()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fedzmq.client.client import Client
 
 FIRST = 5.0  # seconds of waiting that need no words
+LOOK = 0.25  # seconds between two looks at who is silent
 RAREST = 60.0  # seconds between two words in the long run
 HUSH = 4.0  # seconds without a heartbeat, of which there is one in each second, that are worth a word
 MOST = 3  # workers that are told of one by one
@@ -23,7 +24,7 @@ class Waiting:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._pause = FIRST
-        self._began = self._due = 0.0
+        self._began = self._due = self._look = 0.0
         self._hushed: set[str] = set()
         self.begin()
 
@@ -36,7 +37,7 @@ class Waiting:
         now = self._clock()
         if now - self._began < FIRST:
             self._pause = FIRST
-        self._began, self._due = now, now + self._pause
+        self._began, self._due, self._look = now, now + self._pause, now + LOOK
         self._hushed.clear()
 
     def is_due(self, silent: Iterable[str] = ()) -> bool:
@@ -48,6 +49,16 @@ class Waiting:
         self._pause = min(2 * self._pause, RAREST)
         self._due = self._clock() + self._pause
         return True
+
+    def remark(self, client: Client, names: Iterable[str]) -> str | None:
+        """For how long, for whom and why, in words, where it is time to say so. It costs nothing to ask often."""
+        if self._clock() < self._look:
+            return None
+        self._look = self._clock() + LOOK
+        if not self.is_due(silent_among(client, names)):
+            return None
+        away = f"{client.address} to answer again, as long as it takes: start its broker again"
+        return f"has waited {self.seconds:.0f} s for {away if client.endpoint.presence.away else doing(client, names)}"
 
 
 def silent_among(client: Client, names: Iterable[str]) -> list[str]:

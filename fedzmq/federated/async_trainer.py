@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from fedzmq.client.client import Client
+from fedzmq.client.waiting import Waiting
 from fedzmq.errors import FedzmqError, UsageError
 from fedzmq.federated.arguments import check_arguments, checked_score
 from fedzmq.federated.assigner import Assigner
@@ -93,6 +94,7 @@ class AsyncTrainer:
                 AtWorkers(client, job, at_workers, self._shared, strategy, self._assigner, say), job.evaluate_every
             )
         )
+        self._waiting = Waiting()
         self._running: dict[str, _Running] = {}
         self._failed: dict[str, FedzmqError] = {}
 
@@ -118,6 +120,7 @@ class AsyncTrainer:
         answered: list[Answer] = []
         absent: dict[str, Absence] = {}
         self._failed.clear()
+        self._waiting.begin()
         with Buffer(self._client, self._shared.shared, self._strategy) as buffer:
             while len(answered) < self._strategy.buffer:
                 news = self._client.news
@@ -135,6 +138,9 @@ class AsyncTrainer:
                     self._assigner.counted[name] = running.number
                 if not done:
                     self._client.wait_for_news(news, LOOK)
+                    remark = self._waiting.remark(self._client, self._running)
+                    if remark is not None:
+                        self._say(f"step {number} {remark}")
             self._shared.step(buffer)
         score = Score(float("nan"), None) if self._evaluate is None else checked_score(self._evaluate(self._model))
         evaluated, together = self._found(number)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from fedzmq.client.client import Client
-from fedzmq.client.waiting import Waiting, doing, first_of, silent_among
+from fedzmq.client.waiting import Waiting, first_of
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import FedzmqError, RemoteError
 from fedzmq.federated.assignment import Assignment
@@ -152,13 +152,9 @@ class Round:
         """For whom and until when it waits, to whoever asks for the status, and now and then to all."""
         waited = f"has waited {self._pace.seconds:.0f} s for"
         client.endpoint.presence.busy = f"round {self.number}: {waited} {first_of(self._waiting)}"
-        if not self._pace.is_due(silent_among(client, self._waiting)):
-            return
-        if client.endpoint.presence.away:
-            who, until = f"{client.address} to answer again", "as long as it takes: start its broker again"
-        else:
-            who, until = doing(client, self._waiting), self._until(left)
-        self._say(f"round {self.number} {waited} {who}; {until}")
+        remark = self._pace.remark(client, self._waiting)
+        if remark is not None:
+            self._say(f"round {self.number} {remark}; {self._until(left)}")
 
     def _until(self, left: float) -> str:
         if left < float("inf"):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fedzmq.client.client import Client
 from fedzmq.client.tasks import EvaluationTask
+from fedzmq.client.waiting import Waiting
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import FedzmqError
 from fedzmq.federated.assigner import Assigner
@@ -106,6 +107,7 @@ class AtWorkers:
         """Take every answer in. `asked` holds those that are still waited for."""
         found: dict[str, Found] = {}
         began = time.monotonic()
+        waiting = Waiting()
         while asked:
             news = self._client.news
             for name in [name for name, question in asked.items() if question.done]:
@@ -122,6 +124,9 @@ class AtWorkers:
                 break
             if asked:
                 self._client.wait_for_news(news, min(LOOK, left))
+                remark = waiting.remark(self._client, asked)
+                if remark is not None:
+                    self._say(f"the evaluation of round {number} {remark}")
         for name, question in asked.items():
             question.cancel()
             self.without(number, name, f"it was late: {len(found)} others had answered")
