@@ -124,6 +124,23 @@ def test_nobody_waits_for_who_does_not_answer(meeting: Meeting) -> None:
     assert [each.worker for report in reports for each in report.answered] == ["bob"] * 5
 
 
+def test_it_is_said_for_whom_a_step_waits(meeting: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedzmq.client.waiting.FIRST", 0.0)
+    owed: list[tuple[FakeWorker, Train, list[Tensor]]] = []
+    fake(meeting, "alice", lambda *task: owed.append(task))
+    run = Run(meeting, FedAsync(), workers=1, rounds=1)
+
+    def say(line: str) -> None:
+        run.said.append(line)
+        while owed:
+            answers(1.0)(*owed.pop())
+
+    run.trainer._say = say
+    run.all()
+
+    assert run.said[0] == "step 1 has waited 0 s for alice"
+
+
 def test_at_the_end_everybody_is_told_to_stop(meeting: Meeting) -> None:
     alice = fake(meeting, "alice", keeps_quiet)
     fake(meeting, "bob", answers(1.0))

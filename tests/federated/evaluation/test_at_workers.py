@@ -214,6 +214,15 @@ def test_a_worker_that_cannot_evaluate_is_left_out_and_said_to_be(
     assert "round 1 is not evaluated by bob: evaluation failed on worker 'bob': DataError" in run.said[0]
 
 
+def test_it_is_said_whose_evaluation_is_waited_for(meeting: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedzmq.client.waiting.FIRST", 0.0)
+    Other(meeting)
+    run = Run(meeting, MODULES["linear"](), {"bob": PARTS["bob"]}, replace(JOB, rounds=1, deadline=0.5))
+    run.last()
+
+    assert "the evaluation of round 1 has waited 0 s for mallory" in run.said
+
+
 def test_one_that_is_late_is_cancelled_and_the_round_goes_on(meeting: Meeting) -> None:
     mallory = Other(meeting)
     run = Run(meeting, MODULES["linear"](), {"bob": PARTS["bob"]}, replace(JOB, rounds=1, deadline=0.3))
