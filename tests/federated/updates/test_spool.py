@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
 
+from fedzmq.errors import UnavailableError
 from fedzmq.federated.updates.spool import Spool
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64, torch.int64, torch.bool, torch.complex64]
@@ -46,3 +48,10 @@ def test_nothing_lies_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     spool.close()
 
     assert there == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is Linux's /dev/full")
+def test_a_full_disk_is_a_sentence_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: open("/dev/full", "r+b", buffering=0))  # noqa: SIM115
+    with Spool([torch.ones(2)], 1) as spool, pytest.raises(UnavailableError, match=r"No space left .*TMPDIR=FOLDER"):
+        spool.write(0, 0, 0, torch.ones(2))
