@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -192,7 +193,7 @@ def test_a_deadline_without_the_quorum_is_waited_beyond(meeting: Meeting) -> Non
     ("job", "until"),
     [
         ({}, "as long as they are here, as no deadline is set"),
-        ({"deadline": 1e6}, "1000000 s left"),
+        ({"deadline": 1e6}, r"\d+ s left"),
         ({"deadline": 0.0, "quorum": 2}, "until 2 have answered, and 1 have"),
     ],
 )
@@ -216,8 +217,8 @@ def test_a_round_says_for_whom_it_waits_and_until_when(
     run.trainer._say = says
     run.all()
 
-    assert f"round 1 has waited 0 s for alice; {until}" in run.said
-    assert busy[0] == "round 1: has waited 0 s for alice"
+    assert any(re.fullmatch(rf"round 1 has waited \d+ s for alice; {until}", line) for line in run.said), run.said
+    assert re.fullmatch(r"round 1: has waited \d+ s for alice", busy[0])
     assert run.client.endpoint.presence.busy == ""
 
 
