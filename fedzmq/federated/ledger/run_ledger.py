@@ -3,9 +3,8 @@
 What a round made is written first: its weights, then their place in the record. That one transaction is what makes it
 count, and only after it are older weights removed. So whatever stops the process, and whenever, the last round that was
 committed is there whole. The disk is waited for, so that a stop of the machine itself costs none either; but where
-rounds are so short that they would take a tenth longer, that is done beside the next rounds, three of which may be
-ahead of it. These may then be lost, as their names tell of incomplete files, and workers no longer have what they kept
-for rounds before.
+rounds are so short that they would take a tenth longer, that is done beside the next rounds: up to four may then be
+lost, as their names tell of incomplete files, and workers no longer have what they kept for rounds before.
 """
 
 from __future__ import annotations
