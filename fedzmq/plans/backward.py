@@ -16,8 +16,8 @@ class OwnBackward:
     """`run` fills the registers of `body`'s results, of which `captured` are those that were filled before the step.
 
     outputs, inputs, linked, gradients, results: registers, as in `fedzmq.plans.plan.Backward`. differentiates: whether
-    the body takes gradients itself. given: how many registers belong to the plan's caller. size: how many registers the
-    body numbers.
+    the body takes gradients itself. given: how many registers belong to the
+    plan's caller.
     """
 
     outputs: tuple[int, ...]
@@ -26,10 +26,9 @@ class OwnBackward:
     gradients: tuple[int, ...]
     results: tuple[int, ...]
     captured: tuple[int, ...]
-    body: Callable[[list[Any]], None]
+    body: Callable[[Any], None]
     differentiates: bool
     given: int
-    size: int
 
     def run(self, held: list[Any]) -> None:
         made = _Linked.apply(self, held, *[held[register] for register in self.inputs])  # type: ignore[no-untyped-call]
@@ -55,7 +54,7 @@ class _Linked(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         step: OwnBackward = ctx.step
-        held: list[Any] = [ctx.rows, *[None] * step.size]
+        held: dict[int, Any] = {0: ctx.rows}
         for register, tensor in zip(step.captured, ctx.saved_tensors, strict=True):
             held[register] = tensor
         for register, gradient in zip(step.gradients, gradients, strict=True):

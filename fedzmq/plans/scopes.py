@@ -15,6 +15,7 @@ from fedzmq.operations.listed.differentiation import linked
 from fedzmq.plans.plan import Backward, Plan
 
 LINKED = CATALOG.number(linked)
+MOST_DEEP = 8  # backwards within backwards
 
 
 def ends(record: Sequence[Any]) -> tuple[list[int], list[int]]:
@@ -66,6 +67,8 @@ class Scopes:
         backward = self._backwards.get(place)
         if backward is None:
             raise PlanError(f"{where} has a backward of its own, which the plan lacks")
+        if len(self._open) >= MOST_DEEP:
+            raise PlanError(f"{where} nests its backward too deeply")
         outputs, inputs = ends(record)
         filled = record[1] if type(record[1]) is list else [record[1]]
         if len(filled) != 2 * len(outputs) or 0 in filled or len(backward.results) != len(inputs):

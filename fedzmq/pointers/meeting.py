@@ -45,13 +45,15 @@ def check_local(operation: str, operands: Sequence[torch.Tensor], grad: bool, st
     for operand in operands:
         if isinstance(operand, Remote):
             continue
+        if _is_transformed(operand):
+            raise OperationRefused(
+                operation,
+                "a local operand is a value inside torch.func, vmap or forward mode, which cannot travel; "
+                "torch.autograd.grad takes gradients, and a product of matrices, einsum or bmm does what vmap does",
+            )
         if operand.is_meta or operand.layout is not torch.strided or operand.is_quantized:
             kind = "meta" if operand.is_meta else str(operand.layout).removeprefix("torch.")
             raise OperationRefused(operation, f"a local operand is a {kind} tensor, and only dense ones can travel")
-        if _is_transformed(operand):
-            raise OperationRefused(
-                operation, "a local operand is a value inside torch.func, vmap or forward mode, which cannot travel"
-            )
         if strict and operand.dim():  # a tensor without dimensions is a number, as torch sees it too
             raise apart(operation, operands, "the hook is strict")
         if grad and operand.requires_grad:

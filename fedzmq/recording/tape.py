@@ -34,12 +34,13 @@ from fedzmq.recording.values import Values
 from fedzmq.tensors.buffers import export
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
-from fedzmq.wire.messages import Backward, Command, Described, Gradients
+from fedzmq.wire.messages import Backward, Command, Described, Gradients, SetData
 
 DETACH = torch.Tensor.detach
 _GETITEM = CATALOG.number(torch.Tensor.__getitem__)
 _ONE_HOT = "say sizes that values would tell, such as the number of classes of one_hot"
 _TAKE = "take the gradient with torch.autograd.grad(loss, x), which adds to nothing"
+_WRITE = "write into the tensor that is there: with torch.no_grad(): x.copy_(value)"
 _WAY_OUT = "use torch.where and masks instead of branches, and take values outside"
 
 
@@ -219,6 +220,8 @@ class Tape(Stream):
             )
         elif isinstance(command, Backward):
             raise _refused("backward(), which adds to what tensors hold,", origin, _TAKE)
+        elif isinstance(command, SetData):
+            raise _refused("assigning to .data", origin, _WRITE)
         else:
             raise _refused(f"{type(command).__name__}, which is no operation on tensors,", origin)
 

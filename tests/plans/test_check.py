@@ -32,7 +32,13 @@ def nested(depth: int) -> Any:
     return value
 
 
-@pytest.mark.parametrize("good", [GOOD, OWN])
+def nested_backwards(depth: int) -> Plan:
+    records = [op("fedzmq.linked", [3 + 2 * n, 4 + 2 * n], 0, *ENDS) for n in range(depth)]
+    backwards = tuple(Backward(n, depth - 1 - n, (4 + 2 * n,)) for n in range(depth))
+    return replace(plan(*records, outputs=(Output("loss", 3),)), backwards=backwards)
+
+
+@pytest.mark.parametrize("good", [GOOD, OWN, nested_backwards(8)])
 def test_a_good_plan_passes(good: Plan) -> None:
     check(good)
 
@@ -72,6 +78,7 @@ def test_a_good_plan_passes(good: Plan) -> None:
         (replace(OWN, records=(*OWN.records, op("torch.neg", 8, 0b1, 6))), "record 5 .* reads register 6"),
         (replace(OWN, records=(*OWN.records, op("torch.neg", 8, 0b1, 5))), "record 5 .* reads register 5"),
         (replace(OWN, records=(PRODUCT, op("fedzmq.linked", [4, 5], 1, 3, [])), outputs=()), "takes two lists"),
+        (nested_backwards(9), "record 9 .* nests its backward too deeply"),
         (replace(GOOD, lowered=(Lowered(1, 2, "bfloat16"),)), "lowers 2 records from place 1 on, which do not follow"),
         (replace(GOOD, lowered=(Lowered(-1, 1, "bfloat16"),)), "lowers 1 records from place -1 on"),
         (replace(GOOD, lowered=(Lowered(0, 2, "bfloat16"), Lowered(1, 1, "bfloat16"))), "from place 1 on"),
