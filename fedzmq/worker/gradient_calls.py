@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from fedzmq.errors import ProtocolError
+from fedzmq.errors import OperationRefused, ProtocolError
 from fedzmq.wire.messages import (
     Backward,
     Describe,
@@ -145,6 +145,8 @@ class GradientCalls:
 
     def _bind_gradient(self, id: int, gradient: Tensor | None) -> None:
         if gradient is not None:
+            if gradient.layout is not torch.strided:
+                raise OperationRefused(f"a gradient that is {gradient.layout}", "embed with sparse=False")
             self._store.keep(id, gradient)
         else:
             # No error by itself, as little as a .grad of None is: only a program that uses it is told.

@@ -60,8 +60,8 @@ class OperationCalls:
                     if type(output) is not Tensor:
                         output = only(output)
                     # As `store.keep` does, without the call.
+                    size = output.nbytes  # first, as what has no plain memory has none
                     store.tensors[result] = output
-                    size = output.nbytes
                     store.bytes += size
                     if size > self._notable:
                         store.notable.add(result)

@@ -90,10 +90,10 @@ class Store:
         self.privacy.restrict(tensor, users)
 
     def keep(self, id: int, tensor: Tensor) -> None:
-        """Bind an id. Raises LimitExceeded, and binds nothing, where that would pass the quota."""
+        """Bind an id. Raises, and binds nothing, where that would pass the quota or the tensor has no plain memory."""
         self.drop(id)
-        self.tensors[id] = tensor
         size = tensor.nbytes
+        self.tensors[id] = tensor
         self.bytes += size
         if size > self.products.notable:
             self.notable.add(id)

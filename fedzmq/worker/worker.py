@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from fedzmq.data.examples import Examples
-from fedzmq.errors import ProtocolError, WorkerLost
+from fedzmq.errors import FedzmqError, ProtocolError, WorkerLost
 from fedzmq.session.endpoint import Arrival, Endpoint
 from fedzmq.session.outbound import Ticket
 from fedzmq.session.roster import SILENCE, Roster
@@ -198,8 +198,10 @@ class Worker:
                 self._post(peer, answer.reply, answer.buffers, is_stable=answer.is_stable)
         except ProtocolError as error:
             self._endpoint.end(peer, f"it sent what no fedzmq sends: {error}")
-        except (MemoryError, RecursionError) as error:  # it must not cost the others their worker
-            self._endpoint.end(peer, f"its commands took more than there is here: {type(error).__name__}")
+        except FedzmqError:
+            raise
+        except Exception as error:  # a fault of this worker's, or no memory: it must not cost the others what they keep
+            self._endpoint.end(peer, f"its commands met a fault here: {type(error).__name__}: {error}")
         finally:
             self._endpoint.presence.busy = ""
 

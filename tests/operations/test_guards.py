@@ -171,6 +171,8 @@ EVERYDAY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("special.hermite_polynomial_h", (ONES, torch.tensor(4)), {}),
     ("special.legendre_polynomial_p", (0.5, torch.tensor([1.0, float("nan")])), {}),
     ("nn.functional.embedding_bag", (INDEX, ONES.repeat(2, 1), torch.tensor([0, 1])), {}),
+    ("nn.functional.embedding_bag", (INDEX, ONES.repeat(2, 1), torch.tensor([0, 2])), {"include_last_offset": True}),
+    ("nn.functional.embedding_bag", (INDEX[:0], ONES.repeat(2, 1), INDEX[:0]), {}),
     ("nn.functional.fractional_max_pool2d", (IMAGE, 2), {"output_size": 2, "_random_samples": torch.zeros(1, 1, 2)}),
     ("torch.grid_sampler", (IMAGE, torch.zeros(1, 2, 2, 2), 0, 1, False), {}),
     ("torch.svd_lowrank", (torch.eye(4), 2), {}),
@@ -415,6 +417,9 @@ HOSTILE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("nn.functional.embedding_bag", (INDEX, ONES.repeat(2, 1), torch.tensor([0, 9, 1])), {}),
     ("nn.functional.embedding_bag", (INDEX, ONES.repeat(2, 1), torch.tensor([0, -7])), {}),
     ("nn.functional.embedding_bag", (ONES, INDEX), {}),
+    ("nn.functional.embedding_bag", (INDEX, ONES.repeat(2, 1), INDEX[:0]), {}),
+    ("nn.functional.embedding_bag", (INDEX, ONES.repeat(2, 1), INDEX[:1] * 0), {"include_last_offset": True}),
+    ("nn.functional.embedding_bag", (INDEX, ONES.repeat(2, 1), torch.tensor([0, 1])), {"include_last_offset": True}),
     (
         "nn.functional.fractional_max_pool2d",
         (IMAGE, 2),

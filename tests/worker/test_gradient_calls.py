@@ -32,6 +32,21 @@ def test_backward_binds_the_gradients_of_leaves(bench: Bench) -> None:
     assert torch.equal(bench.get(grad), 2 * X)
 
 
+def test_a_sparse_gradient_fails_alone(bench: Bench) -> None:
+    x, grad, inner, index = (
+        bench.put(X, requires_grad=True),
+        bench.new_id(),
+        bench.new_id(),
+        bench.put(torch.tensor([1])),
+    )
+    for leaf, name in ((x, grad), (bench.apply(torch.mul, at(x), 2.0), inner)):
+        rows = bench.apply(torch.nn.functional.embedding, at(index), at(leaf), sparse=True)
+        bench.batch.append(Backward(bench.apply(Tensor.sum, at(rows)), 0, False, False, (leaf,), (name,)))
+    assert "sparse" in bench.failure(grad).message
+    assert "sparse" in bench.failure(inner).message
+    assert torch.equal(bench.get(x), X)
+
+
 def test_gradients_add_up_under_the_same_id(bench: Bench) -> None:
     x, grad = bench.put(X, requires_grad=True), bench.new_id()
     for _ in range(2):

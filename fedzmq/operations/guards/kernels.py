@@ -149,10 +149,16 @@ def bags(name: str, function: Operation) -> Guard:
         indices, offsets = pick(arguments, keywords, 0, "input"), pick(arguments, keywords, 2, "offsets")
         if not isinstance(indices, Tensor) or indices.is_floating_point():
             raise OperationRefused(name, "its input is a tensor of ints, and the weight comes second")
-        if isinstance(offsets, Tensor) and offsets.numel():
+        if not isinstance(offsets, Tensor):
+            return
+        count = indices.numel()
+        if offsets.numel():
             rising = offsets.dim() == 1 and bool((offsets.diff() >= 0).all())
-            if not rising or not _within(offsets, 0, indices.numel()):
-                raise OperationRefused(name, f"its offsets rise from 0 to {indices.numel()}")
+            if not rising or not _within(offsets, 0, count):
+                raise OperationRefused(name, f"its offsets rise from 0 to {count}")
+        ends = bool(pick(arguments, keywords, 9, "include_last_offset", False))
+        if count and (offsets.numel() <= ends or (ends and int(offsets[-1]) != count)):
+            raise OperationRefused(name, f"its {count} indices are not all in a bag")
 
     return guard
 
