@@ -14,7 +14,7 @@ from fedzmq.errors import FedzmqError, ProtocolError, WorkerLost
 from fedzmq.session.endpoint import Arrival, Endpoint
 from fedzmq.session.outbound import Ticket
 from fedzmq.session.roster import SILENCE, Roster
-from fedzmq.session.session import Peer
+from fedzmq.session.session import MOST_MESSAGE_BYTES, Peer
 from fedzmq.tensors.buffers import room
 from fedzmq.transports.connection import Buffer, Connection
 from fedzmq.wire.codec import decode, encode
@@ -89,7 +89,13 @@ class Worker:
         self._is_away: bool | None = None  # the medium; None before it was found
         self._stopped = threading.Event()
         self._endpoint = Endpoint(
-            connection, is_worker=True, roster=Roster(silence), room=room, shared_memory=shared_memory
+            connection,
+            is_worker=True,
+            roster=Roster(silence),
+            # Room is made by a message's word. Who sends a little more than it may keep is told so.
+            most_bytes=min(MOST_MESSAGE_BYTES, quota + quota // 2),
+            room=room,
+            shared_memory=shared_memory,
         )
         self._endpoint.urgent = self._urgent
         self._endpoint.departed = self._departed

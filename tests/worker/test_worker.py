@@ -18,6 +18,7 @@ from fedzmq.recording.training_plan import training_plan
 from fedzmq.session.packet import Lane
 from fedzmq.tensors.buffers import export_all, restore_all
 from fedzmq.transports.connection import Buffer
+from fedzmq.transports.memory import MemoryConnection
 from fedzmq.transports.zeromq import ZeroMQConnection
 from fedzmq.wire.messages import DefinePlan, Failed, Local, PlanMissing, Progress, Pulled, Reply, Trained
 from fedzmq.worker.plan_shelf import MOST_PLANS
@@ -26,7 +27,7 @@ from fedzmq.worker.worker import Worker
 from tests.plans.listing import op, plan
 from tests.processes import until
 from tests.recording.recorded import MODULES
-from tests.worker.hub import Meeting
+from tests.worker.hub import NEVER, Meeting
 from tests.worker.training.trained import TASK, data_of, state_of, trained
 
 MADE = MODULES["mlp"]()
@@ -369,6 +370,25 @@ def test_a_client_whose_commands_meet_a_fault_loses_its_session_and_no_other(
         broken.fetch([one.id])
     assert any("bad is gone: its commands met a fault here" in line for line in said)
     assert torch.equal(kept.fetch([other.id])[0], torch.ones(2))
+
+
+def test_a_message_that_claims_far_more_than_may_be_kept_ends_its_session(meeting: Meeting) -> None:
+    said: list[str] = []
+    connection = MemoryConnection(meeting.address, "bob")
+    worker = Worker(connection, silence=NEVER, quota=1 << 20, say=said.append)
+    connection.serve(lambda: worker.step(0.0))
+    meeting.opened(worker)
+    worker.step(0.0)
+    bad, good = meeting.client("bad"), meeting.client("good")
+    kept = good.worker("bob").stream
+    one = kept.put(torch.ones(2))
+    line = bad.worker("bob").line
+    assert bad.worker("bob").data() == ()
+
+    bad.endpoint.post(line.peer, [b"", bytes(1 << 22)])
+    assert bad.wait_until(lambda: any("bad is gone" in text for text in said), 30)
+    assert any("the size of a message in bytes" in text for text in said)
+    assert torch.equal(kept.fetch([one.id])[0], torch.ones(2))
 
 
 @pytest.mark.parametrize("frames", [[b"rubbish"], [b""], [b"\x93\x01\x02\x03", b"\0" * 8]])
