@@ -209,6 +209,17 @@ def finite(name: str, function: Operation) -> Guard:
     return guard
 
 
+def written_out(name: str, function: Operation) -> Guard:
+    """For the medians, which read as many elements as a tensor has, also where it is one element many times."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value = pick(arguments, keywords, 0, "input")
+        if isinstance(value, Tensor) and 0 in value.stride() and value.numel() > 1:
+            raise OperationRefused(name, "its operand is expanded: make it contiguous() first")
+
+    return guard
+
+
 def counts(name: str, function: Operation) -> Guard:
     """The kernel draws until it has drawn enough, which for a count of NaN is never."""
 

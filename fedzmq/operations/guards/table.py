@@ -78,6 +78,7 @@ _NAMES: dict[MakeGuard, str] = {
         nn.functional.grid_sample torch.grid_sampler torch.grid_sampler_2d torch.grid_sampler_3d
     """,
     kernels.finite: "linalg.eigvals",
+    kernels.written_out: "Tensor.median Tensor.nanmedian torch.median torch.nanmedian",
     kernels.counts: "torch.binomial",
     kernels.exponent: "Tensor.matrix_power linalg.matrix_power torch.matrix_power",
     kernels.bounded_rounds: "torch.pca_lowrank torch.svd_lowrank",
