@@ -6,6 +6,7 @@ The pointer's own fast path serves the calls that need none of this, and keeps t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -27,7 +28,7 @@ from fedzmq.pointers.origins import origin
 from fedzmq.pointers.out import into_out
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.refusals import name_of, why
-from fedzmq.pointers.rehearsal import at_home, check, in_its_words, known
+from fedzmq.pointers.rehearsal import MOST_BYTES, at_home, check, in_its_words, known
 from fedzmq.pointers.remote import ORDINARY, Composite, Remote
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.signature import GETITEM, SETITEM, Signature, count_operands, filled
@@ -94,6 +95,14 @@ class _Call:
         """The same call of these, here."""
         return self.by(STAND_INS.get(self.func, self.func), operands, **more)
 
+    def tried_on(self, operands: Sequence[torch.Tensor]) -> Any:
+        """As `on`, on tensors that have memory. Raises LimitExceeded where numbers ask for more than a trial takes."""
+        guard = CATALOG.guard(self.number)
+        if guard is not None:
+            with suppress(OperationRefused):  # what else it says is the worker's to say
+                self.by(lambda *args, **kwargs: guard(MOST_BYTES, args, kwargs), operands)
+        return self.on(operands)
+
     def by(self, function: Callable[..., Any], operands: Sequence[torch.Tensor], **more: Any) -> Any:
         """A call of another function with the same arguments, of these operands, here."""
         replaced = iter(operands)
@@ -138,7 +147,7 @@ def _foreseen(stream: Stream, call: _Call) -> Effect | None:
     except Unforeseeable:
         return None
     except Exception as error:
-        found = in_its_words(error, call.on, call.metas)
+        found = in_its_words(error, call.tried_on, call.metas)
         if found is None:
             return None
         raise found from None
@@ -166,7 +175,7 @@ def _learn(stream: Stream, call: _Call) -> Effect:
         marks += [is_written] * count_operands(value)
     written = [operand for operand, is_written in enumerate(marks) if is_written]
     metas = call.metas
-    check(call.func, call.on, metas)
+    check(call.func, call.tried_on, metas)
     return stream.effects.learn(
         call.number, metas, on_fakes, written, call.func in BLIND, can_tell(call.func, args, metas)
     )
@@ -278,7 +287,7 @@ def _probe(stream: Stream, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
     try:
         first, described = stream.probe(record, modes, origin(), shipment)
     except RemoteError as error:
-        raise at_home(error, call.on, call.metas) from error
+        raise at_home(error, call.tried_on, call.metas) from error
     outputs = described_outputs(stream, cls, first, described, call.operands, modes)
     return outputs if described.bare else _UNFORESEEN.get(call.func, tuple)(outputs)
 

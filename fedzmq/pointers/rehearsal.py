@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from fedzmq.errors import FedzmqError, RemoteError
+from fedzmq.errors import FedzmqError, LimitExceeded, RemoteError
 from fedzmq.pointers.metadata import CONSTANT, Meta, meta
 from fedzmq.pointers.remote import Remote
 
 LARGEST = 1 << 16  # elements of all operands together, of a call that is tried
+MOST_BYTES = 1 << 26  # of what it gives
 HERE = torch.device("cpu")
 
 # Functions whose kernels check more of shapes and dtypes than their fakes do, and to which ones and zeros are as good
@@ -76,6 +77,8 @@ def tried(call: Call, metas: Sequence[Meta]) -> Exception | None:
         # It may draw, and what the program draws next is not to depend on that.
         with torch.random.fork_rng(devices=[]), torch._C.DisableTorchFunctionSubclass():
             call([ones(meta) for meta in metas])
+    except LimitExceeded:
+        return None
     except Exception as error:
         return error.with_traceback(None)
     return None

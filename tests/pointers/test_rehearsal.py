@@ -53,3 +53,14 @@ def test_a_rehearsal_draws_nothing_from_the_programs_own_generator(bob: Place) -
 def test_the_loss_of_a_single_example_has_the_shape_of_the_kernels(bob: Place) -> None:
     value, target = torch.ones(3).send(bob), torch.tensor([0, -1, 1]).send(bob)
     assert F.multilabel_margin_loss(value, target, reduction="none").shape == ()
+
+
+@pytest.mark.parametrize("call", [lambda p: torch.vander(p, 10**11), lambda p: torch.linalg.vander(p, N=10**11)])
+def test_a_call_that_asks_for_too_much_is_not_tried_here(bob: Place, call: Callable[..., object]) -> None:
+    def called() -> None:
+        call(torch.ones(10).send(bob))
+        bob.stream.sync()
+
+    with pytest.raises((RuntimeError, RemoteError)) as found:
+        called()
+    assert "allocate" not in str(found.value)

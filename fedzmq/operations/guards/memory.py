@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fedzmq.errors import LimitExceeded, OperationRefused
 from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick
@@ -24,6 +25,22 @@ _LONGEST_CHOICE = 64
 _EVERYDAY_PADDING = 8  # of a convolution: only what is wider is looked at closer
 
 Operation = Callable[..., Any]
+
+
+class Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not annotate it
+    """In it no tensor is made that would be too large, be it a result or on the way to one."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._name = name
+        self._limit = limit
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for each in leaves(made):
+            if isinstance(each, Tensor):
+                check_bytes(self._name, each.numel() * each.element_size(), self._limit)
+        return made
 
 
 def made_from_numbers(name: str, function: Operation) -> Guard:
@@ -46,7 +63,7 @@ def enlarged_by_numbers(name: str, function: Operation) -> Guard:
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         elements = sum(_extent(value) for value in leaves([arguments, keywords]) if isinstance(value, Tensor))
         if _WIDEST * max(1, elements) * _numbers(arguments, keywords) ** _MOST_DIMENSIONS > limit:
-            check_bytes(name, _bytes(_on_meta(name, function, arguments, keywords)), limit)
+            _check_on_meta(name, function, arguments, keywords, limit)
 
     return guard
 
@@ -59,7 +76,7 @@ def multiplied_by_each_other(name: str, function: Operation) -> Guard:
         counts = counts * 2 if len(counts) == 1 else counts
         # A number that names a diagonal enlarges rows and columns.
         if _WIDEST * prod(counts) * _numbers(arguments, keywords) ** 2 > limit:
-            check_bytes(name, _bytes(_on_meta(name, function, arguments, keywords)), limit)
+            _check_on_meta(name, function, arguments, keywords, limit)
 
     return guard
 
@@ -72,7 +89,7 @@ def enlarged_by_padding(name: str, function: Operation) -> Guard:
         if padding != 0 and any(
             not isinstance(n, str) and _numbers(n) > 1 + _EVERYDAY_PADDING for n in leaves(padding)
         ):
-            check_bytes(name, _bytes(_on_meta(name, function, arguments, keywords)), limit)
+            _check_on_meta(name, function, arguments, keywords, limit)
 
     return guard
 
@@ -84,7 +101,7 @@ def sized_by_values(name: str, function: Operation) -> Guard:
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         value = pick(arguments, keywords, 0, "tensor" if rows_vary else "input")
         numbers = [number for number in leaves([arguments[1:], keywords]) if type(number) is int]
-        if isinstance(value, Tensor):
+        if isinstance(value, Tensor) and not (value.is_floating_point() or value.is_complex()):
             width = max([int(value.max()) + 1 if value.numel() else 0, *numbers])
             check_bytes(name, 8 * width * (max(1, value.numel()) if rows_vary else 1), limit)
 
@@ -244,9 +261,10 @@ def on_meta(function: Operation, arguments: Arguments, keywords: Keywords) -> An
     return function(*given, **named)
 
 
-def _on_meta(name: str, function: Operation, arguments: Arguments, keywords: Keywords) -> Any:
+def _check_on_meta(name: str, function: Operation, arguments: Arguments, keywords: Keywords, limit: int) -> None:
     try:
-        return on_meta(function, arguments, keywords)
+        with Bounded(name, limit):
+            on_meta(function, arguments, keywords)
     except NotImplementedError:
         raise OperationRefused(name, "its result could be too large, and its size cannot be told before") from None
 

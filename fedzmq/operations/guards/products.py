@@ -14,11 +14,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from fedzmq.errors import LimitExceeded
-from fedzmq.operations.guards.guard import Arguments, Keywords, check_bytes, leaves
-from fedzmq.operations.guards.memory import on_meta
+from fedzmq.operations.guards.guard import Arguments, Keywords
+from fedzmq.operations.guards.memory import Bounded, on_meta
 
 _WIDEST = 16  # bytes of an element
 _MOST_KNOWN = 4096  # sets of shapes
@@ -49,7 +48,7 @@ class Products:
         self, name: str, function: Callable[..., Any], arguments: Arguments, keywords: Keywords, shapes: Hashable
     ) -> None:
         if _WIDEST * prod(map(_elements, [*arguments, *keywords.values()])) > self._limit:
-            with torch.no_grad(), _Bounded(name, self._limit), warnings.catch_warnings():
+            with torch.no_grad(), Bounded(name, self._limit), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the call itself will give them, and as errors they would end the look
                 try:
                     on_meta(function, arguments, keywords)
@@ -60,22 +59,6 @@ class Products:
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known.add(shapes)
-
-
-class _Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not annotate it
-    """No tensor that is made in it is too large."""
-
-    def __init__(self, name: str, limit: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._name = name
-        self._limit = limit
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for each in leaves(made):
-            if isinstance(each, Tensor):
-                check_bytes(self._name, each.numel() * each.element_size(), self._limit)
-        return made
 
 
 def _elements(value: Any) -> int:

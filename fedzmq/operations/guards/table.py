@@ -35,7 +35,7 @@ _NAMES: dict[MakeGuard, str] = {
         torch.tile torch.vander
         Tensor.multinomial Tensor.nonzero_static nn.functional.max_unpool1d nn.functional.max_unpool2d
         nn.functional.max_unpool3d torch.affine_grid_generator torch.constant_pad_nd torch.conv_tbc torch.expand_copy
-        torch.multinomial torch.nonzero_static torch.unfold_copy
+        torch.adaptive_max_pool1d torch.multinomial torch.nonzero_static torch.unfold_copy
     """,
     memory.enlarged_by_padding: "nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d",
     memory.multiplied_by_each_other: """
