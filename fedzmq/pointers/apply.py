@@ -285,11 +285,17 @@ def _probe(stream: Stream, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
     shipment = Shipment(call.signature.elements)
     record = (call.number, 0, *_arguments(call, shipment))
     try:
-        first, described = stream.probe(record, modes, origin(), shipment)
+        first, described = stream.probe(record, modes, origin(), shipment, _more_outputs(call))
     except RemoteError as error:
         raise at_home(error, call.tried_on, call.metas) from error
     outputs = described_outputs(stream, cls, first, described, call.operands, modes)
     return outputs if described.bare else _UNFORESEEN.get(call.func, tuple)(outputs)
+
+
+def _more_outputs(call: _Call) -> int:
+    """A list gives as many as there are in it; others split by numbers, or count along columns."""
+    longest = max((each.shape[-1] for each in call.operands[-1:] if each.dim()), default=0)
+    return len(call.operands) + (longest if call.func in _SPREADING else 0)
 
 
 def described_outputs(
@@ -313,6 +319,7 @@ def described_outputs(
     return outputs[0] if described.bare and outputs else tuple(outputs)
 
 
+_SPREADING = frozenset({torch.tensor_split, torch.Tensor.tensor_split, torch.histogramdd})
 # The kinds of tuple that come from operations of unforeseen outputs.
 _UNFORESEEN: dict[Callable[..., Any], Callable[[list[Remote]], Any]] = {
     torch.linalg.lstsq: torch.return_types.linalg_lstsq,  # type: ignore[attr-defined]  # torch does not declare it

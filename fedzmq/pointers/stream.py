@@ -147,9 +147,15 @@ class Stream:
             reference.become_leaf()
         return reference
 
-    def probe(self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment) -> tuple[int, Described]:
-        """Run an operation whose outputs cannot be foreseen, and wait: the first output's id, and what they are."""
-        return self.ask_for_outputs(partial(Probe, room=ROOM, record=list(record)), ROOM, modes, origin, shipment)
+    def probe(
+        self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment, more: int = 0
+    ) -> tuple[int, Described]:
+        """Run an operation whose outputs cannot be foreseen, and wait: the first output's id, and what they are.
+
+        They may be ROOM and `more`.
+        """
+        room = ROOM + more
+        return self.ask_for_outputs(partial(Probe, room=room, record=list(record)), room, modes, origin, shipment)
 
     def ask_for_outputs(
         self,

@@ -254,7 +254,9 @@ class Tape(Stream):
     def describe(self, ids: Sequence[int]) -> list[bool | None]:
         return [id in self._differentiable for id in ids]
 
-    def probe(self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment) -> tuple[int, Described]:
+    def probe(
+        self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment, more: int = 0
+    ) -> tuple[int, Described]:
         name = CATALOG.names[record[0]]
         what = f"{name}, whose result has a shape that depends on values,"
         raise _refused(what, origin, _ONE_HOT if name.endswith("one_hot") else _WAY_OUT)

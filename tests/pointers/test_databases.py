@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.pointers.databases import derivatives, mistakes, modules, operations, optimizers, outs, references
+from tests.pointers.databases import derivatives, lists, mistakes, modules, operations, optimizers, outs, references
 from tests.pointers.databases.outcome import Outcome
 from tests.pointers.databases.outside import OUTSIDE
 
@@ -47,6 +47,13 @@ def test_a_form_of_an_operation_gives_through_a_pointer_what_it_gives_here(form:
 @pytest.mark.parametrize("dtype", OTHERS)
 def test_an_operation_in_another_dtype_gives_what_it_gives_here(dtype: torch.dtype) -> None:
     assert_equal(operations.outcomes(entries(1, 24), dtype, "function", "all", True, 1))
+
+
+@pytest.mark.parametrize("form", lists.FORMS)
+def test_a_function_of_lists_gives_what_it_gives_here(form: str) -> None:
+    from torch.testing._internal.common_methods_invocations import foreach_binary_op_db, foreach_other_op_db
+
+    assert_equal(lists.outcomes([*foreach_binary_op_db[::4], *foreach_other_op_db], torch.float32, form, 2))
 
 
 def test_a_sample_of_a_reference_gives_what_it_gives_here() -> None:

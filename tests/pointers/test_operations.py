@@ -90,6 +90,13 @@ def test_lists_of_tensors_go_to_functions_that_take_them(bob: Place) -> None:
     assert [each.dim() for each in torch.atleast_2d([torch.ones(2).send(bob), torch.tensor(1.0).send(bob)])] == [2, 2]
 
 
+def test_many_outputs_come_though_only_values_tell_of_them(bob: Place) -> None:
+    p, cuts = torch.arange(40.0).send(bob), torch.arange(1, 40)
+    assert [len(each) for each in p.tensor_split(cuts.send(bob))] == [1] * 40
+    assert len(torch._foreach_add([p] * 40, torch.tensor(1.0).send(bob))) == 40
+    assert len(torch.histogramdd(torch.rand(4, 18).send(bob), [1] * 18).bin_edges) == 18
+
+
 def test_what_is_made_from_numbers_is_made_there(bob: Place) -> None:
     made = create(bob.stream, Pointer, torch.arange, (0, 1, 0.25), {"device": "cuda"})
     assert torch.equal(value(made), torch.arange(0, 1, 0.25))

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from tests.pointers.databases import derivatives, mistakes, modules, operations, optimizers, outs, references
+from tests.pointers.databases import derivatives, lists, mistakes, modules, operations, optimizers, outs, references
 from tests.pointers.databases.outcome import Run, table
 
 FLOATS = ("float32", "float64", "float16", "bfloat16", "complex64", "complex128")
 DTYPES = (*FLOATS, "int8", "int16", "int32", "int64", "uint8", "bool", "complex32", "uint16", "uint32", "uint64")
-DATABASES = ("operations", "references", "derivatives", "mistakes", "out", "modules", "optimizers")
+DATABASES = ("operations", "lists", "references", "derivatives", "mistakes", "out", "modules", "optimizers")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _runs(chosen: Any) -> Iterator[Run]:
+    from torch.testing._internal import common_methods_invocations as databases
     from torch.testing._internal.common_methods_invocations import op_db, python_ref_db
     from torch.testing._internal.common_modules import module_db
     from torch.testing._internal.common_optimizers import optim_db
@@ -52,6 +53,15 @@ def _runs(chosen: Any) -> Iterator[Run]:
                 for operands in chosen.operands or operations.OPERANDS:
                     label = f"{_name(dtype)}, {form}, operands {operands}"
                     yield Run(label, operations.outcomes(ops, dtype, form, operands, True, most))
+    if "lists" in wanted:
+        kinds = ("unary", "binary", "pointwise", "reduce", "other")
+        functions = [
+            op for kind in kinds for op in getattr(databases, f"foreach_{kind}_op_db") if chosen.name in op.name
+        ]
+        for dtype in dtypes:
+            for form in [each for each in chosen.form or lists.FORMS if each in lists.FORMS]:
+                label = f"lists of {_name(dtype)}, {form}"
+                yield Run(label, lists.outcomes(functions[first::step], dtype, form, most))
     if "references" in wanted:
         held = [each for each in python_ref_db if chosen.name in operations.name_of(each.torch_opinfo)][first::step]
         for dtype in dtypes:
