@@ -144,7 +144,10 @@ class Trainer:
             self._shared.step(collector)
         finally:
             collector.close()
-        self._assigner.counted |= dict.fromkeys(running.answered, number)
+        if self._strategy.forgets:
+            self._assigner.counted.clear()
+        else:
+            self._assigner.counted |= dict.fromkeys(running.answered, number)
         self._note_examples(running)
         score = Score(float("nan"), None) if self._evaluate is None else checked_score(self._evaluate(self._model))
         evaluated: Sequence[Evaluation] = ()

@@ -16,6 +16,7 @@ from fedzmq.federated.strategies.strategy import Instructions, Opening, Strategy
 from fedzmq.federated.updates.acceptance import needs_a_way
 from fedzmq.federated.updates.aggregator import Aggregator
 from fedzmq.federated.updates.collector import Collector
+from fedzmq.worker.training.train import CONTROL_LOST
 
 if TYPE_CHECKING:
     from fedzmq.federated.training_job import TrainingJob
@@ -38,7 +39,8 @@ class Scaffold(Strategy):
     `fedzmq.worker.training.way`. A control is then the mean of a worker's gradients by what they weigh, that of its
     weight decay among them, and only SGD weighs them. 1 is the gradient at the model that came over all of the worker's
     data, in batches: one pass more, and the difference travels back beside the model, whatever optimizer follows the
-    gradients. A worker that was started anew begins with a control of zero.
+    gradients. The control of all is the mean of the workers' own; where one of those is lost, as a worker was started
+    anew, it could never be that again, and all of them begin anew with zero.
     """
 
     lr: float = 1.0
@@ -60,6 +62,7 @@ class Scaffold(Strategy):
         needs_a_rate("SCAFFOLD", job)
 
     def begin(self, opening: Opening) -> None:
+        self.forgets = False
         self._population = opening.population
         for name in opening.trained:
             zeros = torch.zeros_like(opening.state[name], memory_format=torch.contiguous_format)
@@ -78,6 +81,7 @@ class Scaffold(Strategy):
 
     def accept(self, answer: Answer) -> None:
         needs_a_way(answer)
+        self.forgets = self.forgets or CONTROL_LOST in answer.metrics
 
     def collect(self, answers: Sequence[Answer]) -> Collector:
         self._sums = _Sums(answers) if self.option == 2 else Aggregator(answers, lambda answer: 1.0)
@@ -92,7 +96,10 @@ class Scaffold(Strategy):
             grown = sums.gradients(self._places[name], old) - sums.weight * control
         else:
             grown = sums.combined(self._places[key]) * sums.weight
-        self.memory[key] = (control + grown / self._population).to(control.dtype)
+        if self.forgets:
+            self.memory[key] = torch.zeros_like(control)
+        else:
+            self.memory[key] = (control + grown / self._population).to(control.dtype)
         return old + self.lr * (mean - old)
 
 

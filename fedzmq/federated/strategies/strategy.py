@@ -59,6 +59,9 @@ class Strategy:
     least: int = 1
     """Fewer updates than this make no round."""
 
+    forgets: bool = False
+    """After this round, workers are to begin anew with what they keep for themselves."""
+
     @cached_property
     def memory(self) -> dict[str, torch.Tensor]:
         """Tensors by a name of the strategy's own, such as "momentum/0.weight"."""

@@ -23,6 +23,7 @@ from fedzmq.worker.training.layout import Layout, copied, layout
 from fedzmq.worker.training.memory import Kept
 
 LOSS_BEFORE = "loss_before"  # the metric that tells the loss of the model that came
+CONTROL_LOST = "control_lost"  # the metric that tells that an earlier round's own control variates are gone
 PERSONAL = "personal_"  # before the loss and the metrics of the worker's own model
 
 
@@ -67,6 +68,8 @@ def train(
     _check(task, control, [state[place] for place in places.pulled])
     epochs = Epochs(task, compiled, data, report, is_cancelled)
     metrics: dict[str, float] = {}
+    if control and local.basis and not kept.control:
+        metrics[CONTROL_LOST] = 1.0
     if local.loss_before:
         with alone(task.seed):
             metrics[LOSS_BEFORE] = epochs.loss(places.fill(state, kept.personal))

@@ -6,6 +6,7 @@ long local trainings goes to the plain mean of b instead.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,8 +19,11 @@ from fedzmq.federated.strategies.fedavg import FedAvg
 from fedzmq.federated.strategies.fednova import FedNova
 from fedzmq.federated.strategies.fedprox import FedProx
 from fedzmq.federated.strategies.scaffold import Scaffold
+from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
-from tests.federated.strategies.federation import Federation, Update, after, one_weight, parabola, randoms
+from fedzmq.recording.training_plan import training_plan
+from tests.federated.strategies.federation import JOB, Federation, Update, after, one_weight, parabola, randoms
+from tests.worker.hub import Meeting
 
 STEEP_AND_FLAT = {"alice": parabola(2.0, 1.0), "bob": parabola(0.2, 5.0)}
 BEST = (2.0 * 1 + 0.2 * 5) / 2.2
@@ -46,6 +50,24 @@ def test_control_variates_reach_the_best_weight() -> None:
 
 def test_control_variates_reach_the_best_weight_with_one_worker_a_round() -> None:
     assert federation(Scaffold(), cohort=1, rounds=150).weight == pytest.approx(BEST, abs=1e-2)
+
+
+@pytest.mark.parametrize(("option", "epochs"), [(1, 2), (2, 20)])
+def test_control_variates_reach_the_best_weight_after_a_worker_lost_its_own(option: int, epochs: int) -> None:
+    sample, model = STEEP_AND_FLAT["bob"], one_weight()
+    plan = training_plan(model, mse_loss, sample.features, sample.targets)
+    job = replace(JOB, **{**LONG, "rounds": 90, "epochs": epochs, "workers": 2})
+    with Meeting() as meeting:
+        workers = {name: meeting.worker(name, [data]) for name, data in STEEP_AND_FLAT.items()}
+        strategy = Scaffold(option=option)
+        told = []
+        for report in Trainer(meeting.client("coordinator"), model, plan, job, strategy=strategy).rounds():
+            told += [(report.round, each.worker) for each in report.answered if "control_lost" in each.metrics]
+            if report.round == 20:
+                workers["bob"]._memory._runs.clear()  # as if it had been started anew
+
+    assert told == [(21, "bob")]
+    assert float(model.weight.detach()) == pytest.approx(BEST, abs=2e-2)  # type: ignore[operator]
 
 
 def test_the_control_of_all_is_the_mean_of_the_workers_own() -> None:
