@@ -5,14 +5,12 @@ What a list of operations on tensors cannot say is refused where it happens, at 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import torch
 from torch.utils.hooks import RemovableHandle
 
-from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.listed.differentiation import leaf
 from fedzmq.pointers.call import Call
@@ -27,8 +25,10 @@ from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Remote
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.stream import Record, Stream
+from fedzmq.recording.differentiation import TAKE, Differentiation
 from fedzmq.recording.own_backward import OwnBackwards
 from fedzmq.recording.packs import NETWORKS, PACK, PAD, Pack, pack_of, packed, padded, run
+from fedzmq.recording.refusal import WAY_OUT, refused
 from fedzmq.recording.suppositions import Suppositions, Unknown, choice_of, stand_in
 from fedzmq.recording.values import Values
 from fedzmq.tensors.buffers import export
@@ -39,9 +39,7 @@ from fedzmq.wire.messages import Backward, Command, Described, Gradients, SetDat
 DETACH = torch.Tensor.detach
 _GETITEM = CATALOG.number(torch.Tensor.__getitem__)
 _ONE_HOT = "say sizes that values would tell, such as the number of classes of one_hot"
-_TAKE = "take the gradient with torch.autograd.grad(loss, x), which adds to nothing"
 _WRITE = "write into the tensor that is there: with torch.no_grad(): x.copy_(value)"
-_WAY_OUT = "use torch.where and masks instead of branches, and take values outside"
 
 
 class AutocastMet(Exception):
@@ -57,10 +55,10 @@ class Nowhere:
         """Nothing is ever flushed."""
 
     def request(self) -> int:
-        raise _refused("a value")
+        raise refused("a value")
 
     def wait(self, request: int) -> NoReturn:
-        raise _refused("a value")
+        raise refused("a value")
 
 
 class Tape(Stream):
@@ -84,10 +82,7 @@ class Tape(Stream):
         self._sequences: dict[int, int] = {}  # of packed sequences, what their sizes begin with
         self._bases: dict[int, int] = {}
         self.backwards = OwnBackwards(self)
-        self._inputs = 0
-        self._hooked: set[int] = set()
-        self._gradients: set[int] = set()  # that leaves hold
-        self._differentiable: set[int] = set()  # gradients with a graph of their own
+        self._differentiation = Differentiation(self, self.backwards)
         self._values = Values(lambda id: self._bases.get(id, id))
 
     def input(self, meta: Meta) -> Pointer:
@@ -96,7 +91,7 @@ class Tape(Stream):
         if kind:
             reference.become_leaf()
         reference.kept = True
-        self._inputs = reference.id
+        self._differentiation.last_input = reference.id
         return Pointer.around(reference)
 
     def append(self, record: Record, modes: Modes, origin: Origin | None) -> None:
@@ -177,33 +172,6 @@ class Tape(Stream):
             self._sequences[record[1]] = self._packs[record[3][0]].sequences
         return len(self.records) - 1
 
-    def _is_its_own(self, leaves: Sequence[int], grads: Sequence[int]) -> bool:
-        """None of the leaves is trained or held a gradient before, so that nothing is added up."""
-        is_new = self._gradients.isdisjoint(grads)
-        self._gradients.update(grads)
-        return is_new and all(id > self._inputs for id in leaves)
-
-    def _differentiate(self, command: Gradients, origin: Origin | None) -> None:
-        if not self._hooked.isdisjoint(command.inputs):
-            raise _refused("the gradient of a tensor that has a hook", origin, "take it before the hook is registered")
-        wanted = [(id, result) for id, result in zip(command.inputs, command.results, strict=True) if result]
-        if not wanted:
-            return
-        arguments = [
-            [{"p": id} for id in command.outputs],
-            [{"p": id} for id, _ in wanted],
-            [{"p": id} if id else None for id in command.grad_outputs] or None,
-        ]
-        options = {
-            "retain_graph": command.retain_graph,
-            "create_graph": command.create_graph,
-            "materialize_grads": command.allow_unused,
-        }
-        results = [result for _, result in wanted]
-        self.note((CATALOG.number(torch.autograd.grad), results, 0, arguments, options), INITIAL, origin)
-        if command.create_graph:
-            self._differentiable.update(results)
-
     def noticed(self, written: Sequence[Reference], views: Sequence[tuple[Reference, Reference]]) -> None:
         for view, base in views:
             self._bases[view.id] = self._bases.get(base.id, base.id)
@@ -212,23 +180,18 @@ class Tape(Stream):
 
     def command(self, command: Command, origin: Origin | None) -> None:
         if isinstance(command, Gradients):
-            self._differentiate(command, origin)
-        elif isinstance(command, Backward) and self._is_its_own(command.leaves, command.grads):
-            root, graphs = (command.root,), (command.retain_graph, command.create_graph)
-            self._differentiate(
-                Gradients(root, command.leaves, (command.gradient,), command.grads, *graphs, False), origin
-            )
+            self._differentiation.take(command, origin)
         elif isinstance(command, Backward):
-            raise _refused("backward(), which adds to what tensors hold,", origin, _TAKE)
+            self._differentiation.backward(command, origin)
         elif isinstance(command, SetData):
-            raise _refused("assigning to .data", origin, _WRITE)
+            raise refused("assigning to .data", origin, _WRITE)
         else:
-            raise _refused(f"{type(command).__name__}, which is no operation on tensors,", origin)
+            raise refused(f"{type(command).__name__}, which is no operation on tensors,", origin)
 
     def require_grad(self, reference: Reference, value: bool) -> None:
         """From here on the tensor is another one, with the same memory."""
         if not value:
-            raise _refused("requires_grad_(False)", way_out="use detach() instead, where no gradient is to flow")
+            raise refused("requires_grad_(False)", way_out="use detach() instead, where no gradient is to flow")
         before, reference.id = reference.id, self.new_id()
         self.note((CATALOG.number(leaf), reference.id, 1, [before]), INITIAL, origin())
         self.shares(reference.id, before)
@@ -252,49 +215,38 @@ class Tape(Stream):
         return reference
 
     def describe(self, ids: Sequence[int]) -> list[bool | None]:
-        return [id in self._differentiable for id in ids]
+        return [id in self._differentiation.differentiable for id in ids]
 
     def probe(
         self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment, more: int = 0
     ) -> tuple[int, Described]:
         name = CATALOG.names[record[0]]
         what = f"{name}, whose result has a shape that depends on values,"
-        raise _refused(what, origin, _ONE_HOT if name.endswith("one_hot") else _WAY_OUT)
+        raise refused(what, origin, _ONE_HOT if name.endswith("one_hot") else WAY_OUT)
 
     def fetch(self, ids: Sequence[int]) -> list[torch.Tensor]:
         known = [self._sequences.get(id) for id in ids]
         if None in known:
-            raise _refused("a value")
+            raise refused("a value")
         return [torch.tensor(each) for each in known]
 
     def sync(self) -> None:
-        raise _refused("sync")
+        raise refused("sync")
 
     def flush(self) -> None:
         """There is nowhere to flush to."""
 
     def needs_value(self, what: str) -> Exception:
-        return _refused(f"{what}, which needs a value,")
+        return refused(f"{what}, which needs a value,")
 
     def hooked(self, pointer: Remote, hook: Callable[..., Any]) -> RemovableHandle | None:
-        pointer._ref.catch_up()
-        if pointer._ref.node is None:
-            return None
-        if pointer._ref.id in self._hooked:
-            raise _refused("a second hook on one gradient", None, "let one do what both do")
-        if any(_reads(record, pointer._ref.id) for record in self.records):
-            raise _refused(
-                "a hook on the gradient of what was used before", None, "register it where the tensor is made"
-            )
-        self.backwards.hooked(pointer, hook)
-        self._hooked.add(pointer._ref.id)
-        return _Lasting(OrderedDict())
+        return self._differentiation.hook(pointer, hook)
 
     def takes_no_hook(self) -> Exception | None:
-        return _refused("what keeps a gradient, or is called once a leaf has one,", None, _TAKE)
+        return refused("what keeps a gradient, or is called once a leaf has one,", None, TAKE)
 
     def meets_nothing(self) -> Exception | None:
-        return _refused(
+        return refused(
             "a tensor that lives on a worker, or was kept from another batch",
             way_out="what a model keeps from batch to batch is a buffer: register_buffer(name, torch.zeros(...))",
         )
@@ -303,7 +255,7 @@ class Tape(Stream):
         if modes.autocast is not None and self.effects.device.type == "meta":
             raise AutocastMet
         if modes.default_dtype is not INITIAL.default_dtype:
-            raise _refused(f"a default dtype of {modes.default_dtype}", origin)
+            raise refused(f"a default dtype of {modes.default_dtype}", origin)
 
     def _write(self, id: int) -> None:
         self.mutated.add(self._bases.get(id, id))
@@ -334,31 +286,3 @@ class Tape(Stream):
                 return {"p": self._detached(argument["p"], origin)}
             return {key: self._all_detached(each, origin) for key, each in argument.items()}
         return argument
-
-
-def _reads(record: Record, id: int) -> bool:
-    _, _, mask, arguments, *keywords = record
-    return any(each == id for place, each in enumerate(arguments) if mask >> place & 1) or _names(
-        [[each for place, each in enumerate(arguments) if not mask >> place & 1], *keywords], id
-    )
-
-
-def _names(value: Any, id: int) -> bool:
-    if isinstance(value, list | tuple):
-        return any(_names(each, id) for each in value)
-    if isinstance(value, dict):
-        return value.get("p") == id or any(_names(each, id) for each in value.values())
-    return False
-
-
-class _Lasting(RemovableHandle):
-    """Of a hook that is a part of the plan."""
-
-    def remove(self) -> NoReturn:
-        raise _refused("a hook on a gradient that is removed again")
-
-
-def _refused(what: str, where: Origin | None = None, way_out: str = _WAY_OUT) -> PlanError:
-    line = shown(where or origin())
-    at = f" at {line}" if line else ""
-    return PlanError(f"{what}{at} cannot be part of a plan: a plan is a fixed list of operations on tensors; {way_out}")
