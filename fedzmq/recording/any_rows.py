@@ -131,13 +131,13 @@ def _recorded(
         second = at(ROWS[1], watched[1], "fewer")
     check_alike(first, second)
     sized = [first, second]
-    for named in possible([each for each in compared.sizes if each > 1], "all"):
-        check_alike(first, named)
-        sized.append(named)
     for size in compared.sizes if first[0].unknown else ():
         for named in possible(LARGE, size):
             check_alike(first, named, f"masks that choose all and ones that choose {size}")
             sized.append(named)
+    for named in possible([each for each in compared.sizes if each > 1], "all"):
+        check_alike(first, named)
+        sized.append(named)
     for large in possible(LARGE, "fewest"):
         check_alike(first, large)
         sized.append(large)

@@ -167,7 +167,7 @@ def test_what_follows_from_the_numbers_that_two_masks_choose_is_refused_at_its_l
         (constant_for_nothing, "does not depend on its inputs .where a mask chooses nothing."),
         (
             branches_on_how_many,
-            r"Tensor.tanh and Tensor.sum at .*test_choices.py:\d+ for a mask that chooses all and one",
+            r"Tensor.tanh and Tensor.sum at .*test_choices.py:\d+ for masks that choose all and ones that choose \d",
         ),
     ],
     ids=lambda each: getattr(each, "__name__", ""),
