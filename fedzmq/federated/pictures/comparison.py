@@ -55,9 +55,10 @@ def draw_comparison(curves: Sequence[Curve], by: str = "rounds", form: str = "pn
     panels = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
     axis, cost = _COSTS[by]
     if has_accuracy:
-        _panel(panels[0], curves, cost, "accuracy on held-out data", lambda report: report.accuracy)
+        _panel(panels[0], curves, cost, "accuracy, as evaluated", _accuracy)
         panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    _panel(panels[-1], curves, cost, "loss", _loss)
+    are_evaluated = all(_is_evaluated(curve) for curve in curves)
+    _panel(panels[-1], curves, cost, "loss, as evaluated" + ("" if are_evaluated else " or else in training"), _loss)
     panels[-1].set_ylim(bottom=0)
     width = _width(curves)
     panels[-1].set_xlabel(axis + (f" (bold: mean of {width} rounds)" if width > 1 else ""), color=_GREY)
@@ -69,19 +70,28 @@ def draw_comparison(curves: Sequence[Curve], by: str = "rounds", form: str = "pn
     return drawn(figure, form)
 
 
-def _loss(report: RoundReport) -> float:
-    """On held-out data, or the workers' own where there is none."""
-    return report.loss if math.isfinite(report.loss) else report.train_loss
+def _accuracy(curve: Curve) -> list[float | None]:
+    return [report.accuracy for report in curve.reports]
+
+
+def _loss(curve: Curve) -> list[float]:
+    """As evaluated, or else in training; never both on one line, which would leap between them."""
+    is_evaluated = _is_evaluated(curve)
+    return [report.loss if is_evaluated else report.train_loss for report in curve.reports]
+
+
+def _is_evaluated(curve: Curve) -> bool:
+    return any(math.isfinite(report.loss) for report in curve.reports)
 
 
 def _panel(
-    panel: Axes, curves: Sequence[Curve], cost: Cost, name: str, figure: Callable[[RoundReport], float | None]
+    panel: Axes, curves: Sequence[Curve], cost: Cost, name: str, figures: Callable[[Curve], Sequence[float | None]]
 ) -> None:
     drawn: list[object] = []
     width = _width(curves)
     for number, curve in enumerate(curves):
         spent = accumulate(map(cost, curve.reports))
-        points = [(at, value) for at, value in zip(spent, map(figure, curve.reports), strict=True) if _is_there(value)]
+        points = [(at, value) for at, value in zip(spent, figures(curve), strict=True) if _is_there(value)]
         line = [at for at, _ in points], [value for _, value in points]
         color, cycle = _COLORS[number % len(_COLORS)], number // len(_COLORS)
         is_short = len(points) <= _EACH

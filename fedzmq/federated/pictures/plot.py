@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#2563a8", "#d97a1f", "#2e7d4f", "#c0392b", "#555555"
+_EVALUATED = "as evaluated"  # whether on held-out examples or the workers' own, a report does not say
 
 
 def draw(reports: Sequence[RoundReport], title: str, form: str = "png") -> bytes:
@@ -44,16 +45,16 @@ def draw(reports: Sequence[RoundReport], title: str, form: str = "png") -> bytes
 
 def _accuracy(panel: Axes, reports: Sequence[RoundReport]) -> None:
     values = [math.nan if report.accuracy is None else report.accuracy for report in reports]
-    _line(panel, reports, values, _GREEN, "on held-out data")
+    _line(panel, reports, values, _GREEN, _EVALUATED)
     finite = [value for value in values if math.isfinite(value)]
     panel.set_ylim(max(0.0, min(finite, default=0.0) - 0.1), 1.02)
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    panel.set_ylabel("accuracy on held-out data", color=_GREY)
+    panel.set_ylabel(f"accuracy, {_EVALUATED}", color=_GREY)
 
 
 def _loss(panel: Axes, reports: Sequence[RoundReport]) -> None:
-    _line(panel, reports, [report.loss for report in reports], _BLUE, "on held-out data")
-    _line(panel, reports, [report.train_loss for report in reports], _ORANGE, "on the workers' own data", "--")
+    _line(panel, reports, [report.loss for report in reports], _BLUE, _EVALUATED)
+    _line(panel, reports, [report.train_loss for report in reports], _ORANGE, "in training", "--")
     finite = [value for report in reports for value in (report.loss, report.train_loss) if math.isfinite(value)]
     if min(finite, default=-1.0) >= 0:
         panel.set_ylim(0, max(finite) * 1.08 or 1.0)

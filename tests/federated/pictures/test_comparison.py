@@ -76,3 +76,22 @@ def test_what_is_no_number_is_not_drawn(seen: list[Any]) -> None:
     draw_comparison([Curve("a", each)])
 
     assert list(seen[0].axes[-1].lines[0].get_ydata()) == [1.0, 1.0]
+
+
+def test_the_words_are_true_wherever_runs_were_evaluated(seen: list[Any]) -> None:
+    trained = [replace(report, loss=math.nan, accuracy=None) for report in reports(3)]
+    draw_comparison([Curve("a", reports(3))])
+    draw_comparison([Curve("a", reports(3)), Curve("b", trained)])
+    names = [[panel.get_ylabel() for panel in figure.axes] for figure in seen]
+
+    assert names == [
+        ["accuracy, as evaluated", "loss, as evaluated"],
+        ["accuracy, as evaluated", "loss, as evaluated or else in training"],
+    ]
+
+
+def test_a_line_does_not_leap_between_the_loss_as_evaluated_and_that_in_training(seen: list[Any]) -> None:
+    each = [replace(report, loss=math.nan if report.round % 2 else 0.5, train_loss=9.0) for report in reports(6)]
+    draw_comparison([Curve("a", each)])
+
+    assert list(seen[0].axes[-1].lines[0].get_ydata()) == [0.5, 0.5, 0.5]
