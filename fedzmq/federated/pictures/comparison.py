@@ -1,6 +1,6 @@
 """A picture of several runs: accuracy and loss of each, against rounds, seconds or bytes.
 
-Of many rounds, a bold line shows the running mean of a curve, and a pale one every single round.
+Of a curve of many points, a bold line shows the running mean, and a pale one every single point.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _COLORS = (
 _MARKERS = ("o", "s", "^", "x")
 _GREY = "#555555"
 _EACH = 60  # rounds of which each has a marker
-_MANY = 150  # rounds of which the mean over neighbours is drawn
-_PARTS = 50  # of a curve: as many rounds as one of them has make a mean
+_MANY = 150  # points of which the mean over neighbours is drawn
+_PARTS = 50  # of a curve: as many points as one of them has make a mean
 _MARKED = 12  # places of a longer curve that are marked, where colours are not enough to tell curves apart
 
 Cost = Callable[[RoundReport], float]
@@ -60,12 +60,12 @@ def draw_comparison(curves: Sequence[Curve], by: str = "rounds", form: str = "pn
     are_evaluated = all(_is_evaluated(curve) for curve in curves)
     _panel(panels[-1], curves, cost, "loss, as evaluated" + ("" if are_evaluated else " or else in training"), _loss)
     panels[-1].set_ylim(bottom=0)
-    width = _width(curves)
-    panels[-1].set_xlabel(axis + (f" (bold: mean of {width} rounds)" if width > 1 else ""), color=_GREY)
+    has_means = any(len(panel.lines) > len(curves) for panel in panels)
+    panels[-1].set_xlabel(axis + (" (bold over pale: running mean)" if has_means else ""), color=_GREY)
     if by == "rounds":
         panels[-1].set_xlim(0.5, max((len(curve.reports) for curve in curves), default=1) + 0.5)
     set_ticks(panels[-1].xaxis, are_whole=by == "rounds")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=9)
+    figure.legend(*panels[-1].get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=9)
     figure.align_ylabels()
     return drawn(figure, form)
 
@@ -88,13 +88,12 @@ def _panel(
     panel: Axes, curves: Sequence[Curve], cost: Cost, name: str, figures: Callable[[Curve], Sequence[float | None]]
 ) -> None:
     drawn: list[object] = []
-    width = _width(curves)
     for number, curve in enumerate(curves):
         spent = accumulate(map(cost, curve.reports))
         points = [(at, value) for at, value in zip(spent, figures(curve), strict=True) if _is_there(value)]
         line = [at for at, _ in points], [value for _, value in points]
         color, cycle = _COLORS[number % len(_COLORS)], number // len(_COLORS)
-        is_short = len(points) <= _EACH
+        is_short, width = len(points) <= _EACH, _width(len(points))
         if width > 1:
             panel.plot(*line, color=color, linewidth=0.5, alpha=0.3)
         panel.plot(
@@ -122,10 +121,9 @@ def _is_there(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
 
 
-def _width(curves: Sequence[Curve]) -> int:
-    """How many rounds make a mean, an odd number for all of them: 1 where there are few enough to see each."""
-    longest = max((len(curve.reports) for curve in curves), default=0)
-    return longest // _PARTS | 1 if longest > _MANY else 1
+def _width(count: int) -> int:
+    """How many of so many points make a mean, an odd number: 1 where there are few enough to see each."""
+    return count // _PARTS | 1 if count > _MANY else 1
 
 
 def _means(values: Sequence[float], width: int) -> list[float]:

@@ -45,7 +45,22 @@ def test_of_many_rounds_a_bold_line_is_the_mean_of_neighbours(seen: list[Any]) -
     assert list(pale.get_ydata()) == [float(number % 2) for number in range(1, 1001)]
     assert all(abs(value - 0.5) < 0.05 for value in bold.get_ydata())
     assert bold.get_linewidth() > pale.get_linewidth()
-    assert seen[0].axes[-1].get_xlabel() == "round (bold: mean of 21 rounds)"
+    assert seen[0].axes[-1].get_xlabel() == "round (bold over pale: running mean)"
+
+
+def test_a_short_curve_is_not_flattened_beside_a_long_one(seen: list[Any]) -> None:
+    draw_comparison([Curve("long", reports(1000)), Curve("short", reports(20))])
+
+    _, _, short = seen[0].axes[-1].lines
+    assert list(short.get_ydata()) == [report.loss for report in reports(20)]
+
+
+def test_of_many_rounds_of_which_few_were_evaluated_each_of_these_is_drawn(seen: list[Any]) -> None:
+    each = [replace(report, loss=math.nan if report.round % 50 else report.loss) for report in reports(1000)]
+    draw_comparison([Curve("a", each)])
+
+    (line,) = seen[0].axes[-1].lines
+    assert list(line.get_ydata()) == [2 / number for number in range(50, 1001, 50)]
 
 
 def test_of_a_few_rounds_each_is_marked(seen: list[Any]) -> None:
