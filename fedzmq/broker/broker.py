@@ -213,6 +213,8 @@ class Broker:
             self._publish(route.topic, seat.member.name, frames, seat.channel, except_to=seat.member)
         elif isinstance(route, Subscribe):
             self.directory.subscribe(seat.member, route.topic)
+            if route.topic == PARTIES:
+                self._tell_parties(now)
         elif isinstance(route, Unsubscribe):
             self.directory.unsubscribe(seat.member, route.topic)
         else:
@@ -309,6 +311,9 @@ class Broker:
         self._look_for_room()
         for member in self.directory:
             self._probe(member)
+        self._tell_parties(now)
+
+    def _tell_parties(self, now: float) -> None:
         if self.directory.subscribers(PARTIES):
             self._publish(PARTIES, MEDIUM, [_party(member, now).frame() for member in self.directory])
 
@@ -325,4 +330,5 @@ class Broker:
 
 
 def _party(member: Member, now: float) -> Party:
-    return Party(member.name, max(0.0, now - member.came), max(0.0, now - member.heard), member.dropped)
+    here, silent = max(0.0, now - member.came), max(0.0, now - member.heard)
+    return Party(member.name, here, silent, member.dropped, frozenset(member.topics))

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from fedzmq.client.attendance import wait_for_all
 from fedzmq.client.local_worker import LocalWorker
 from fedzmq.client.publisher import Publisher
 from fedzmq.client.session_line import SessionLine
@@ -87,7 +88,7 @@ class Client:
         return self.endpoint.connection.address
 
     def workers(self) -> list[WorkerStatus]:
-        """The workers that are here now, by name."""
+        """The workers that are here now, of each a WorkerStatus, in the order of their names."""
         self.endpoint.pump(0.0)
         presence, now = self.endpoint.presence, time.monotonic()
         longest = presence.listening(now)
@@ -273,15 +274,16 @@ def connect(
     `name` is what workers know the client by (default: client- and random letters). A party that shows no sign of life
     for `silence` seconds counts as gone. Without `shared_memory` everything goes by the broker, to workers on this
     machine too. Raises AddressError, and BrokerUnreachable when nothing that speaks fedzmq
-    answers within `timeout` seconds.
+    answers within `timeout` seconds. All workers that are there are known when it returns, but for one that says
+    nothing for a second.
     """
     connection = connect_transport(address, name or f"client-{os.urandom(4).hex()}")
     client = Client(connection, silence=silence, shared_memory=shared_memory)
     try:
         if not client.wait_until(lambda: connection.silent_for() < math.inf, timeout):
             raise BrokerUnreachable(address, timeout)
+        wait_for_all(client.endpoint, client.wait_until)
     except BaseException:
         client.close()
         raise
-    client.endpoint.presence.ask()
     return client

@@ -47,8 +47,8 @@ class Connection(ABC):
       holder closed or died, the next to connect takes the name over and mail goes to it from then on.
     - A medium that can tell publishes, as MEDIUM, on the topic DEPARTURES who went. The frames are the name, a tag of
       the connection that had it, and `left` (it closed) or `lost` (its link broke: it may be back, with the same tag).
-    - A medium that can tell publishes, as MEDIUM, on the topic PARTIES who is connected, again and again while
-      somebody hears it; see `fedzmq.transports.party`.
+    - A medium that can tell publishes, as MEDIUM, on the topic PARTIES who is connected, when somebody begins to
+      hear it and again and again from then on; see `fedzmq.transports.party`.
     - A medium may refuse frames above a size of its own, of 16 MiB at least: `send` raises `LimitExceeded` for them.
     - After `close`, every call but `close` raises `TransportClosed`. No exception but fedzmq's own comes out.
     """

@@ -404,6 +404,7 @@ def test_whoever_hears_it_is_told_who_is_connected(broker: Broker, peer: Peer) -
 
     assert delivery.sender == "broker"
     assert (here.name, here.dropped, other.name, other.dropped) == ("alice", 0, "control-only", 1)
+    assert (here.hears, other.hears) == ({PARTIES}, frozenset())
     assert 0 <= other.silent <= other.here
     assert here.here <= other.here
 

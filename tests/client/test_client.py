@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from fedzmq.broker.broker import Broker
 from fedzmq.client.client import Client, connect
 from fedzmq.client.hook import install
 from fedzmq.cluster.local_cluster import LocalCluster
@@ -16,6 +17,8 @@ from fedzmq.errors import (
     WorkerLost,
     WorkerNotFoundError,
 )
+from fedzmq.session.heartbeat import ROLL_CALL
+from fedzmq.transports.registry import connect as connect_transport
 from tests.processes import until
 
 NOBODY = "tcp://127.0.0.1:1"  # a port that only root may listen at, and nothing does
@@ -41,6 +44,19 @@ def test_an_address_that_no_transport_serves_is_refused_with_those_that_are() ->
 def test_the_roster_has_every_worker_by_name(client: Client) -> None:
     assert [worker.name for worker in client.workers()] == ["alice", "bob", "carol"]
     assert all(worker.silent_for < 60 for worker in client.workers())
+
+
+def test_whoever_connects_knows_at_once_who_is_there(site: LocalCluster) -> None:
+    with connect(site.address) as client:
+        assert [worker.name for worker in client.workers()] == ["alice", "bob", "carol"]
+
+
+def test_a_worker_that_says_nothing_is_not_waited_for_any_longer() -> None:
+    with Broker("tcp://127.0.0.1:0").start() as broker, connect_transport(broker.address, "bob") as bob:
+        bob.subscribe(ROLL_CALL)
+        until(lambda: bob.recv(0.01) is None and broker.directory.subscribers(ROLL_CALL) != [], lambda: "")
+        with connect(broker.address) as client:
+            assert client.workers() == []
 
 
 def test_a_worker_has_one_handle(client: Client) -> None:

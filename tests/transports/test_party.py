@@ -11,7 +11,7 @@ from fedzmq.transports.party import Party, parse
 
 
 def test_a_party_comes_back_as_it_was() -> None:
-    party = Party("bob", 12.5, 0.25, 3)
+    party = Party("bob", 12.5, 0.25, 3, frozenset({"roll-call", "grüße\0"}))
 
     assert parse(party.frame()) == party
 
@@ -29,4 +29,4 @@ def test_anything_else_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize("seconds", [(-1.0, 0.0), (float("nan"), 0.0), (0.0, float("inf"))])
 def test_a_time_that_is_none_is_refused(seconds: tuple[float, float]) -> None:
     with pytest.raises(ProtocolError):
-        parse(struct.pack(">ddQ", *seconds, 0) + b"bob")
+        parse(struct.pack(">ddQ", *seconds, 0) + b"\3bob")
