@@ -14,7 +14,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_APART = {"broker", "out", "log", "json", "silence", "wait", "patience"}  # nothing that the outcome depends on
+# Nothing that the outcome depends on.
+_APART = {"broker", "out", "log", "json", "silence", "wait", "patience", "no-evaluation", "evaluate-every"}
 
 
 def options_of(history: RunHistory) -> dict[str, Any]:
@@ -29,15 +30,20 @@ def options_of(history: RunHistory) -> dict[str, Any]:
 def labels_of(histories: Sequence[RunHistory]) -> list[str]:
     """Of each run, its name and the options that are not the same in all of them.
 
-    What has no part in how good a model gets is left out, and so is an option that asks for nothing.
+    What has no part in how good a model gets is left out, and so is an option that asks for nothing. A run that was
+    made longer differs by the rounds that it has now.
     """
-    options = [options_of(history) for history in histories]
+    options = [{**options_of(history), **_rounds(history)} for history in histories]
     names = sorted({name for each in options for name in each} - _APART)
     differ = [name for name in names if len({repr(each.get(name)) for each in options}) > 1]
     labels = [", ".join(f"{name} {_shown(each[name])}" for name in differ if _asks(each.get(name))) for each in options]
     return [
         f"{history.name}: {label}" if label else history.name for label, history in zip(labels, histories, strict=True)
     ]
+
+
+def _rounds(history: RunHistory) -> dict[str, int]:
+    return {"rounds": history.rounds} if history.rounds else {}
 
 
 def _asks(value: Any) -> bool:

@@ -153,6 +153,21 @@ def test_runs_are_told_apart_by_what_they_were_asked_for(tmp_path: Path) -> None
     assert labels_of(list(map(read_history, runs))) == ["a: seed 0", "b: holdout 0.2, metric f1 top3, seed 1"]
 
 
+def test_a_run_that_was_made_longer_is_told_apart_by_the_rounds_that_it_has(tmp_path: Path) -> None:
+    runs = [made(tmp_path / name, 2, rounds) for name, rounds in (("longer", 203), ("other", 10))]
+    alike = [made(tmp_path / name, 2, 203, job=f"rounds = {rounds}\n") for name, rounds in (("a", 200), ("b", 203))]
+
+    assert labels_of(list(map(read_history, runs))) == ["longer: rounds 203", "other: rounds 10"]
+    assert labels_of(list(map(read_history, alike))) == ["a", "b"]
+
+
+def test_runs_are_not_told_apart_by_whether_and_when_they_were_evaluated(tmp_path: Path) -> None:
+    jobs = "no-evaluation = true\nevaluate-every = 1\n", "no-evaluation = false\nevaluate-every = 5\n"
+    runs = [made(tmp_path / name, 2, job=job) for name, job in zip("ab", jobs, strict=True)]
+
+    assert labels_of(list(map(read_history, runs))) == ["a", "b"]
+
+
 def test_a_picture_that_cannot_be_written_is_a_sentence(call: Call, tmp_path: Path) -> None:
     made(tmp_path / "runs" / "a", 4)
     ended = call("runs", "plot", "a", "--out", "nowhere/both.png")
