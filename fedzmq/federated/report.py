@@ -96,6 +96,11 @@ class RoundReport:
         """How many examples the new model was trained on."""
         return sum(answer.examples for answer in self.answered)
 
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Who answered, each once: where nobody waits for the others, one may have answered several times."""
+        return tuple(dict.fromkeys(answer.worker for answer in self.answered))
+
     def score(self) -> str:
         """How good the model is, in words; where nobody evaluated it, what it was in training."""
         loss = f"loss {self.loss:.4f}" if math.isfinite(self.loss) else f"train loss {self.train_loss:.4f}"
@@ -124,7 +129,8 @@ class RoundReport:
         traffic = amount(self.bytes_sent + self.bytes_received)
         cost = f"{self.seconds:6.2f} s  {traffic:>9}"
         failed = f"; without {', '.join(absence.worker for absence in self.failed)}" if self.failed else ""
-        names, count = ", ".join(answer.worker for answer in self.answered), f"{len(self.answered)} workers"
+        names, many = ", ".join(self.workers), len(self.workers)
+        count = "1 worker" if many == 1 else f"{many} workers"
         found = [f"round {number}", *filter(None, (self.score(), self.more(), self.spread()))]
         line = ""
         for rest in ([cost, names + failed], [cost, count + failed], [count + failed]):

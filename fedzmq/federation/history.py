@@ -97,7 +97,7 @@ def _cells(report: RoundReport) -> str:
         f"{report.train_loss:.4f}",
         f"{report.seconds:.2f}",
         amount(report.bytes_sent + report.bytes_received),
-        ", ".join(answer.worker for answer in report.answered),
+        ", ".join(report.workers),
         "; ".join(f"{absence.worker}: {absence.reason}" for absence in report.failed),
     )
     return "".join(f"<td>{escape(cell)}</td>" for cell in cells)

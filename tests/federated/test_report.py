@@ -101,3 +101,11 @@ def test_figures_are_those_that_are_one_number() -> None:
     assert replace(EVALUATED.evaluated[0], metrics={"f1": 0.5, "confusion": [[1]]}).figures() == {
         "loss": 0.5, "accuracy": 0.75, "f1": 0.5,
     }  # fmt: skip
+
+
+def test_a_worker_that_answered_several_times_is_one_worker() -> None:
+    often = replace(REPORT, answered=REPORT.answered * 5)
+
+    assert often.line(width=200).endswith("  bob, zoë; without alice")
+    assert often.line(width=50).endswith("  2 workers; without alice")
+    assert replace(often, answered=often.answered[:1]).line(width=50).endswith("  1 worker; without alice")
