@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _MEANINGS = {
     "model.safetensors": "the model",
-    "plot.png": "loss and accuracy by round",
     "rounds.jsonl": "what happened in each round",
     "job.toml": "what was asked for",
 }
@@ -51,6 +50,7 @@ class LiveDisplay(Display):
             disable=not can_move(self._console),
         )
         self._of = rounds
+        self._has_accuracy = False
         self._rounds = self._progress.add_task("", total=rounds, status="waiting for workers")
 
     def say(self, line: str) -> None:
@@ -62,6 +62,7 @@ class LiveDisplay(Display):
             self._progress.update(self._rounds, status=f"{done}, loss {progress.loss:.4f}"[:_STATUS])
 
     def show(self, report: RoundReport) -> None:
+        self._has_accuracy |= report.accuracy is not None
         if self._lines:
             self._print(report.line(self._of, self._width))
         status = "" if self._lines else report.score()
@@ -76,8 +77,10 @@ class LiveDisplay(Display):
         if last.evaluated:
             self._console.print(_table(last))
         self._print(f"{space}{accuracy}after {rounds}" + ("" if folder is None else f"; the run is in {folder}"))
+        has_accuracy = self._has_accuracy or last.accuracy is not None
+        meanings = {**_MEANINGS, "plot.png": "loss and accuracy by round" if has_accuracy else "loss by round"}
         for name in written:
-            self._print(f"  {name:<18} {_MEANINGS.get(name, '')}")
+            self._print(f"  {name:<18} {meanings.get(name, '')}")
 
     def close(self) -> None:
         self._progress.stop()

@@ -85,6 +85,25 @@ def test_a_run_that_was_cut_short_says_how_far_it_came(display: LiveDisplay, pag
     ]
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "plot"),
+    [
+        ((None, None), "loss by round"),
+        ((0.5, None), "loss and accuracy by round"),
+        ((0.5,), "loss and accuracy by round"),
+    ],
+)
+def test_a_picture_is_said_to_show_what_is_in_it(
+    display: LiveDisplay, page: io.StringIO, accuracies: tuple[float | None, ...], plot: str
+) -> None:
+    rounds = [report(number, 2, accuracy=accuracy) for number, accuracy in enumerate(accuracies, 1)]
+    for each in rounds:
+        display.show(each)
+    display.finish(rounds[-1], "runs/mine", ["plot.png"])
+
+    assert page.getvalue().splitlines()[-1] == f"  plot.png           {plot}"
+
+
 def test_in_the_end_there_is_a_table_of_what_each_worker_found(display: LiveDisplay, page: io.StringIO) -> None:
     evaluated = (Evaluation("alice", 10, 0.5, 0.75, {"f1": 0.25}), Evaluation("b[b]ob", 30, 0.25, 0.5))
     together = Evaluation("all", 40, 0.3125, 0.5625, {"f1": 0.2, "confusion": [[1]]})
