@@ -66,12 +66,12 @@ def _loss(panel: Axes, reports: Sequence[RoundReport]) -> None:
 def _line(
     panel: Axes, reports: Sequence[RoundReport], values: Sequence[float], color: str, label: str, style: str = "-"
 ) -> None:
-    if not any(map(math.isfinite, values)):
+    # Not every round is evaluated, and a line leads from one to the next that is.
+    points = [(report.round, value) for report, value in zip(reports, values, strict=True) if math.isfinite(value)]
+    if not points:
         return
-    # Points as well as a line, because a run may have one round, or a gap where a value was not finite.
-    rounds = [report.round for report in reports]
-    size = 4.0 if len(reports) <= 60 else 0.0
-    panel.plot(rounds, values, style, color=color, linewidth=1.8, marker="o", markersize=size, label=label)
+    size = 4.0 if len(points) <= 60 else 0.0  # points as well as a line, because a run may have one round
+    panel.plot(*zip(*points, strict=True), style, color=color, linewidth=1.8, marker="o", markersize=size, label=label)
 
 
 def _failures(panel: Axes, reports: Sequence[RoundReport], *, named: bool) -> None:

@@ -100,3 +100,13 @@ def test_the_words_are_true_wherever_a_run_was_evaluated(seen: list[Any]) -> Non
 
     assert (accuracy.get_ylabel(), loss.get_ylabel()) == ("accuracy, as evaluated", "loss")
     assert [text.get_text() for text in loss.get_legend().get_texts()] == ["as evaluated", "in training"]
+
+
+def test_a_long_run_that_was_evaluated_now_and_then_has_a_line(seen: list[Any]) -> None:
+    each = [r if r.round % 5 == 0 else replace(r, loss=math.nan, accuracy=None) for r in reports(100)]
+    draw(each, "a run")
+
+    for panel in seen[0].axes:
+        line = panel.lines[0]
+        assert list(line.get_xdata()) == list(range(5, 101, 5))
+        assert all(map(math.isfinite, line.get_ydata()))
