@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import select
 import threading
@@ -50,6 +51,7 @@ from fedzmq.transports.route import (
     encode,
 )
 
+ROLL_REST = 20  # times as long as it takes to tell who is here, in which that is not told again
 SWEEP_INTERVAL = 0.5  # seconds between two looks whether the connections are still there
 BURST = 256  # messages that are routed before anything else has its turn
 TAG_BYTES = 8  # of an instance, that others may see: the whole of it would let them take the name
@@ -94,6 +96,7 @@ class Broker:
         self._boot = os.urandom(BOOT_BYTES)
         self._gone: deque[tuple[Member, bytes]] = deque()
         self._serving = threading.Lock()
+        self._roll_due = -math.inf
         self._is_full = False
         self._stopping = False
         self._closed = False
@@ -314,8 +317,10 @@ class Broker:
         self._tell_parties(now)
 
     def _tell_parties(self, now: float) -> None:
-        if self.directory.subscribers(PARTIES):
+        if now >= self._roll_due and self.directory.subscribers(PARTIES):
             self._publish(PARTIES, MEDIUM, [_party(member, now).frame() for member in self.directory])
+            took = self._clock() - now
+            self._roll_due = now + took * ROLL_REST  # however many ask, it is others that the broker is there for
 
     def _depart(self, member: Member, reason: bytes) -> None:
         self.directory.remove(member)

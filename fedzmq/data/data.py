@@ -57,7 +57,8 @@ class Data(Indexed):
         return tuple(each[index] for each in self.tensors)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
-        yield from zip(*(torch.split(each, batch_size) for each in self.tensors), strict=True)
+        for batch in zip(*(torch.split(each, batch_size) for each in self.tensors), strict=True):
+            yield tuple(each.clone() for each in batch)
 
     def rows(self, index: torch.Tensor) -> Data:
         """These examples alone, copied."""

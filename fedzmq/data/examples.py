@@ -63,7 +63,10 @@ class Examples(ABC):
 
     @abstractmethod
     def in_order(self, batch_size: int) -> Iterator[Batch]:
-        """The examples as they come, the last batch as large as it happens to be. Raises DataError."""
+        """The examples as they come, the last batch as large as it happens to be; whoever takes one may write to it.
+
+        Raises DataError.
+        """
 
     @abstractmethod
     def rows(self, index: torch.Tensor) -> Examples:

@@ -13,11 +13,10 @@ from torch.autograd import Function
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OwnBackward:
-    """`run` fills the registers of `body`'s results, of which `captured` are those that were filled before the step.
+    """`run` fills the registers of `linked`; `body` fills those of `results` once the gradients have come.
 
-    outputs, inputs, linked, gradients, results: registers, as in `fedzmq.plans.plan.Backward`. differentiates: whether
-    the body takes gradients itself. given: how many registers belong to the
-    plan's caller.
+    outputs, inputs, linked, gradients, results: registers, as in `fedzmq.plans.plan.Backward`. captured: what the body
+    reads that was filled before the step. differentiates: whether the body takes gradients itself.
     """
 
     outputs: tuple[int, ...]
@@ -28,24 +27,19 @@ class OwnBackward:
     captured: tuple[int, ...]
     body: Callable[[Any], None]
     differentiates: bool
-    given: int
 
     def run(self, held: list[Any]) -> None:
         made = _Linked.apply(self, held, *[held[register] for register in self.inputs])  # type: ignore[no-untyped-call]
         for register, tensor in zip(self.linked, made, strict=True):
             held[register] = tensor
 
-    def output(self, held: list[Any], register: int) -> Tensor:
-        """As it may be put into a graph: nobody else's, and in none so far."""
-        tensor: Tensor = held[register]
-        return tensor.detach() if tensor.requires_grad or register <= self.given else tensor
-
 
 class _Linked(Function):
     @staticmethod
     def forward(ctx: Any, step: OwnBackward, held: list[Any], *inputs: Tensor) -> tuple[Tensor, ...]:
         known = dict(zip(step.inputs, inputs, strict=True))
-        made = [known[each] if each in known else step.output(held, each) for each in step.outputs]
+        # Detached: what is linked is in the graph, and other uses of the same tensor are not a part of this step.
+        made = [known[each] if each in known else held[each].detach() for each in step.outputs]
         known.update(zip(step.linked, made, strict=True))
         ctx.step, ctx.rows = step, held[0]
         ctx.save_for_backward(*[known.get(register, held[register]) for register in step.captured])

@@ -142,7 +142,6 @@ class _Steps:
             tuple(captured),
             _in_turn([(run, record) for run, record in steps if run is not None]),
             any(record[0] == _GRAD for record in records[first:end]),
-            self._plan.given,
         )
 
 

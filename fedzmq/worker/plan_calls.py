@@ -125,7 +125,8 @@ class PlanCalls:
             raise PlanError(f"the plan takes {taken} arguments, and {len(command.arguments)} came")
         if len(command.results) != len(plan.outputs):
             raise ProtocolError(f"the plan gives {len(plan.outputs)} tensors, and {len(command.results)} ids came")
-        given = [self._store.tensor(id) for id in stored.ids(command.arguments)]
+        # Detached: nothing in the store stays in a graph of the plan's, whose backward would run outside of it.
+        given = [self._store.tensor(id).detach() for id in stored.ids(command.arguments)]
         rows = _fitting_rows(plan, given)
         if stored.is_random:
             self._randomness.enter()

@@ -32,6 +32,16 @@ def test_an_epoch_has_as_many_batches_as_it_says() -> None:
     assert data.steps(4) == len(list(data.shuffled(4, 0, 0))) == 3
 
 
+def test_whoever_takes_a_batch_may_write_to_it() -> None:
+    data = two_inputs(5)
+    for batch in (*data.in_order(2), *data.shuffled(2, 0, 0)):
+        for column in batch:
+            column.zero_()
+
+    assert data.features.flatten().tolist() == [0, 1, 2, 3, 4]
+    assert data.targets.tolist() == [0, 1, 2, 0, 1]
+
+
 def test_batches_are_the_same_where_not_all_are_gathered_at_once() -> None:
     wide = torch.zeros(40, GATHERED_BYTES // 4 // 10)
     wide[:, 0] = torch.arange(40)

@@ -125,6 +125,34 @@ class Recomputed(Function):
         return gradient + by_x, by_weight
 
 
+class Same(Function):
+    """Gives what it was given, whose other uses its backward has no part in."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
+        (x,) = ctx.saved_tensors
+        return None, (gradient * x).sum(0)
+
+
+class Weighted(nn.Module):
+    """Of three uses of a tensor that needs no gradient, one is an own function's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(6))
+        self.last = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x * 2
+        answer: Tensor = self.last(Same.apply(x, self.weight) * x * self.weight)
+        return answer
+
+
 class Through(nn.Module):
     """What `between` makes of a layer and another one after it."""
 
@@ -203,6 +231,7 @@ OWN_BACKWARDS: dict[str, Callable[[], Made]] = {
             lambda x, weight: Recomputed.apply(Recomputed.apply(x, weight), weight), lambda: torch.randn(5, 5)
         )
     ),
+    "the same": _of(Weighted),
     "halved": _of(lambda: Through(halved)),
     "pruned": _of(Pruned),
     "checkpointed": _of(lambda: Through(lambda x: checkpoint(torch.tanh, x, use_reentrant=True))),

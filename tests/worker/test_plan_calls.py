@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from fedzmq.plans.plan import Constant, Output, Plan, Slot
+from fedzmq.plans.plan import Backward, Constant, Output, Plan, Slot
 from fedzmq.tensors.buffers import export_all, restore
 from fedzmq.wire.messages import (
     Drop,
@@ -119,6 +119,29 @@ def test_a_run_that_fails_spoils_what_it_may_have_written(stay: Stay) -> None:
     assert stay.failure(10).startswith("torch.mm in a plan: RuntimeError")
     assert stay.failure(1) == stay.failure(10)
     assert stay.value(2) == [2, 2]
+
+
+def test_nothing_that_is_stored_stays_in_a_graph_of_a_plans() -> None:
+    """Its backward would run, and write where it likes, when nobody looks."""
+    body = (
+        op("torch.mul", 3, 0b11, 1, 1),
+        op("fedzmq.linked", [4, 5], 0, [{"p": 3}], [{"p": 1}]),
+        op("torch.mul", 6, 0b11, 1, 5),
+        op("torch.sum", 7, 1, 3),
+        op("Tensor.add_", 8, 0b11, 2, 4),
+        op("torch.autograd.grad", [9], 0, [{"p": 7}], [{"p": 1}], None),
+        op("torch.sum", 10, 1, 1),
+    )
+    linked = plan(
+        *body, parameters=(replace(X, trained=True), replace(X, name="1 y")), columns=(), outputs=(Output("sum", 10),)
+    )
+    stay = Stay(None, torch.ones(2), torch.ones(2))
+    stay.put(9, replace(linked, backwards=(Backward(1, 1, (6,)),)))
+    (done,) = stay.run(RunPlan(9, (1, 2), (3,)), Sync(1))
+
+    assert done == Synced(1, ())
+    assert stay.value(2) == [2.0, 2.0]
+    assert not stay.store.tensor(2).requires_grad
 
 
 def test_no_run_sees_what_another_wrote_to_a_constant(stay: Stay) -> None:
