@@ -30,10 +30,9 @@ def options_of(history: RunHistory) -> dict[str, Any]:
 def labels_of(histories: Sequence[RunHistory]) -> list[str]:
     """Of each run, its name and the options that are not the same in all of them.
 
-    What has no part in how good a model gets is left out, and so is an option that asks for nothing. A run that was
-    made longer differs by the rounds that it has now.
+    What has no part in how good a model gets is left out, and so is an option that asks for nothing.
     """
-    options = [{**options_of(history), **_rounds(history)} for history in histories]
+    options = [_in_force(history) for history in histories]
     names = sorted({name for each in options for name in each} - _APART)
     differ = [name for name in names if len({repr(each.get(name)) for each in options}) > 1]
     labels = [", ".join(f"{name} {_shown(each[name])}" for name in differ if _asks(each.get(name))) for each in options]
@@ -42,8 +41,14 @@ def labels_of(histories: Sequence[RunHistory]) -> list[str]:
     ]
 
 
-def _rounds(history: RunHistory) -> dict[str, int]:
-    return {"rounds": history.rounds} if history.rounds else {}
+def _in_force(history: RunHistory) -> dict[str, Any]:
+    """The options as they came true: a run may have been made longer, and a coordinator without data evaluates none."""
+    options = options_of(history)
+    if history.rounds:
+        options["rounds"] = history.rounds
+    if options.get("no-evaluation") and options.get("evaluate-at") == "coordinator":
+        del options["evaluate-at"]
+    return options
 
 
 def _asks(value: Any) -> bool:

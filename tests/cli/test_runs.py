@@ -168,6 +168,13 @@ def test_runs_are_not_told_apart_by_whether_and_when_they_were_evaluated(tmp_pat
     assert labels_of(list(map(read_history, runs))) == ["a", "b"]
 
 
+def test_a_run_that_nobody_evaluated_is_not_said_to_be_evaluated_at_the_coordinator(tmp_path: Path) -> None:
+    jobs = [f'no-evaluation = true\nevaluate-at = "{place}"\n' for place in ("coordinator", "workers")]
+    runs = [made(tmp_path / name, 2, job=job) for name, job in zip("ab", jobs, strict=True)]
+
+    assert labels_of(list(map(read_history, runs))) == ["a", "b: evaluate-at workers"]
+
+
 def test_a_picture_that_cannot_be_written_is_a_sentence(call: Call, tmp_path: Path) -> None:
     made(tmp_path / "runs" / "a", 4)
     ended = call("runs", "plot", "a", "--out", "nowhere/both.png")
