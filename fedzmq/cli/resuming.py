@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -34,8 +35,12 @@ def resumed_run(ctx: click.Context, param: click.Parameter, value: str | None) -
     return history
 
 
-def check_resumed(ctx: click.Context, history: RunHistory) -> None:
-    """Raises UsageError for an option that would make it another run."""
+def as_it_began(ctx: click.Context, history: RunHistory) -> dict[str, Any]:
+    """The command's options, of which those that are the run's own are as they were when it began.
+
+    Raises UsageError for one that would make it another run.
+    """
+    chosen = dict(ctx.params)
     began = click.Context(ctx.command, default_map=ctx.default_map)
     ctx.command.parse_args(began, [])
     for param in ctx.command.params:
@@ -45,8 +50,9 @@ def check_resumed(ctx: click.Context, history: RunHistory) -> None:
             continue
         change = ""
         if name in ctx.params:  # all but a job file
-            before, now = began.params[name], ctx.params[name]
+            before, now = _used(name, began.params), ctx.params[name]
             if now == before:
+                chosen[name] = began.params[name]
                 continue
             change = f", from {_told(before)} to {_told(now)}"
         raise UsageError(
@@ -54,6 +60,7 @@ def check_resumed(ctx: click.Context, history: RunHistory) -> None:
             f"(see {history.path / 'job.toml'}); free are --broker, --workers with it, --rounds, --json, --silence, "
             "--wait and --patience"
         )
+    return chosen
 
 
 def nothing_left(history: RunHistory, rounds: int) -> str | None:
@@ -71,6 +78,15 @@ def nothing_left(history: RunHistory, rounds: int) -> str | None:
         f"the run {str(history.path)!r} is finished: {rounds_done}{good}; "
         f"--rounds {2 * history.done} would make it longer"
     )
+
+
+def _used(name: str, params: Mapping[str, Any]) -> Any:
+    """What an option was in the run: a learning rate that nobody gave is its optimizer's."""
+    if name != "lr" or params[name] is not None:
+        return params[name]
+    from fedzmq.federation.start_training import default_lr  # which brings torch, as the run will
+
+    return default_lr(params["optimizer"], params["optimizer_options"])
 
 
 def _told(value: Any) -> str:

@@ -14,7 +14,7 @@ from fedzmq.cli.job_file import JobCommand, job_of, to_toml
 from fedzmq.cli.json_display import JsonDisplay
 from fedzmq.cli.local_training import local_training_options
 from fedzmq.cli.main import STOPPED
-from fedzmq.cli.resuming import check_resumed, nothing_left, resumed_run
+from fedzmq.cli.resuming import as_it_began, nothing_left, resumed_run
 from fedzmq.cli.shared_options import silence_option, split_options, wait_option
 from fedzmq.cli.training_options import TrainingOptions
 from fedzmq.cli.values import Count, Number, Seed, broker_address, named_values
@@ -166,7 +166,8 @@ def command(resume: RunHistory | None, force: bool, **options: object) -> None:
     chosen.check()
     context = click.get_current_context()
     if resume is not None:
-        check_resumed(context, resume)
+        began = as_it_began(context, resume)
+        chosen = TrainingOptions(**{name: began[name] for name in options})
         if said := nothing_left(resume, chosen.rounds):
             click.echo(said)
             return

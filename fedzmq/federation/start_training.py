@@ -41,11 +41,13 @@ from fedzmq.recording.batch_plan import Loss
 from fedzmq.recording.evaluation_plan import Measure
 from fedzmq.suggestion import nearest
 from fedzmq.wire.messages import Progress
+from fedzmq.worker.training.optimizers.table import learning_rate
 
 if TYPE_CHECKING:
     from fedzmq.data.examples import Examples
     from fedzmq.federation.federation import Federation
 
+SGD = "sgd"
 SGD_LR = 0.1  # torch's own, 0.001, is meant for other models than those that one begins with
 
 WORKERS, COORDINATOR, BOTH = PLACES = ("workers", "coordinator", "both")  # where a model is evaluated
@@ -160,6 +162,11 @@ def start_training(
     return Training(recipe.model, trainer, display, history, keeping, Books(loggers, described), then)
 
 
+def default_lr(optimizer: str, options: Mapping[str, float | int | bool]) -> float:
+    """The learning rate where none is given beside the optimizer's options."""
+    return learning_rate(optimizer, {"lr": SGD_LR, **options} if optimizer == SGD else options)
+
+
 def _job(
     federation: Federation, lr: float | None, options: Mapping[str, float | int | bool], given: Mapping[str, Any]
 ) -> TrainingJob:
@@ -168,7 +175,7 @@ def _job(
         if name not in known:
             listed = f" (known: {', '.join(known)})"
             raise UsageError(f"a training has no option {name!r}{nearest(name, known) or listed}")
-    if lr is None and given.get("optimizer", "sgd") == "sgd" and "lr" not in options:
+    if lr is None and given.get("optimizer", SGD) == SGD and "lr" not in options:
         lr = SGD_LR
     rate = {} if lr is None else {"lr": lr}
     where: dict[str, Any] = {
