@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from fedzmq.plans.within import Within
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OwnBackward:
@@ -17,6 +19,7 @@ class OwnBackward:
 
     outputs, inputs, linked, gradients, results: registers, as in `fedzmq.plans.plan.Backward`. captured: what the body
     reads that was filled before the step. differentiates: whether the body takes gradients itself.
+    records: how many the body runs.
     """
 
     outputs: tuple[int, ...]
@@ -27,6 +30,7 @@ class OwnBackward:
     captured: tuple[int, ...]
     body: Callable[[Any], None]
     differentiates: bool
+    records: int
 
     def run(self, held: list[Any]) -> None:
         made = _Linked.apply(self, held, *[held[register] for register in self.inputs])  # type: ignore[no-untyped-call]
@@ -35,6 +39,8 @@ class OwnBackward:
 
 
 class _Linked(Function):
+    within = Within()
+
     @staticmethod
     def forward(ctx: Any, step: OwnBackward, held: list[Any], *inputs: Tensor) -> tuple[Tensor, ...]:
         known = dict(zip(step.inputs, inputs, strict=True))
@@ -54,7 +60,7 @@ class _Linked(Function):
         for register, gradient in zip(step.gradients, gradients, strict=True):
             held[register] = gradient
         is_continued = torch.is_grad_enabled()
-        with torch.set_grad_enabled(is_continued or step.differentiates):
+        with _Linked.within.run(step.records), torch.set_grad_enabled(is_continued or step.differentiates):
             step.body(held)
         found = [held[register] if register else None for register in step.results]
         return (None, None, *[each if each is None or is_continued else each.detach() for each in found])

@@ -142,6 +142,7 @@ class _Steps:
             tuple(captured),
             _in_turn([(run, record) for run, record in steps if run is not None]),
             any(record[0] == _GRAD for record in records[first:end]),
+            1 + backward.count,
         )
 
 
