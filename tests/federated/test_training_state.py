@@ -123,9 +123,9 @@ def coordinator(
         return state_of(model), ledger.reports
 
 
-def site(meeting: Meeting, made: Made) -> None:
-    for number, name in enumerate(NAMES):
-        meeting.worker(name, [data_of(made).rows(torch.arange(8 + 3 * number))])
+def site(meeting: Meeting, made: Made, names: tuple[str, ...] = NAMES) -> None:
+    for name in names:
+        meeting.worker(name, [data_of(made).rows(torch.arange(8 + 3 * NAMES.index(name)))])
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ def test_whoever_is_missing_since_then_is_waited_for_and_told_of(made: Made, tmp
         site(meeting, made)
         coordinator(meeting, made, tmp_path / "run", FedAvg(), ("trained", 2))
     with Meeting() as meeting:
-        meeting.worker("bob", [data_of(made)])
+        site(meeting, made, ("bob",))
         job = replace(JOB, workers=1, patience=0.3)
         _, reports = coordinator(meeting, made, tmp_path / "run", FedAvg(), job=job, said=said)
 
@@ -256,7 +256,7 @@ def test_rounds_with_a_deadline_wait_no_longer_than_that_for_who_is_missing(made
         site(meeting, made)
         coordinator(meeting, made, tmp_path / "run", FedAvg(), ("trained", 2), job)
     with Meeting() as meeting:
-        meeting.worker("bob", [data_of(made)])
+        site(meeting, made, ("bob",))
         coordinator(meeting, made, tmp_path / "run", FedAvg(), job=replace(job, workers=1, patience=1e6), said=said)
 
     assert said[1:] == ["going on without alice, carol, who took part before"]

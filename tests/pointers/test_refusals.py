@@ -24,10 +24,17 @@ NO_OPERATION |= {"autocast", "__div__"}
 def test_every_function_that_reaches_a_pointer_works_or_says_why_not() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        functions = {each for group in get_overridable_functions().values() for each in group}
+        functions = {each for group in get_overridable_functions().values() for each in group if not _is_a_verb(each)}
     served = {each for each in functions if each in CATALOG or each in SPECIAL or each in DECOMPOSED}
     silent = {name_of(each) for each in functions - served if not why(each)}
     assert {name.rpartition(".")[2] for name in silent} <= NO_OPERATION
+
+
+def _is_a_verb(function: object) -> bool:
+    """Tensors have them once a hook was made in this process."""
+    accessor = getattr(function, "__self__", None)
+    function = accessor.fget if isinstance(accessor, property) else function
+    return getattr(function, "__module__", None) is not None and str(function.__module__).startswith("fedzmq")
 
 
 def test_every_function_in_place_does_what_its_method_does(bob: Place) -> None:
