@@ -69,7 +69,8 @@ class Broker:
     """Listens from its construction on, and routes while `serve` runs, or the thread that `start` makes.
 
     `stop` may come from any thread and from a signal handler. `report` is called with a line of words whenever a party
-    comes or goes. Raises AddressInUse, and UsageError for an address that others than this machine reach.
+    comes or goes: it comes with the first that it publishes, and one that only listens is not worth a word. Raises
+    AddressInUse, and UsageError for an address that others than this machine reach.
     """
 
     def __init__(
@@ -213,6 +214,9 @@ class Broker:
         elif isinstance(route, Ping):
             self._put(place, _PONG)
         elif isinstance(route, Publish):
+            if not seat.member.is_announced:
+                seat.member.is_announced = True
+                self._report(f"{seat.member.name} joined")
             self._publish(route.topic, seat.member.name, frames, seat.channel, except_to=seat.member)
         elif isinstance(route, Subscribe):
             self.directory.subscribe(seat.member, route.topic)
@@ -228,11 +232,8 @@ class Broker:
         if reason is not None:
             self._put(place, encode(Refuse(reason)))
             return
-        is_new = self.directory.holder(hello.name) is None
         self.directory.bind(hello.name, hello.instance, hello.channel, place, now)
         self._put(place, encode(Welcome(self._boot)))
-        if is_new:
-            self._report(f"{hello.name} joined")
 
     def _objection(self, hello: Hello, now: float) -> Reason | None:
         if hello.version != VERSION:
@@ -330,7 +331,8 @@ class Broker:
         """Say who went. Afterwards and in a loop, because telling it may find that others went too."""
         while self._gone:
             member, reason = self._gone.popleft()
-            self._report(f"{member.name} {reason.decode()}")
+            if member.is_announced:
+                self._report(f"{member.name} {reason.decode()}")
             self._publish(DEPARTURES, MEDIUM, [member.name.encode(), member.instance[:TAG_BYTES], reason])
 
 

@@ -14,7 +14,7 @@ MOST_TOPICS = 256  # of one party
 @dataclass(slots=True, eq=False)
 class Member:
     """A party that is connected. `places` are ZeroMQ's own names for its sockets. `dropped`: messages to it that found
-    no room.
+    no room. is_announced: it published, and its coming and going is reported.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Member:
     places: dict[Channel, bytes] = field(default_factory=dict)
     topics: set[str] = field(default_factory=set)
     dropped: int = 0
+    is_announced: bool = False
 
     def is_silent(self, now: float, silence: float) -> bool:
         return now - self.heard > silence

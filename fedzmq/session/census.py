@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fedzmq.errors import ProtocolError
 from fedzmq.session import heartbeat
-from fedzmq.session.heartbeat import CLIENTS, ROLL_CALL, WORKERS, Heartbeat
+from fedzmq.session.heartbeat import CLIENTS, WORKERS, Heartbeat
 from fedzmq.session.presence import SLOWEST_BEAT
 from fedzmq.transports import party
 from fedzmq.transports.connection import PARTIES, Connection
@@ -39,7 +39,6 @@ def take_census(
     """All but the connection's own party, by kind and name; None where the medium does not tell."""
     for topic in (PARTIES, *_KINDS):
         connection.subscribe(topic)
-    connection.publish(ROLL_CALL, [])
     beats: dict[str, tuple[str, Heartbeat]] = {}
     parties: list[Party] | None = None
     deadline = clock() + patience

@@ -198,9 +198,11 @@ def test_a_closed_broker_does_not_serve() -> None:
 def test_who_comes_and_goes_is_reported() -> None:
     lines: list[str] = []
     with Broker("tcp://127.0.0.1:0", report=lines.append).start() as broker, joined(broker, "alice") as alice:
+        alice.publish("news", [])
         alice.subscribe("departures")
-        with joined(broker, "bob"):
-            pass
+        with joined(broker, "bob") as bob:
+            bob.publish("news", [])
+            bob.publish("news", [])
         assert next(departures(alice)) == (b"bob", b"left")
     assert lines[:3] == ["alice joined", "bob joined", "bob left"]
 

@@ -11,7 +11,7 @@ import pytest
 from fedzmq.broker.broker import Broker
 from fedzmq.transports.registry import connect
 from tests.cli.conftest import Call
-from tests.processes import Fedzmq
+from tests.processes import Fedzmq, until
 
 LISTEN = "tcp://127.0.0.1:0"
 
@@ -28,8 +28,8 @@ def test_it_says_where_it_listens_and_parties_find_it_there(tmp_path: Path) -> N
     with Fedzmq("broker", "--listen", LISTEN, folder=tmp_path) as broker:
         address = broker.expect("listening at ").split()[2]
         with connect(address, "alice") as alice:
-            alice.send("alice", [b"note"])
-            alice.recv(0.1)
+            until(lambda: alice.recv(0.01) is None and alice.silent_for() < 60, lambda: "no broker")
+            alice.publish("news", [])
             broker.expect("alice joined")
         broker.expect("alice left")
 

@@ -15,6 +15,7 @@ from fedzmq.session.heartbeat import Heartbeat
 from fedzmq.transports.party import Party
 from tests.cli.conftest import Call
 from tests.cli.test_worker import NOBODY
+from tests.processes import until
 
 
 def resident(kind: str = "worker", silent: float = 0.0, dropped: int = 0, **beat: object) -> Resident:
@@ -40,6 +41,17 @@ def test_its_json_has_a_party_each(call: Call, site: LocalCluster) -> None:
     bob = next(party for party in told["parties"] if party["name"] == "bob")
     assert bob.pop("here_seconds") >= bob.pop("silent_seconds") >= 0
     assert bob == {"name": "bob", "kind": "worker", "busy": "", "on_their_way": {}, "lost_messages": 0}
+
+
+def test_the_broker_has_no_word_for_whoever_only_asks(call: Call) -> None:
+    said: list[str] = []
+    with Broker("tcp://127.0.0.1:0", report=said.append).start() as broker:
+        assert call("status", "--broker", broker.address).code == 0
+        with connect(broker.address, name="anna"):
+            pass
+        until(lambda: len(said) == 2, lambda: repr(said))
+
+    assert said == ["anna joined", "anna left"]
 
 
 def test_where_nobody_is_it_says_how_that_changes(call: Call) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 from fedzmq.session.census import Resident, take_census
-from fedzmq.session.heartbeat import CLIENTS, ROLL_CALL, WORKERS, Heartbeat
+from fedzmq.session.heartbeat import CLIENTS, WORKERS, Heartbeat
 from fedzmq.transports.connection import MEDIUM, PARTIES, Buffer, Connection, Delivery
 from fedzmq.transports.party import Party
 
@@ -52,7 +52,7 @@ def test_whoever_is_there_is_told_with_what_it_says_of_itself() -> None:
 
     assert medium.census() == [Resident(anna, "client", ANNA), Resident(bob, "worker", BOB)]
     assert medium.now == 0.0  # nothing is waited for any more
-    assert medium.asked == [PARTIES, WORKERS, CLIENTS, ROLL_CALL]
+    assert medium.asked == [PARTIES, WORKERS, CLIENTS]  # and nothing is said, by which others would know of it
 
 
 def test_one_that_says_nothing_is_told_all_the_same() -> None:
