@@ -16,9 +16,10 @@ from fedzmq.cli.values import broker_address
 from fedzmq.errors import ProtocolError
 from fedzmq.federated.report import amount
 from fedzmq.federation.printable import printable
-from fedzmq.session.census import WORKER, Resident, take_census
+from fedzmq.session.census import CLIENT, WORKER, Resident, take_census
 from fedzmq.transports.registry import connect
 
+_IDLE = {WORKER: "waits for commands", CLIENT: "is in no round"}
 HUSH = 3.0  # seconds without any sign of life, of which there is one in each second, that are worth a word
 
 
@@ -62,12 +63,13 @@ def _lines(broker: str, residents: Sequence[Resident]) -> list[str]:
 
 def _doing(resident: Resident) -> str:
     party, beat = resident.party, resident.beat
-    says = beat.busy or ("waits for commands" if resident.kind == WORKER else "")
     if party.silent > HUSH:
         says = f"nothing is heard of it for {party.silent:.0f} s: it is stopped, or its line is cut"
-    elif not resident.kind:
+    elif beat is None:
         says = "says nothing of itself"
-    owed = ", ".join(f"{amount(count)} to {name}" for name, count in beat.owed)
+    else:
+        says = beat.busy or _IDLE.get(resident.kind, "")
+    owed = ", ".join(f"{amount(count)} to {name}" for name, count in (() if beat is None else beat.owed))
     told = [
         says,
         f"on their way: {owed}" if owed else "",
@@ -83,7 +85,7 @@ def _facts(resident: Resident) -> dict[str, Any]:
         "kind": resident.kind or None,
         "here_seconds": round(party.here, 3),
         "silent_seconds": round(party.silent, 3),
-        "busy": beat.busy,
-        "on_their_way": dict(beat.owed),
+        "busy": "" if beat is None else beat.busy,
+        "on_their_way": {} if beat is None else dict(beat.owed),
         "lost_messages": party.dropped,
     }

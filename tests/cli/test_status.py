@@ -11,15 +11,19 @@ from fedzmq.cli.status import _doing
 from fedzmq.client.client import connect
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.session.census import Resident
-from fedzmq.session.heartbeat import Heartbeat
+from fedzmq.session.heartbeat import ROLL_CALL, WORKERS, Heartbeat
 from fedzmq.transports.party import Party
 from tests.cli.conftest import Call
 from tests.cli.test_worker import NOBODY
 from tests.processes import until
 
 
-def resident(kind: str = "worker", silent: float = 0.0, dropped: int = 0, **beat: object) -> Resident:
-    return Resident(Party("bob", 9.0, silent, dropped), kind, Heartbeat(b"b" * 8, **beat))  # type: ignore[arg-type]
+def party(silent: float = 0.0, dropped: int = 0, hears: str = ROLL_CALL) -> Party:
+    return Party("bob", 9.0, silent, dropped, frozenset({hears}))
+
+
+def says(**beat: object) -> Heartbeat:
+    return Heartbeat(b"b" * 8, **beat)  # type: ignore[arg-type]
 
 
 def test_it_says_who_is_there_and_what_they_do(call: Call, site: LocalCluster) -> None:
@@ -38,7 +42,7 @@ def test_its_json_has_a_party_each(call: Call, site: LocalCluster) -> None:
     told = json.loads(call("status", "--broker", site.address, "--json").out)
 
     assert told["broker"] == site.address
-    bob = next(party for party in told["parties"] if party["name"] == "bob")
+    bob = next(each for each in told["parties"] if each["name"] == "bob")
     assert bob.pop("here_seconds") >= bob.pop("silent_seconds") >= 0
     assert bob == {"name": "bob", "kind": "worker", "busy": "", "on_their_way": {}, "lost_messages": 0}
 
@@ -69,18 +73,18 @@ def test_a_broker_that_is_down_is_one_sentence(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("party", "says"),
+    ("resident", "words"),
     [
-        (resident(), "waits for commands"),
-        (resident("client"), ""),
-        (resident(""), "says nothing of itself"),
-        (resident(busy="trains", silent=7.4), "nothing is heard of it for 7 s: it is stopped, or its line is cut"),
-        (resident(busy="trains", owed=(("anna", 3 << 20),)), "trains; on their way: 3.0 MiB to anna"),
-        (resident("client", dropped=2), "2 messages to it were lost: it takes nothing"),
+        (Resident(party(), says()), "waits for commands"),
+        (Resident(party(hears=WORKERS), says()), "is in no round"),
+        (Resident(party(), None), "says nothing of itself"),
+        (Resident(party(silent=7.4), None), "nothing is heard of it for 7 s: it is stopped, or its line is cut"),
+        (Resident(party(), says(busy="trains", owed=(("anna", 3 << 20),))), "trains; on their way: 3.0 MiB to anna"),
+        (Resident(party(dropped=2), says(busy="trains")), "trains; 2 messages to it were lost: it takes nothing"),
     ],
 )
-def test_what_a_party_does_is_told_in_words(party: Resident, says: str) -> None:
-    assert _doing(party) == says
+def test_what_a_party_does_is_told_in_words(resident: Resident, words: str) -> None:
+    assert _doing(resident) == words
 
 
 def test_it_does_not_wait_for_torch() -> None:

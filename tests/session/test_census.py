@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 from fedzmq.session.census import Resident, take_census
-from fedzmq.session.heartbeat import CLIENTS, WORKERS, Heartbeat
+from fedzmq.session.heartbeat import CLIENTS, ROLL_CALL, WORKERS, Heartbeat
 from fedzmq.transports.connection import MEDIUM, PARTIES, Buffer, Connection, Delivery
 from fedzmq.transports.party import Party
 
@@ -47,10 +47,14 @@ def beat(name: str, topic: str, heartbeat: Heartbeat) -> Delivery:
 
 
 def test_whoever_is_there_is_told_with_what_it_says_of_itself() -> None:
-    anna, bob, me = Party("anna", 3.0, 0.5, 0), Party("bob", 9.0, 0.1, 2), Party("status", 0.0, 0.0, 0)
+    anna, bob = Party("anna", 3.0, 0.5, 0, frozenset({WORKERS})), Party("bob", 9.0, 0.1, 2, frozenset({ROLL_CALL}))
+    me = Party("status", 0.0, 0.0, 0, frozenset({PARTIES, WORKERS, CLIENTS}))
     medium = Medium(beat("bob", WORKERS, BOB), told(bob, me, anna), beat("anna", CLIENTS, ANNA))
 
-    assert medium.census() == [Resident(anna, "client", ANNA), Resident(bob, "worker", BOB)]
+    residents = medium.census()
+    assert residents is not None
+    assert residents == [Resident(anna, ANNA), Resident(bob, BOB)]
+    assert [each.kind for each in residents] == ["client", "worker"]
     assert medium.now == 0.0  # nothing is waited for any more
     assert medium.asked == [PARTIES, WORKERS, CLIENTS]  # and nothing is said, by which others would know of it
 
@@ -58,7 +62,13 @@ def test_whoever_is_there_is_told_with_what_it_says_of_itself() -> None:
 def test_one_that_says_nothing_is_told_all_the_same() -> None:
     bob = Party("bob", 9.0, 7.0, 0)
 
-    assert Medium(told(bob)).census() == [Resident(bob, "", Heartbeat(b""))]
+    assert Medium(told(bob)).census() == [Resident(bob, None)]
+
+
+def test_a_worker_that_is_stopped_is_a_worker_all_the_same() -> None:
+    bob = Party("bob", 9.0, 7.0, 0, frozenset({CLIENTS, ROLL_CALL}))
+
+    assert Resident(bob, None).kind == "worker"
 
 
 def test_rubbish_is_passed_over() -> None:
@@ -70,7 +80,7 @@ def test_rubbish_is_passed_over() -> None:
         beat("bob", WORKERS, BOB),
     )
 
-    assert medium.census() == [Resident(bob, "worker", BOB)]
+    assert medium.census() == [Resident(bob, BOB)]
 
 
 def test_a_medium_that_does_not_tell_is_no_empty_one() -> None:
