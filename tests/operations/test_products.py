@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -51,6 +52,16 @@ def test_large_operands_of_a_result_that_fits_pass_once_they_were_looked_at() ->
     assert len(looked) == 1
     products.check_tensors("matmul", product, (ROW.double(), COLUMN.double()))
     assert len(looked) == 2
+
+
+@pytest.mark.parametrize(("calls", "length"), [(3, 100_000), (300, 1_000)])
+def test_lists_of_indices_are_remembered_up_to_a_bound_however_long_they_are(calls: int, length: int) -> None:
+    products, index = Products(LIMIT), length << 40
+    before = sys.getrefcount(index)
+
+    for call in range(calls):
+        products.check("it", torch.Tensor.__getitem__, (COLUMN, [call, *[index] * length]), {})
+    assert sys.getrefcount(index) - before < 1 << 16
 
 
 def test_two_tensors_that_are_not_notable_make_nothing_too_large() -> None:

@@ -20,7 +20,7 @@ from fedzmq.operations.guards.guard import Arguments, Keywords
 from fedzmq.operations.guards.memory import Bounded, on_meta
 
 _WIDEST = 16  # bytes of an element
-_MOST_KNOWN = 4096  # sets of shapes
+_MOST_KNOWN = 1 << 16  # values, in all sets of shapes together: a client does not pay for them out of its quota
 
 
 class Products:
@@ -31,6 +31,7 @@ class Products:
         """Bytes. Two tensors that are no larger make nothing that is too large."""
         self._limit = limit
         self._known: set[Hashable] = set()
+        self._values = 0  # in what is known
 
     def check_tensors(self, name: str, function: Callable[..., Any], tensors: Sequence[Tensor]) -> None:
         """As `check`, of a call with nothing but tensors: for large ones this is all that it costs them."""
@@ -56,9 +57,17 @@ class Products:
                     raise
                 except Exception:
                     return
-        if len(self._known) >= _MOST_KNOWN:
+        self._remember(shapes)
+
+    def _remember(self, shapes: Hashable) -> None:
+        values = _values(shapes)
+        if values > _MOST_KNOWN:
+            return
+        if self._values + values > _MOST_KNOWN:
             self._known.clear()
+            self._values = 0
         self._known.add(shapes)
+        self._values += values
 
 
 def _elements(value: Any) -> int:
@@ -77,3 +86,8 @@ def _shapes(value: Any) -> Hashable:
         return slice, *map(_shapes, (value.start, value.stop, value.step))
     known: Hashable = value
     return type(value), known
+
+
+def _values(known: Hashable) -> int:
+    """However deep, and each tuple is one too."""
+    return 1 + sum(map(_values, known)) if isinstance(known, tuple) else 1
