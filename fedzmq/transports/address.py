@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 import sys
 from dataclasses import dataclass
 
@@ -56,7 +57,24 @@ def for_connecting(text: str) -> Address:
 
 def for_listening(text: str) -> Address:
     """An address to listen at, where port `*` or 0 is any free one. Raises AddressError."""
-    return _parse(text)
+    address = _parse(text)
+    if address.scheme == "tcp" and not _is_of_a_machine(address.host):
+        reason = (
+            f"nothing can listen there: {address.host!r} is neither an IP address nor a network interface, and names"
+        )
+        raise AddressError(text, f"{reason} are not looked up; listen at tcp://127.0.0.1:{address.port or '*'}")
+    return address
+
+
+def _is_of_a_machine(host: str) -> bool:
+    """It is of a form that ZeroMQ listens at, of this machine or of another."""
+    if host in ("*", "localhost") or host in (name for _, name in socket.if_nameindex()):
+        return True
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _parse(text: str) -> Address:

@@ -108,6 +108,7 @@ def test_ctrl_c_before_it_listens_leaves_no_trace(tmp_path: Path) -> None:
         ("127.0.0.1:5555", 2, "'127.0.0.1:5555': expected tcp://host:port or ipc://path"),
         ("tcp://127.0.0.1:99999", 2, "the port is 99999, and the highest is 65535"),
         ("tcp://0.0.0.0:0", 2, "--allow-remote"),
+        ("tcp://nosuch.invalid:5", 2, "'nosuch.invalid' is neither an IP address nor a network interface"),
         ("ipc://nowhere/b", 2, "there is no folder nowhere"),
     ],
 )
