@@ -59,20 +59,18 @@ def for_listening(text: str) -> Address:
     """An address to listen at, where port `*` or 0 is any free one. Raises AddressError."""
     address = _parse(text)
     if address.scheme == "tcp" and not _is_of_a_machine(address.host):
-        reason = (
-            f"nothing can listen there: {address.host!r} is neither an IP address nor a network interface, and names"
-        )
-        raise AddressError(text, f"{reason} are not looked up; listen at tcp://127.0.0.1:{address.port or '*'}")
+        reason = f"nothing can listen there: {address.host!r} is neither an IP address nor a network interface"
+        raise AddressError(text, f"{reason}, and names are not looked up; try tcp://127.0.0.1:{address.port}")
     return address
 
 
 def _is_of_a_machine(host: str) -> bool:
-    """It is of a form that ZeroMQ listens at, of this machine or of another."""
+    """What ZeroMQ listens at has this form, whether it is of this machine or of another."""
     if host in ("*", "localhost") or host in (name for _, name in socket.if_nameindex()):
         return True
     try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
+        socket.getaddrinfo(host.strip("[]"), None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
         return False
     return True
 

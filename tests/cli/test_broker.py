@@ -121,6 +121,11 @@ def test_an_address_that_it_cannot_listen_at_is_one_sentence(
     assert sentence in ended.err
 
 
+def test_a_short_form_of_an_ip_address_is_one() -> None:
+    with Broker("tcp://127.1:0", allow_remote=True) as broker:
+        assert broker.address.startswith("tcp://127.0.0.1:")
+
+
 def test_a_port_in_use_is_one_sentence(call: Call) -> None:
     with Broker(LISTEN) as first:
         ended = call("broker", "--listen", first.address)
