@@ -72,7 +72,7 @@ from fedzmq.errors import UsageError
 )
 @click.option(
     "--keep",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     metavar="FOLDER",
     help="Where what rounds leave with this worker (control variates, personal layers, a model of its own) outlives "
     "it: started again, it goes on with that.",

@@ -179,7 +179,7 @@ def test_the_owners_function_is_offered_and_called(tmp_path: Path, site: LocalCl
 
 def test_a_folder_where_nothing_can_be_kept_is_refused_at_the_start(call: Call, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    for folder in ("file/bob", "/proc/bob"):  # root may write to /proc, and yet make nothing there
+    for folder in ("file", "file/bob", "/proc/bob"):  # root may write to /proc, and yet make nothing there
         ended = call("worker", "--id", "bob", "--broker", "tcp://127.0.0.1:1", "--keep", folder)
 
         assert ended.code == 2

@@ -36,7 +36,8 @@ class KeptFiles:
             os.rmdir(mkdtemp(prefix=".fedzmq-", dir=place))
         except OSError as error:
             raise UsageError(
-                f"nothing can be kept in {str(self._given)!r}: {place} is no folder that can be written to"
+                f"nothing can be kept in {str(self._given)!r}: {place} is no folder that can be written to; give "
+                "another folder, there already or not"
             ) from error
 
     def write(self, name: RunName, round: int, kept: Kept) -> None:
