@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from fedzmq.errors import FedzmqError, UsageError
 from fedzmq.plans.check import check
+from fedzmq.plans.compiled import MOST_BYTES
 from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import from_bytes, name_of
 
@@ -21,10 +22,14 @@ MOST_PLANS = 64
 
 
 class PlanShelf:
-    """Keeps the plans used last. A name cannot be claimed by another plan, because it is a hash."""
+    """Keeps the plans used last. A name cannot be claimed by another plan, because it is a hash.
 
-    def __init__(self, most: int = MOST_PLANS) -> None:
+    No result of their operations may be of more than `most_bytes`.
+    """
+
+    def __init__(self, most: int = MOST_PLANS, *, most_bytes: int = MOST_BYTES) -> None:
         self._most = most
+        self._most_bytes = most_bytes
         self._plans: OrderedDict[str, CompiledPlan | FedzmqError] = OrderedDict()
         # A plan that its owner drops, or leaves behind, is no longer shared.
         self._keys: WeakValueDictionary[str, StoredPlan] = WeakValueDictionary()
@@ -34,7 +39,7 @@ class PlanShelf:
         """Take a plan in, good or not, and give its name."""
         name = name_of(body)
         if name not in self._plans:
-            self._plans[name] = _prepared(body)
+            self._plans[name] = self._prepared(body)
             while len(self._plans) > self._most:
                 self._plans.popitem(last=False)
         return name
@@ -64,11 +69,10 @@ class PlanShelf:
         """By its key, or by a tag."""
         return self._keys.get(name) or self._tags.get(name)
 
-
-def _prepared(body: bytes) -> CompiledPlan | FedzmqError:
-    try:
-        plan = from_bytes(body)
-        check(plan)
-        return CompiledPlan(plan)
-    except FedzmqError as error:
-        return error
+    def _prepared(self, body: bytes) -> CompiledPlan | FedzmqError:
+        try:
+            plan = from_bytes(body)
+            check(plan)
+            return CompiledPlan(plan, self._most_bytes)
+        except FedzmqError as error:
+            return error

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fedzmq.data.examples import Examples
 from fedzmq.errors import FedzmqError, ProtocolError, WorkerLost
+from fedzmq.plans.compiled import MOST_BYTES
 from fedzmq.session.endpoint import Arrival, Endpoint
 from fedzmq.session.outbound import Ticket
 from fedzmq.session.roster import SILENCE, Roster
@@ -56,7 +57,7 @@ class Worker:
     own, which clients may call by these names. With `tell_labels`, clients learn how many examples of each class there
     are. `kept` is where what rounds leave here outlives the worker. With `shared_memory`, what is large goes to parties
     on this machine, which are of the same user, by memory and not by the medium. A client keeps at most `quota` bytes
-    here. `say` is given a line for the operator at every turn of events.
+    here, and no operation of a plan makes more. `say` is given a line for the operator at every turn of events.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Worker:
     ) -> None:
         self._data = {each.name: each for each in data}
         self._infos = tuple(told(each, tell_labels) for each in self._data.values())
-        self._plans = PlanShelf()
+        self._plans = PlanShelf(most_bytes=min(MOST_BYTES, quota))
         # Both outlive the clients: a coordinator that was killed comes back as another one.
         self._memory = Memory(files=kept)
         self._results = Results()

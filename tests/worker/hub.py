@@ -6,7 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from fedzmq.client.client import Client
 from fedzmq.data.data import Data
@@ -28,10 +28,10 @@ class Meeting:
         self._open: list[Closes] = []
         self._threads: dict[Worker, threading.Thread] = {}
 
-    def worker(self, name: str, data: Iterable[Data] = (), say: Callable[[str], None] = lambda line: None) -> Worker:
+    def worker(self, name: str, data: Iterable[Data] = (), **options: Any) -> Worker:
         """One without a thread: whoever waits for it runs it."""
         connection = MemoryConnection(self.address, name)
-        worker = Worker(connection, data=data, silence=NEVER, say=say)
+        worker = Worker(connection, data=data, silence=NEVER, **options)
         connection.serve(lambda: worker.step(0.0))
         self._open.append(worker)
         worker.step(0.0)  # its first sign of life

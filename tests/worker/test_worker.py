@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import pytest
@@ -14,11 +15,11 @@ from fedzmq.client.pending import Pending
 from fedzmq.client.tasks import TrainingTask
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import RemoteError, WorkerLost
+from fedzmq.plans.plan import from_bytes
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.session.packet import Lane
 from fedzmq.tensors.buffers import export_all, restore_all
 from fedzmq.transports.connection import Buffer
-from fedzmq.transports.memory import MemoryConnection
 from fedzmq.transports.zeromq import ZeroMQConnection
 from fedzmq.wire.messages import DefinePlan, Failed, Local, PlanMissing, Progress, Pulled, Reply, Trained
 from fedzmq.worker.plan_shelf import MOST_PLANS
@@ -27,7 +28,7 @@ from fedzmq.worker.worker import Worker
 from tests.plans.listing import op, plan
 from tests.processes import until
 from tests.recording.recorded import MODULES
-from tests.worker.hub import NEVER, Meeting
+from tests.worker.hub import Meeting
 from tests.worker.training.trained import TASK, data_of, state_of, trained
 
 MADE = MODULES["mlp"]()
@@ -233,6 +234,19 @@ def test_a_plan_that_cannot_run_there_fails_its_trainings_with_the_reason(
         assert reason in message
 
 
+def test_an_operation_of_a_plan_makes_no_more_than_its_client_may_keep(meeting: Meeting) -> None:
+    made = from_bytes(PLAN)
+    free = 1 + max(record[1] for record in made.records if isinstance(record[1], int))
+    large = replace(made, records=(*made.records, op("torch.zeros", free, 0, [1 << 19])))
+    meeting.worker("bob", [DATA], quota=1 << 20)
+    client = meeting.client()
+
+    kind, message = why(client, ask(client.worker("bob"), large.to_bytes()))
+
+    assert kind == "LimitExceeded"
+    assert "the bytes of the result of torch.zeros is 2097152, and the limit is 1048576" in message
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "reason"),
     [
@@ -374,11 +388,7 @@ def test_a_client_whose_commands_meet_a_fault_loses_its_session_and_no_other(
 
 def test_a_message_that_claims_far_more_than_may_be_kept_ends_its_session(meeting: Meeting) -> None:
     said: list[str] = []
-    connection = MemoryConnection(meeting.address, "bob")
-    worker = Worker(connection, silence=NEVER, quota=1 << 20, say=said.append)
-    connection.serve(lambda: worker.step(0.0))
-    meeting.opened(worker)
-    worker.step(0.0)
+    meeting.worker("bob", quota=1 << 20, say=said.append)
     bad, good = meeting.client("bad"), meeting.client("good")
     kept = good.worker("bob").stream
     one = kept.put(torch.ones(2))
@@ -449,7 +459,7 @@ class Full:
 
 def test_the_operator_is_told_how_far_a_training_is_and_why_it_failed(meeting: Meeting) -> None:
     said: list[str] = []
-    worker = meeting.worker("bob", [DATA], said.append)
+    worker = meeting.worker("bob", [DATA], say=said.append)
     full = Full(worker)
     worker.keep_in(full)
     client = meeting.client("anna")
