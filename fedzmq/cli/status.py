@@ -17,10 +17,10 @@ from fedzmq.errors import ProtocolError
 from fedzmq.federated.report import amount
 from fedzmq.federation.printable import printable
 from fedzmq.session.census import CLIENT, WORKER, Resident, take_census
+from fedzmq.session.presence import HUSH
 from fedzmq.transports.registry import connect
 
 _IDLE = {WORKER: "waits for commands", CLIENT: "is in no round"}
-HUSH = 3.0  # seconds without any sign of life, of which there is one in each second, that are worth a word
 
 
 @click.command("status")

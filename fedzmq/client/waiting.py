@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from fedzmq.session.presence import Presence
+from fedzmq.session.presence import HUSH, Presence
 
 if TYPE_CHECKING:
     from fedzmq.client.client import Client
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 FIRST = 5.0  # seconds of waiting that need no words
 LOOK = 0.25  # seconds between two looks at who is silent
 RAREST = 60.0  # seconds between two words in the long run
-HUSH = 4.0  # seconds without a heartbeat, of which there is one in each second, that are worth a word
 MOST = 3  # workers that are told of one by one
 
 
@@ -94,14 +93,14 @@ def doing(client: Client, names: Iterable[str]) -> str:
             told.append(f"{name} ({worker.busy})")
         else:
             told.append(name)
-    return _listed(told, len(names))
+    return _listed(told, len(names) - MOST)
 
 
-def first_of(names: Iterable[str]) -> str:
+def first_of(names: Iterable[str], most: int = MOST) -> str:
     """Some of them, and how many more."""
     names = sorted(names)
-    return _listed(names[:MOST], len(names))
+    return _listed(names[:most], len(names) - most)
 
 
-def _listed(told: list[str], of: int) -> str:
-    return ", ".join(told) + (f" and {of - MOST} more" if of > MOST else "")
+def _listed(told: list[str], more: int) -> str:
+    return ", ".join(told) + (f" and {more} more" if more > 0 else "")

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
+from fedzmq.client.waiting import first_of
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import NotEnoughWorkers, UnavailableError, WorkerNotFoundError
 from fedzmq.wire.messages import DataDescribed, DatasetInfo
@@ -133,6 +134,4 @@ class Cohort:
 
 def _listed(before: str, names: Collection[str], after: str = "") -> str:
     """Names in a sentence; nothing where there are none."""
-    few = sorted(names)[:MOST_NAMES]
-    more = f" and {len(names) - len(few)} more" if len(names) > len(few) else ""
-    return f"{before}{', '.join(few)}{more}{after}" if few else ""
+    return f"{before}{first_of(names, MOST_NAMES)}{after}" if names else ""

@@ -13,6 +13,7 @@ from fedzmq.transports.connection import DEPARTURES, Connection, Delivery
 
 TOPICS = frozenset((WORKERS, CLIENTS, ROLL_CALL, DEPARTURES))
 SLOWEST_BEAT = 1.0  # seconds between heartbeats, at the most
+HUSH = 4 * SLOWEST_BEAT  # seconds without any sign of life that are worth a word
 
 
 class Presence:

@@ -12,6 +12,7 @@ from fedzmq.client.client import connect
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.session.census import Resident
 from fedzmq.session.heartbeat import ROLL_CALL, WORKERS, Heartbeat
+from fedzmq.session.presence import HUSH
 from fedzmq.transports.party import Party
 from tests.cli.conftest import Call
 from tests.cli.test_worker import NOBODY
@@ -78,6 +79,7 @@ def test_a_broker_that_is_down_is_one_sentence(call: Call) -> None:
         (Resident(party(), says()), "waits for commands"),
         (Resident(party(hears=WORKERS), says()), "is in no round"),
         (Resident(party(), None), "says nothing of itself"),
+        (Resident(party(silent=HUSH), says()), "waits for commands"),
         (Resident(party(silent=7.4), None), "nothing is heard of it for 7 s: it is stopped, or its line is cut"),
         (Resident(party(), says(busy="trains", owed=(("anna", 3 << 20),))), "trains; on their way: 3.0 MiB to anna"),
         (Resident(party(dropped=2), says(busy="trains")), "trains; 2 messages to it were lost: it takes nothing"),

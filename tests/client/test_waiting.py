@@ -9,8 +9,8 @@ import pytest
 
 from fedzmq.broker.broker import Broker
 from fedzmq.client.client import Client, WorkerStatus, connect
-from fedzmq.client.waiting import FIRST, HUSH, RAREST, Waiting, doing, first_of, what_is_wrong
-from fedzmq.session.presence import Presence
+from fedzmq.client.waiting import FIRST, RAREST, Waiting, doing, first_of, what_is_wrong
+from fedzmq.session.presence import HUSH, Presence
 from fedzmq.session.roster import Roster
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.zeromq import ZeroMQConnection
