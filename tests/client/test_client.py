@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +18,7 @@ from fedzmq.errors import (
     WorkerLost,
     WorkerNotFoundError,
 )
-from fedzmq.session.heartbeat import ROLL_CALL
+from fedzmq.session.heartbeat import ROLL_CALL, WORKERS, Heartbeat
 from fedzmq.transports.registry import connect as connect_transport
 from tests.processes import until
 
@@ -46,9 +47,20 @@ def test_the_roster_has_every_worker_by_name(client: Client) -> None:
     assert all(worker.silent_for < 60 for worker in client.workers())
 
 
-def test_whoever_connects_knows_at_once_who_is_there(site: LocalCluster) -> None:
-    with connect(site.address) as client:
-        assert [worker.name for worker in client.workers()] == ["alice", "bob", "carol"]
+def test_whoever_connects_knows_at_once_who_is_there() -> None:
+    def answer() -> None:
+        until(lambda: (heard := bob.recv(0.01)) is not None and heard.topic == ROLL_CALL, lambda: "no roll call")
+        bob.recv(0.1)  # it has other things to do first
+        bob.publish(WORKERS, Heartbeat(b"b" * 8).frames())
+
+    with Broker("tcp://127.0.0.1:0").start() as broker, connect_transport(broker.address, "bob") as bob:
+        bob.subscribe(ROLL_CALL)
+        until(lambda: bob.recv(0.01) is None and broker.directory.subscribers(ROLL_CALL) != [], lambda: "")
+        worker = threading.Thread(target=answer)
+        worker.start()
+        with connect(broker.address) as client:
+            assert [each.name for each in client.workers()] == ["bob"]
+        worker.join()
 
 
 def test_a_worker_that_says_nothing_is_not_waited_for_any_longer() -> None:
