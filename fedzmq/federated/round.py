@@ -160,7 +160,7 @@ class Round:
         if left < float("inf"):
             return f"{left:.0f} s left"
         if self._ending.deadline is None:
-            return "as long as they are here, as no deadline is set"
+            return "it waits for as long as they are here, as there is no deadline"
         return f"until {self._ending.quorum} have answered, and {len(self.answered)} have"
 
     def _time_left(self, began: float) -> float:

@@ -192,7 +192,7 @@ def test_a_deadline_without_the_quorum_is_waited_beyond(meeting: Meeting) -> Non
 @pytest.mark.parametrize(
     ("job", "until"),
     [
-        ({}, "as long as they are here, as no deadline is set"),
+        ({}, "it waits for as long as they are here, as there is no deadline"),
         ({"deadline": 1e6}, r"\d+ s left"),
         ({"deadline": 0.0, "quorum": 2}, "until 2 have answered, and 1 have"),
     ],

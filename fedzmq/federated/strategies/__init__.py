@@ -1,4 +1,8 @@
-"""Ways to make one model of many workers' answers; each file is a strategy, or a family, named for it."""
+"""Ways to make one model of many workers' answers; each file is a strategy, or a family, named for it.
+
+`strategy.py` is what they override, `table.py` gives them the names that the command line knows, and `server_step.py`
+and `numbers.py` are what several of them share.
+"""
 
 from __future__ import annotations
 
