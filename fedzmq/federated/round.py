@@ -170,19 +170,20 @@ class Round:
         return began + self._ending.deadline - time.monotonic()
 
     def _take(self, client: Client, name: str) -> None:
-        assignment = self._waiting.pop(name)
+        assignment = self._waiting[name]
         try:
             answer = assignment.take()
             if answer is None:
-                self._waiting[name] = assignment
                 return
             self._accept(answer)
         except FedzmqError as error:
+            del self._waiting[name]
             is_last = not self.answered and not self._waiting
             if is_last and isinstance(error, RemoteError):
                 self.unsaid = error
             self._lose(client, name, error)
         else:
+            del self._waiting[name]
             self._done[name] = assignment
             self.answered[name] = answer
 
