@@ -31,6 +31,7 @@ from fedzmq.transports.names import check_name
 from fedzmq.transports.party import Party
 from fedzmq.transports.route import (
     BOOT_BYTES,
+    MAIL,
     NOTE,
     VERSION,
     Bye,
@@ -185,7 +186,7 @@ class Broker:
         while frame.more:
             frame = receive(_NOW, copy=False)
             frames.append(frame)
-        is_mail = head[:1] == b"M"
+        is_mail = head[:1] == MAIL
         route, mark, note = head.partition(NOTE) if is_mail else (head, b"", b"")
         seat = self.directory.seat(place)
         if seat is not None:

@@ -7,12 +7,20 @@ from typing import Any
 
 import click
 
-from fedzmq.cli.values import Count, Number, Seed
+from fedzmq.cli.values import Count, Number, Seed, broker_address
 from fedzmq.data.split import WAYS
 from fedzmq.session.roster import SILENCE
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+broker_option: Decorator = click.option(
+    "--broker",
+    callback=broker_address,
+    default="tcp://127.0.0.1:5555",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where the broker listens.",
+)
 wait_option: Decorator = click.option(
     "--wait",
     type=Number(min=0),

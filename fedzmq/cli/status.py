@@ -10,9 +10,8 @@ from typing import Any
 import click
 
 from fedzmq.cli.greeting import greet
-from fedzmq.cli.shared_options import wait_option
+from fedzmq.cli.shared_options import broker_option, wait_option
 from fedzmq.cli.table import table
-from fedzmq.cli.values import broker_address
 from fedzmq.errors import ProtocolError
 from fedzmq.federated.report import amount
 from fedzmq.federation.printable import printable
@@ -24,14 +23,7 @@ _IDLE = {WORKER: "waits for commands", CLIENT: "is in no round"}
 
 
 @click.command("status")
-@click.option(
-    "--broker",
-    callback=broker_address,
-    default="tcp://127.0.0.1:5555",
-    show_default=True,
-    metavar="ADDRESS",
-    help="Where the broker listens.",
-)
+@broker_option
 @wait_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(broker: str, wait: float, as_json: bool) -> None:

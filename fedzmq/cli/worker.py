@@ -8,26 +8,20 @@ import click
 
 from fedzmq.cli.job_file import JobCommand
 from fedzmq.cli.shared_options import (
+    broker_option,
     data_memory_option,
     silence_option,
     split_options,
     wait_option,
 )
-from fedzmq.cli.values import Count, broker_address, part_number
+from fedzmq.cli.values import Count, part_number
 from fedzmq.data.split import Split
 from fedzmq.errors import UsageError
 
 
 @click.command("worker", cls=JobCommand)
 @click.option("--id", "name", required=True, metavar="NAME", help="The name that clients know this worker by.")
-@click.option(
-    "--broker",
-    callback=broker_address,
-    default="tcp://127.0.0.1:5555",
-    show_default=True,
-    metavar="ADDRESS",
-    help="Where the broker listens.",
-)
+@broker_option
 @click.option(
     "--data",
     "sources",

@@ -13,7 +13,7 @@ from zmq.backend import Socket
 
 from fedzmq.transports.address import Address
 from fedzmq.transports.connection import Buffer
-from fedzmq.transports.route import MOST_FRAME_BYTES, NOTE
+from fedzmq.transports.route import MAIL, MOST_FRAME_BYTES, NOTE
 
 COPIED_BYTES = 32 * 1024  # frames up to this size are copied on arrival: cheaper than keeping ZeroMQ's own
 # What either end of a link sets, times in milliseconds.
@@ -128,7 +128,7 @@ class Dealer:
                     receive(_NOW)
             self._half_received = True
             head = receive(_NOW)
-            route, mark, note = head.partition(NOTE) if head[:1] == b"M" else (head, b"", b"")
+            route, mark, note = head.partition(NOTE) if head[:1] == MAIL else (head, b"", b"")
             frames: list[Buffer] = [note] if mark else self._rest()
         except zmq.ZMQError:
             self._half_received = False

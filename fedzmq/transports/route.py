@@ -56,6 +56,10 @@ class Verb(IntEnum):
     BYE = ord("B")
 
 
+MAIL = bytes([Verb.MAIL])
+"""How mail begins, by which it is told from all else without decoding it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
     """Up: who speaks on this channel. `instance` is drawn at random by each connection, and proves that it is the same.
@@ -149,7 +153,7 @@ _BARE_BYTES = {type(route): bytes([verb]) for verb, route in _BARE.items()}
 def encode(route: Route) -> bytes:
     """The bytes of a route."""
     if isinstance(route, Mail):
-        return b"M" + route.name.encode()
+        return MAIL + route.name.encode()
     if isinstance(route, Publish):
         return b"P" + route.topic.encode()
     if isinstance(route, Topic):

@@ -25,6 +25,7 @@ from fedzmq.transports.dealer import Dealer
 from fedzmq.transports.names import check_name, check_publishable, check_topic
 from fedzmq.transports.route import (
     INSTANCE_BYTES,
+    MAIL,
     MOST_FRAME_BYTES,
     MOST_NOTE_BYTES,
     NOTE,
@@ -40,7 +41,6 @@ from fedzmq.transports.route import (
     Subscribe,
     Topic,
     Unsubscribe,
-    Verb,
     Welcome,
     Who,
     decode,
@@ -54,7 +54,6 @@ LINGER = 0.1  # seconds that `close` gives the goodbye
 MOST_ROUTES = 4096  # encoded routes that are kept for the next time
 ALTERNATE = 8  # messages of the control channel in a row, after which the bulk channel gets its turn
 
-_MAIL = int(Verb.MAIL)
 _PING, _BYE = encode(Ping()), encode(Bye())
 
 
@@ -240,7 +239,7 @@ class ZeroMQConnection(Connection):
         if sender is not None:
             return Delivery(sender, None, frames)
         try:
-            if head and head[0] == _MAIL:
+            if head[:1] == MAIL:
                 return Delivery(self._sender(head), None, frames)
             route = decode(head)
         except (ProtocolError, UnicodeDecodeError):

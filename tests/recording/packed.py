@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from tests.recording.recorded import Made
+from tests.recording.recorded import Made, made_of
 from tests.recording.zoo import Recurrent
 
 N, WORDS = 6, 20
@@ -63,26 +62,16 @@ def _words() -> Tensor:
     return torch.where(torch.arange(7) < torch.randint(2, 8, (N, 1)), torch.randint(1, WORDS, (N, 7)), 0)
 
 
-def _of(module: Callable[[], nn.Module], data: Callable[[], tuple[Tensor, ...]], loss: Any = F.cross_entropy) -> Any:
-    def make() -> Made:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(7)
-            features, *others, targets = data()
-            return Made(module(), features, targets, loss, tuple(others))
-
-    return make
-
-
 def _classes() -> Tensor:
     return torch.randint(0, 3, (N,))
 
 
 PACKED: dict[str, Callable[[], Made]] = {
-    "packed lstm": _of(
+    "packed lstm": made_of(
         lambda: LastState(nn.LSTM, num_layers=2, dropout=0.2, bidirectional=True), lambda: (_words(), _classes())
     ),
-    "packed gru": _of(lambda: LastState(nn.GRU), lambda: (_words(), _classes())),
-    "packed rnn": _of(lambda: LastState(nn.RNN, nonlinearity="relu"), lambda: (_words(), _classes())),
-    "packed, with lengths": _of(MeanOutput, lambda: (_words(), torch.randint(1, 8, (N,)), _classes())),
-    "packed, to length": _of(ToLength, lambda: (torch.randn(N, 5, 3), torch.randn(N, 5, 3)), F.mse_loss),
+    "packed gru": made_of(lambda: LastState(nn.GRU), lambda: (_words(), _classes())),
+    "packed rnn": made_of(lambda: LastState(nn.RNN, nonlinearity="relu"), lambda: (_words(), _classes())),
+    "packed, with lengths": made_of(MeanOutput, lambda: (_words(), torch.randint(1, 8, (N,)), _classes())),
+    "packed, to length": made_of(ToLength, lambda: (torch.randn(N, 5, 3), torch.randn(N, 5, 3)), F.mse_loss),
 }

@@ -24,19 +24,6 @@ def test_rounds_begin_at_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limits == [(0.5, 25.5)]
 
 
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The figures that are drawn."""
-    figures: list[Any] = []
-
-    def look(figure: object, form: str) -> bytes:
-        figures.append(figure)
-        return b""
-
-    monkeypatch.setattr(comparison, "drawn", look)
-    return figures
-
-
 def test_of_many_rounds_a_bold_line_is_the_mean_of_neighbours(seen: list[Any]) -> None:
     each = [replace(report, loss=float(report.round % 2)) for report in reports(1000)]
     draw_comparison([Curve("a", each)])

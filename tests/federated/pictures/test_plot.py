@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from fedzmq.errors import MissingExtraError
-from fedzmq.federated.pictures import plot
 from fedzmq.federated.pictures.plot import draw
 from fedzmq.federated.report import Absence, Answer, RoundReport
 
@@ -79,19 +78,6 @@ def test_a_plot_touches_no_global_state_of_matplotlib() -> None:
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
 
     assert ran.stdout.strip() == "False False"
-
-
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The figures that are drawn."""
-    figures: list[Any] = []
-
-    def look(figure: object, form: str) -> bytes:
-        figures.append(figure)
-        return b""
-
-    monkeypatch.setattr(plot, "drawn", look)
-    return figures
 
 
 def test_the_words_are_true_wherever_a_run_was_evaluated(seen: list[Any]) -> None:
