@@ -6,9 +6,9 @@ from fedzmq.operations.arguments import Scope, unpack, unpack_keywords
 from fedzmq.wire.messages import Call, FunctionsListed, ListFunctions
 from fedzmq.worker.answer import Answer
 from fedzmq.worker.functions import Functions
+from fedzmq.worker.guarded import guarded_record
 from fedzmq.worker.outputs import described, within
 from fedzmq.worker.randomness import Randomness
-from fedzmq.worker.record import operands
 from fedzmq.worker.store import Store
 
 
@@ -27,14 +27,11 @@ class FunctionCalls:
     def call(self, command: Call) -> Answer:
         """What comes of it is as private as its operands."""
         record, store = command.record, self._store
-        used = [store.tensor(id) for id in operands(record)]
-        users = store.privacy.common(used)
-        values = [unpack(value, self._scope) for value in record[3]]
-        keywords = unpack_keywords(record[4], self._scope) if len(record) == 5 else {}
-        self._randomness.enter()
-        output = self._functions.call(command.name, values, keywords)
-        for offset, tensor in enumerate(within(command.room, output)):
-            store.keep(command.first + offset, tensor)
-            if users is not None:
-                store.restrict(command.first + offset, users)
+        with guarded_record(store, record, range(command.first, command.first + command.room)):
+            values = [unpack(value, self._scope) for value in record[3]]
+            keywords = unpack_keywords(record[4], self._scope) if len(record) == 5 else {}
+            self._randomness.enter()
+            output = self._functions.call(command.name, values, keywords)
+            for offset, tensor in enumerate(within(command.room, output)):
+                store.keep(command.first + offset, tensor)
         return Answer(described(command.request, output))

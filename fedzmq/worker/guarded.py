@@ -22,20 +22,24 @@ _WITHHELD = "what it said is withheld, because an operand is private"
 
 
 @contextmanager
-def guarded_record(store: Store, record: list[Any], catalog: Catalog) -> Iterator[None]:
-    """Around one operation."""
+def guarded_record(
+    store: Store, record: list[Any], results: Iterable[int], catalog: Catalog | None = None
+) -> Iterator[None]:
+    """Around one operation of the catalog, or around a function that is on no list."""
     used = [store.tensors.get(id) for id in operands(record)]
     with _guarded(store, used):
         yield
     users = store.privacy.common(used)
     if users is not None:
-        results = [record[1]] if type(record[1]) is int else record[1]
-        _restrict(store, [*results, *written(record, catalog)], users)
+        _restrict(store, [*results, *(written(record, catalog) if catalog is not None else ())], users)
 
 
 @contextmanager
 def guarded_gradients(store: Store, command: Backward | Gradients) -> Iterator[None]:
-    """Around a backward: whatever one tensor of the graph forbids, all gradients of it do."""
+    """Around a backward: whatever one tensor of the graph forbids, all gradients of it do.
+
+    One that fails halfway has added to the gradients of some leaves, and whatever adds to those later.
+    """
     if isinstance(command, Backward):
         roots, given, results = [command.root], [command.gradient], command.grads
     else:
@@ -44,12 +48,14 @@ def guarded_gradients(store: Store, command: Backward | Gradients) -> Iterator[N
     leaves = list(_leaves([store.tensors.get(id) for id in roots]))
     used = [store.tensors.get(id) for id in (*roots, *given)]
     users = store.privacy.common([*used, *leaves])
-    yield
-    if users is not None:
-        _restrict(store, results, users)
-        for leaf in leaves:
-            if leaf.grad is not None:
-                store.privacy.restrict(leaf.grad, users)
+    try:
+        yield
+    finally:
+        if users is not None:
+            _restrict(store, results, users)
+            for leaf in leaves:
+                if leaf.grad is not None:
+                    store.privacy.restrict(leaf.grad, users)
 
 
 @contextmanager
@@ -80,11 +86,13 @@ def _guarded(store: Store, used: Sequence[Tensor | None]) -> Iterator[None]:
     """What is written to among the used is private as they all are."""
     users = store.privacy.common(used)
     versions = [0 if each is None else each._version for each in used]
-    yield
-    if users is not None:
-        for each, version in zip(used, versions, strict=True):
-            if each is not None and each._version != version:
-                store.privacy.restrict(each, users)
+    try:
+        yield
+    finally:
+        if users is not None:
+            for each, version in zip(used, versions, strict=True):
+                if each is not None and each._version != version:
+                    store.privacy.restrict(each, users)
 
 
 def _restrict(store: Store, ids: Iterable[int], users: Users) -> None:

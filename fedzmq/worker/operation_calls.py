@@ -74,14 +74,21 @@ class OperationCalls:
 
     def apply_guarded(self, record: list[Any]) -> None:
         """Run a record where something private may be among its operands."""
-        with guarded_record(self._store, record, self._catalog):
+        results = [record[1]] if type(record[1]) is int else record[1]
+        with guarded_record(self._store, record, results, self._catalog):
             self.apply(record)
 
     def probe(self, command: Probe) -> Answer:
         """Raises Inherited, after everything that it may have written to has that failure."""
-        if self._store.is_guarded:  # how large the outputs are tells of the values
-            for id in operands(command.record):
-                self._store.readable(id)
+        store, record = self._store, command.record
+        if not store.is_guarded:
+            return self._probe(command)
+        for id in operands(record):  # how large the outputs are tells of the values
+            store.readable(id)
+        with guarded_record(store, record, range(command.first, command.first + command.room), self._catalog):
+            return self._probe(command)
+
+    def _probe(self, command: Probe) -> Answer:
         try:
             output = self._compute(command.record)
             for offset, tensor in enumerate(within(command.room, output)):

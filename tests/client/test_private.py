@@ -82,6 +82,18 @@ def by_a_gradient_of_a_gradient(p: Tensor, public: Tensor) -> Tensor:
     return torch.autograd.grad((public * p).sum(), public)[0]
 
 
+def by_a_backward_that_fails_halfway(p: Tensor, public: Tensor) -> Tensor:
+    public.requires_grad_()
+    overwritten = torch.ones(3).send(p.location).requires_grad_().exp()
+    loss = (public * p).sum() + overwritten.sum()
+    overwritten.add_(1)  # which its backward needs as it was
+    loss.backward()
+    with pytest.raises(RemoteError, match="inplace"):
+        public.grad.copy().get()
+    public.sum().backward()
+    return public.grad.copy()
+
+
 def by_a_hook(p: Tensor, public: Tensor) -> Tensor:
     public.requires_grad_()
     seen: list[Tensor] = []
@@ -187,6 +199,15 @@ def test_how_much_of_it_there_is_is_not_told(bob: VirtualWorker) -> None:
     for ask in (lambda: p[p > 1], p.nonzero, p.unique):
         with pytest.raises(GetNotPermittedError):
             ask()
+
+
+def test_what_only_values_foretell_is_for_those_alone_who_may_take_them(clients: tuple[Client, Client]) -> None:
+    one, other = clients
+    name = one.endpoint.connection.name
+    X.send(one.worker("bob"), allowed_users=[name]).nonzero().tag("#places").share()
+    (found,) = other.worker("bob").search("#places")
+    with pytest.raises(GetNotPermittedError, match="private"):
+        found.get()
 
 
 def test_an_error_does_not_quote_it(bob: VirtualWorker) -> None:
