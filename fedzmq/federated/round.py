@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,17 +71,13 @@ class Round:
 
     def run(self, client: Client) -> None:
         """Until the round is over. Whatever interrupts it, the workers are told to stop."""
-        try:
+        with self._cancelled_if_interrupted():
             for name, handle in list(self._handles.items()):
                 try:
                     self._waiting[name] = self._assign(handle)
                 except FedzmqError as error:
                     self._lose(client, name, error)
             self._finish(client)
-        except BaseException:
-            for assignment in self._waiting.values():
-                assignment.cancel()
-            raise
 
     def collect(
         self,
@@ -90,7 +87,8 @@ class Round:
     ) -> Collector | None:
         """Pull what was trained into what `make` gives for the answers; None where too few of them can be used.
 
-        Once one turns out to be of no use, all begins again without it.
+        Once one turns out to be of no use, all begins again without it. Whatever interrupts it, one that is asked
+        again is told to stop.
         """
         while len(self.answered) >= self._ending.quorum:
             collector = make([self.answered[name] for name in sorted(self.answered)])
@@ -99,8 +97,9 @@ class Round:
             except Unusable as unusable:
                 collector.close()
                 del self._done[unusable.worker], self.answered[unusable.worker]
-                self._lose(client, unusable.worker, unusable.error)
-                self._finish(client)
+                with self._cancelled_if_interrupted():
+                    self._lose(client, unusable.worker, unusable.error)
+                    self._finish(client)
             except BaseException:
                 collector.close()
                 raise
@@ -110,6 +109,16 @@ class Round:
 
     def is_lost(self, name: str) -> bool:
         return self._handles[name].is_lost
+
+    @contextmanager
+    def _cancelled_if_interrupted(self) -> Iterator[None]:
+        """Tell those that are waited for to stop, where nobody will wait for them any more."""
+        try:
+            yield
+        except BaseException:
+            for assignment in self._waiting.values():
+                assignment.cancel()
+            raise
 
     def _finish(self, client: Client) -> None:
         """Wait for whoever was asked, and take it back from those who are late."""

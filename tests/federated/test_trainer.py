@@ -464,6 +464,26 @@ def test_a_coordinator_that_gives_up_in_the_middle_takes_its_tasks_back(meeting:
     assert alice.cancelled == [task.request for task in alice.trainings]
 
 
+def test_a_coordinator_that_gives_up_while_one_trains_again_takes_that_back(meeting: Meeting) -> None:
+    def interrupt(worker: str, progress: Progress) -> None:
+        raise GivenUp
+
+    def trains(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
+        if len(worker.trainings) == 1:
+            worker.answer_state(task, state)
+        else:
+            worker.answer(Progress(task.request, 0, 1, 5, 0.5))
+
+    bob = FakeWorker(meeting.address, "bob", trains, lambda worker, pull, state: worker.give_up())
+    meeting.opened(bob.endpoint)
+    federated = Run(meeting, MODULES["linear"](), JOB, hear=interrupt)
+    with pytest.raises(GivenUp):
+        federated.all()
+    assert federated.client.wait_until(lambda: bool(bob.cancelled), 30)
+
+    assert bob.cancelled == [bob.trainings[1].request]
+
+
 def test_waiting_for_workers_does_not_flood_those_who_are_here(meeting: Meeting) -> None:
     made = MODULES["linear"]()
     calls: list[None] = []
