@@ -121,7 +121,7 @@ class AsyncTrainer:
         absent: dict[str, Absence] = {}
         self._failed.clear()
         self._waiting.begin()
-        with Buffer(self._client, self._shared.shared, self._strategy) as buffer:
+        with Buffer(self._client, self._shared, self._strategy) as buffer:
             while len(answered) < self._strategy.buffer:
                 news = self._client.news
                 self._engage(number - 1, state, edition)

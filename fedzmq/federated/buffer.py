@@ -10,6 +10,7 @@ import torch
 from fedzmq.client.client import Client
 from fedzmq.errors import FedzmqError
 from fedzmq.federated.assignment import Assignment
+from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.updates.collection import Collection, Unusable
 from fedzmq.federated.updates.precision import wide
@@ -30,14 +31,18 @@ class Arrival:
 class Buffer:
     """Gives the mean of where each answer alone would move the model. Close it, or use it in a `with`.
 
+    What is not trained goes its share of the way to the answer, whatever the strategy: a running variance that moved by
+    the difference of two others could come below zero.
+
     The workers train on once they were heard and keep what they did no longer, so that a sum of which one's part broke
     off could not be made again: an answer is on disk before it is added.
     """
 
-    def __init__(self, client: Client, shared: Mapping[str, torch.Tensor], strategy: Asynchronous) -> None:
+    def __init__(self, client: Client, model: SharedModel, strategy: Asynchronous) -> None:
         self._client = client
-        self._shared = shared
-        self._state = list(shared.values())
+        self._shared = model.shared
+        self._state = list(model.shared.values())
+        self._trained = [name in model.trained for name in model.shared]
         self._strategy = strategy
         self._sums = [torch.zeros(each.shape, dtype=wide(each.dtype)) for each in self._state]
         self._count = 0
@@ -70,8 +75,12 @@ class Buffer:
                 stop = min(start + PIECE, len(now))
                 at = now[start:stop].to(total.dtype)
                 for each, new in zip(arrivals, arrived.spool.read(place, start, stop), strict=True):
-                    came = each.sent[place].reshape(-1)[start:stop].to(total.dtype)
-                    moved = self._strategy.moved(at, came, new.to(total.dtype), each.staleness)
+                    new = new.to(total.dtype)
+                    if self._trained[place]:
+                        came = each.sent[place].reshape(-1)[start:stop].to(total.dtype)
+                        moved = self._strategy.moved(at, came, new, each.staleness)
+                    else:
+                        moved = at.lerp(new, self._strategy.counts(each.staleness))
                     total.view(-1)[start:stop] += moved
         self._count += len(arrivals)
 

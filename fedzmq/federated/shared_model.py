@@ -17,8 +17,8 @@ from fedzmq.federated.updates.precision import narrow_into
 class SharedModel:
     """`state` is the model's own parameters and buffers, in the plan's order: whoever holds the model sees each step.
 
-    `shared` is those that travel back, by name. Raises UsageError where a strategy keeps something on the workers that
-    the model does not have.
+    `shared` is those that travel back, by name, and `trained` the names of those that training changes. Raises
+    UsageError where a strategy keeps something on the workers that the model does not have.
     """
 
     def __init__(self, model: torch.nn.Module, plan: bytes, strategy: Strategy) -> None:
@@ -33,12 +33,12 @@ class SharedModel:
         places = [place for place, name in enumerate(names) if name not in self.personal]
         self.form = Form(plan, names, places)
         self.shared = {names[place]: self.state[place].detach() for place in places}
-        self._trained = tuple(name for name in self.shared if name in parameters and parameters[name].requires_grad)
+        self.trained = tuple(name for name in self.shared if name in parameters and parameters[name].requires_grad)
         self._strategy = strategy
 
     def opening(self, number: int, workers: Sequence[str], population: int) -> Opening:
         """What a strategy is told of a round that begins."""
-        return Opening(number, tuple(workers), population, self.shared, self._trained)
+        return Opening(number, tuple(workers), population, self.shared, self.trained)
 
     @property
     def named(self) -> dict[str, torch.Tensor]:

@@ -36,11 +36,15 @@ def meeting() -> Iterator[Meeting]:
 class Run:
     """Of a model with one weight, which is 0 in the beginning."""
 
-    def __init__(self, meeting: Meeting, strategy: Asynchronous, is_evaluated: bool = False, **job: Any) -> None:
+    def __init__(
+        self, meeting: Meeting, strategy: Asynchronous, is_evaluated: bool = False, spread: float = 0.0, **job: Any
+    ) -> None:
         data = parabola(1.0, 0.0)
         self.said: list[str] = []
         self.client = meeting.client("coordinator")
         self.model = copy.deepcopy(one_weight())
+        if spread:
+            self.model.register_buffer("spread", torch.tensor([spread]))
         plan = training_plan(self.model, mse_loss, data.features, data.targets)
         self.trainer = AsyncTrainer(
             self.client,
@@ -105,6 +109,15 @@ def test_fedbuff_adds_the_discounted_ways_of_a_buffer(meeting: Meeting) -> None:
     two = one + 0.5 * ((1.0 - one) + (8.0 - 0.0) / 2**0.5) / 2
     assert run.weight == pytest.approx(two)
     assert [staleness(each) for each in reports] == [[("alice", 0), ("alice", 0)], [("alice", 0), ("bob", 1)]]
+
+
+def test_a_running_variance_is_mixed_and_not_moved_by_the_difference_of_two(meeting: Meeting) -> None:
+    """Both were sent 10: bob's own change of -2, on top of alice's, would lead below zero."""
+    slow_and_fast(meeting, when=2)
+    run = Run(meeting, FedBuff(buffer=1, lr=0.1), spread=10.0, workers=2, rounds=2)
+    run.all()
+
+    assert float(run.model.spread) == pytest.approx(1.0 + (8.0 - 1.0) / 2**0.5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("strategy", [FedAsync(), FedBuff(buffer=3)])

@@ -30,12 +30,16 @@ class Asynchronous(Strategy):
                 raise UsageError(f"asynchronous training has no rounds: leave {name!r} out of the job")
 
     @abstractmethod
+    def counts(self, staleness: int) -> float:
+        """Which share of the way to it the model goes for an answer of that staleness."""
+
     def moved(self, now: torch.Tensor, sent: torch.Tensor, new: torch.Tensor, staleness: int) -> torch.Tensor:
-        """Where an answer alone would move numbers of the model, in float64: the step is to the mean over the buffer.
+        """Where an answer alone would move what is trained, in float64: the step is to the mean over the buffer.
 
         Each number by itself: they come flattened, and some at a time. now: as they are. sent: as the worker got them.
         new: as it answers them.
         """
+        return now + self.counts(staleness) * (new - now)
 
 
 @dataclass(eq=False)
@@ -64,9 +68,8 @@ class FedAsync(Asynchronous):
     def ask(self, worker: str) -> Instructions:
         return Instructions(proximal=self.proximal)
 
-    def moved(self, now: torch.Tensor, sent: torch.Tensor, new: torch.Tensor, staleness: int) -> torch.Tensor:
-        counts = _DISCOUNTS[self.discount](staleness, self.decay, self.grace)
-        return now + self.mixing * counts * (new - now)
+    def counts(self, staleness: int) -> float:
+        return self.mixing * _DISCOUNTS[self.discount](staleness, self.decay, self.grace)
 
 
 @dataclass(eq=False)
@@ -86,8 +89,11 @@ class FedBuff(Asynchronous):
         above("lr", self.lr, 0)
         at_least("decay", self.decay, 0)
 
+    def counts(self, staleness: int) -> float:
+        return _polynomial(staleness, self.decay)
+
     def moved(self, now: torch.Tensor, sent: torch.Tensor, new: torch.Tensor, staleness: int) -> torch.Tensor:
-        return now + self.lr * _polynomial(staleness, self.decay) * (new - sent)
+        return now + self.lr * self.counts(staleness) * (new - sent)
 
 
 def _polynomial(staleness: int, decay: float, grace: int = 0) -> float:

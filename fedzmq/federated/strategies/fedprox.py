@@ -12,7 +12,8 @@ from fedzmq.federated.strategies.strategy import Instructions, Strategy
 class FedProx(Strategy):
     """A worker minimises its loss + mu/2 * |weights - weights that came|^2; the mean is that of federated averaging.
 
-    Li et al. 2020, Federated Optimization in Heterogeneous Networks, equation 2 and algorithm 2.
+    The weights are all that is trained, and the term is part of a gradient, before that is clipped. Li et al. 2020,
+    Federated Optimization in Heterogeneous Networks, equation 2 and algorithm 2.
     """
 
     mu: float = 0.1

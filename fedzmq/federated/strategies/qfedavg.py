@@ -29,7 +29,8 @@ class QFedAvg(Strategy):
 
     `loss` is that of the common model on the worker's data before training, in batches and in the mode in which it is
     trained, and |way|^2 is over what is trained. `lipschitz` is L; 0 is 1 / local lr. With q = 0 all workers count the
-    same. Li et al. 2020, Fair Resource Allocation in Federated Learning, algorithm 2.
+    same. Li et al. 2020, Fair Resource Allocation in Federated Learning, algorithm 2, by which every worker has a loss
+    of its own: with one of the coordinator's for all of them, as in Flower, none would count for more.
     """
 
     q: float = 1.0

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 CONTROL = "control/"  # before the name of a parameter
+POPULATION = "population"
 
 
 @dataclass(eq=False)
@@ -39,8 +40,9 @@ class Scaffold(Strategy):
     `fedzmq.worker.training.way`. A control is then the mean of a worker's gradients by what they weigh, that of its
     weight decay among them, and only SGD weighs them. 1 is the gradient at the model that came over all of the worker's
     data, in batches: one pass more, and the difference travels back beside the model, whatever optimizer follows the
-    gradients. The control of all is the mean of the workers' own; where one of those is lost, as a worker was started
-    anew, it could never be that again, and all of them begin anew with zero.
+    gradients. The control of all is the mean of the workers' own: of one that is away for some rounds, and of one that
+    comes later, with zero, too, so that the number of workers is the greatest that there ever were at a time. Where one
+    of those is lost, as a worker was started anew, it could never be that again, and all of them begin anew with zero.
     """
 
     lr: float = 1.0
@@ -50,7 +52,6 @@ class Scaffold(Strategy):
         above("lr", self.lr, 0)
         if self.option not in (1, 2):
             raise UsageError(f"option is {self.option}, and SCAFFOLD has the options 1 and 2")
-        self._population = 1
         self._places: dict[str, int] = {}
         self._keys: list[str] = []
         self._control: list[torch.Tensor] = []
@@ -63,11 +64,16 @@ class Scaffold(Strategy):
 
     def begin(self, opening: Opening) -> None:
         self.forgets = False
-        self._population = opening.population
-        for name in opening.trained:
-            zeros = torch.zeros_like(opening.state[name], memory_format=torch.contiguous_format)
-            self.memory.setdefault(CONTROL + name, zeros)
         self._keys = [CONTROL + name for name in opening.trained]
+        before = int(self.memory.get(POPULATION, torch.tensor(opening.population)))
+        now = max(before, opening.population)
+        self.memory[POPULATION] = torch.tensor(now)
+        for key, name in zip(self._keys, opening.trained, strict=True):
+            if key not in self.memory:
+                zeros = torch.zeros_like(opening.state[name], memory_format=torch.contiguous_format)
+                self.memory[key] = zeros
+            elif now > before:  # a mean of more, of whom the new ones have zero
+                self.memory[key] = self.memory[key] * (before / now)
         self._control = [self.memory[key] for key in self._keys]
         self._places = {name: place for place, name in enumerate((*opening.state, *self.beside()))}
 
@@ -99,7 +105,7 @@ class Scaffold(Strategy):
         if self.forgets:
             self.memory[key] = torch.zeros_like(control)
         else:
-            self.memory[key] = (control + grown / self._population).to(control.dtype)
+            self.memory[key] = (control + grown / int(self.memory[POPULATION])).to(control.dtype)
         return old + self.lr * (mean - old)
 
 

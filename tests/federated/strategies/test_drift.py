@@ -128,6 +128,16 @@ def test_a_worker_that_is_not_asked_keeps_its_share_of_the_control() -> None:
     assert strategy.memory["control/w"] == pytest.approx(-2.0 / (4 * 0.5) / 10)
 
 
+def test_a_worker_that_is_away_or_comes_later_keeps_its_share_of_the_control() -> None:
+    strategy, old, control = Scaffold(), {"w": torch.zeros(1)}, 0.0
+    for here, before, population in ((2, 2, 2), (1, 2, 2), (4, 2, 4)):  # two; the other one is away; two are new
+        after(strategy, old, {"x": Update([torch.tensor([2.0])], 1, steps=2, way=2.0)}, population=here)
+
+        control *= before / population  # of the new ones it is 0
+        control += (-2.0 / 2.0 - control) / population
+        assert strategy.memory["control/w"] == pytest.approx(control)
+
+
 def test_scaffold_with_schedules_divides_by_the_sum_of_the_learning_rates() -> None:
     """Against a plain loop: over the steps the rate falls in a line to nothing, and over the rounds by a factor."""
     parts = {"alice": parabola(2.0, 1.0, rows=4), "bob": parabola(0.2, 5.0, rows=12)}

@@ -16,7 +16,9 @@ class Bulyan(AgainstSome):
     """Krum picks n - 2 attackers updates, one after the other; of those, each number is the mean of the ones nearest
     to their median, all but 2 attackers of them.
 
-    El Mhamdi, Guerraoui and Rouault 2018, The Hidden Vulnerability of Distributed Learning in Byzantium, section 4.
+    El Mhamdi, Guerraoui and Rouault 2018, The Hidden Vulnerability of Distributed Learning in Byzantium, section 4. As
+    there, Krum is asked anew after each pick, of the updates that are left: whoever scores all of them once, or picks
+    n - 2 attackers - 2, comes to another mean.
     """
 
     compares: ClassVar[bool] = True

@@ -13,7 +13,8 @@ from fedzmq.federated.strategies.robust.robust import AgainstSome
 class TrimmedMean(AgainstSome):
     """Each number is the mean over the workers without the `attackers` smallest and as many largest.
 
-    Yin et al. 2018, Byzantine-Robust Distributed Learning, definition 2 and algorithm 1, option II.
+    Yin et al. 2018, Byzantine-Robust Distributed Learning, definition 2 and algorithm 1, option II, where beta is the
+    share attackers / n; a number does not shrink with the workers that answer, as a share would.
     """
 
     def __post_init__(self) -> None:
