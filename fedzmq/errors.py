@@ -334,7 +334,7 @@ class RemoteError(FedzmqError):
 
 
 def _alike(name: str, kind: type[Exception]) -> type[RemoteError]:
-    return type(f"Remote{name.lstrip('_')}", (RemoteError, kind), {"__module__": __name__})
+    return type(f"Remote{name}", (RemoteError, kind), {"__module__": __name__})
 
 
 _ALIKE = {

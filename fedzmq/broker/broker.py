@@ -89,7 +89,6 @@ class Broker:
         self._receive = self._router.recv
         self._send = plain_send(self._router)
         self.address = self._listener.address
-        self.routed = 0  # messages passed on
         self.dropped = 0  # messages that nobody could receive, or of no known form
         self.directory = Directory()
         self._silence = silence
@@ -256,9 +255,7 @@ class Broker:
 
     def _pass_on(self, receiver: Member, channel: Channel, head: bytes, frames: _Frames) -> None:
         place = receiver.places.get(channel)
-        if place is not None and self._put(place, head, frames):
-            self.routed += 1
-        else:
+        if place is None or not self._put(place, head, frames):
             self.dropped += 1
             receiver.dropped += 1
 

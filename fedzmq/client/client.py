@@ -204,7 +204,7 @@ class Client:
         self._is_closed = True
         DIRECTORIES.remove(self)
         self.endpoint.close()
-        for line in self._lines.values():
+        for line in list(self._lines.values()):
             line.end(TransportClosed(self.endpoint.connection.name))
 
     def __enter__(self) -> Client:
@@ -251,7 +251,7 @@ class Client:
         if line is not None:
             line.end(WorkerLost(peer.name, reason))
             self.news += 1
-        for target in self._ways.pop(peer, ()):
+        for target in tuple(self._ways.pop(peer, ())):  # to which another thread may be adding
             with suppress(WorkerLost):
                 self.endpoint.post(target, [encode([Lost(peer.name, peer.boot)])], lane=Lane.CONTROL)
 

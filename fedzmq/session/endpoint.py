@@ -54,7 +54,7 @@ class Endpoint:
     - `found` is called when the medium is back, or there for the first time: what was on its way may be lost.
     - With `shared_memory`, what is large goes to parties on the same machine by memory that both can reach, where they
       want it too, see `fedzmq.session.sharing`.
-    - A party that `accepts` answers sessions that others open; one that does not knows only those it opened.
+    - A worker answers sessions that others open; a client knows only those that it opened itself.
     """
 
     def __init__(

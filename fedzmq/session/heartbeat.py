@@ -48,7 +48,7 @@ def parse(frames: Sequence[Buffer]) -> Heartbeat:
     except Exception as error:  # msgpack answers hostile bytes with several unrelated exceptions
         raise ProtocolError(f"a heartbeat is not four fields: {type(error).__name__}") from None
     if type(boot) is not bytes or len(boot) != BOOT_BYTES or type(busy) is not str or type(leaving) is not bool:
-        raise ProtocolError("a heartbeat is an incarnation, a text and a flag")
+        raise ProtocolError("a heartbeat begins with an incarnation, a text and a flag")
     return Heartbeat(boot, busy, leaving, _pairs(owed))
 
 

@@ -64,11 +64,6 @@ class Inbound:
         """Bytes that came, of whole messages or not."""
         return self._received
 
-    @property
-    def ready(self) -> int:
-        """Messages that are complete and wait to be taken."""
-        return len(self._ready)
-
     def accept(self, packet: Packet, now: float) -> int:
         """Take a packet in, whatever its place, and say how many messages became complete by it.
 

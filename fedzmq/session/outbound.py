@@ -93,11 +93,6 @@ class Outbound:
         """`flow` may have something to give."""
         return bool(self._waiting) or now >= self._timer
 
-    @property
-    def acknowledged(self) -> int:
-        """The highest number up to which everything arrived."""
-        return self._unacknowledged[0].number - 1 if self._unacknowledged else self._next - 1
-
     def whole(self, frames: Sequence[Buffer], now: float, *, donate: bool) -> Piece | None:
         """A small message that can go at once, in one packet; None for any other, and that is to be submitted."""
         sizes = tuple(map(len, frames))

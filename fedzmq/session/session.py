@@ -70,11 +70,6 @@ class Session:
         return self._outbound.owed
 
     @property
-    def ready(self) -> int:
-        """Messages that can be taken."""
-        return self._inbound.ready
-
-    @property
     def shares(self) -> bool:
         """What is large goes by memory that the other side reads."""
         return self._outbound.lent is not None

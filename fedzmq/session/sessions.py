@@ -1,4 +1,7 @@
-"""All sessions of one party, and what it remembers of those that ended. Whoever has it guards it."""
+"""All sessions of one party, and what it remembers of those that ended.
+
+Whoever has it guards it. Only what looks, and changes nothing, may come from any thread.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ class Sessions:
 
     @property
     def peers(self) -> list[Peer]:
-        return [peer for peer, lane in self._sessions if lane is Lane.COMMANDS]
+        return [peer for peer, lane in list(self._sessions) if lane is Lane.COMMANDS]
 
     def get(self, peer: Peer, lane: Lane = Lane.COMMANDS) -> Session | None:
         return self._sessions.get((peer, lane))

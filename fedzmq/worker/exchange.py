@@ -5,6 +5,7 @@ A delivery is known by who posted it and a key that nobody guesses, so that no o
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ class Delivery(NamedTuple):
 
 
 class Exchange:
-    """`send` posts a message to an incarnation of a worker, in a session of this worker's own.
+    """`send` posts a message to an incarnation of a worker, in a session of this worker's own. Any thread may call.
 
     What waits for one client is bounded by `quota` bytes: what is beyond is replaced by a failure.
     """
@@ -34,6 +35,7 @@ class Exchange:
     def __init__(self, send: Send, quota: int = DEFAULT_QUOTA) -> None:
         self.send = send
         self._quota = quota
+        self._lock = threading.Lock()
         self._waiting: dict[tuple[Source, str], Delivery] = {}
         self._bytes: dict[str, int] = {}  # what waits for each client
         self._broken: set[Source] = set()
@@ -43,24 +45,24 @@ class Exchange:
 
     def arrived(self, source: Source, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
         """Another worker posted this."""
-        self._broken.discard(source)
         delivery = Delivery(message, buffers)
-        size = self._bytes.get(message.client, 0) + _size(delivery)
-        if size > self._quota:
-            error = LimitExceeded("the bytes that wait for this client on the worker", size, self._quota)
-            delivery = Delivery(Undelivered(message.key, message.client, failure_of(error, 0, "move")), ())
-        self._count(delivery, 1)
-        self._waiting[source, message.key] = delivery
+        with self._lock:
+            self._broken.discard(source)
+            self._drop((source, message.key))
+            size = self._bytes.get(message.client, 0) + _size(delivery)
+            if size > self._quota:
+                error = LimitExceeded("the bytes that wait for this client on the worker", size, self._quota)
+                delivery = Delivery(Undelivered(message.key, message.client, failure_of(error, 0, "move")), ())
+            self._count(delivery, 1)
+            self._waiting[source, message.key] = delivery
 
     def has(self, source: Source, key: str) -> bool:
         return (source, key) in self._waiting
 
     def take(self, source: Source, key: str) -> Delivery | None:
         """What was posted under that key, once; None where it has not come."""
-        delivery = self._waiting.pop((source, key), None)
-        if delivery is not None:
-            self._count(delivery, -1)
-        return delivery
+        with self._lock:
+            return self._drop((source, key))
 
     def broke(self, source: Source) -> None:
         """The session with a worker ended: what is not here of it by now will not come."""
@@ -71,10 +73,15 @@ class Exchange:
 
     def forget(self, client: str) -> None:
         """A client is gone, and with it what waits for it."""
-        for place, delivery in list(self._waiting.items()):
-            if delivery.message.client == client:
-                del self._waiting[place]
-        self._bytes.pop(client, None)
+        with self._lock:
+            for place in [place for place, each in self._waiting.items() if each.message.client == client]:
+                self._drop(place)
+
+    def _drop(self, place: tuple[Source, str]) -> Delivery | None:
+        delivery = self._waiting.pop(place, None)
+        if delivery is not None:
+            self._count(delivery, -1)
+        return delivery
 
     def _count(self, delivery: Delivery, sign: int) -> None:
         client = delivery.message.client

@@ -12,11 +12,12 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import Tensor
 
-from fedzmq.errors import LimitExceeded, PlanError, ProtocolError
+from fedzmq.errors import PlanError, ProtocolError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.plans.plan import Plan
 from fedzmq.tensors.buffers import export_all
 from fedzmq.tensors.dtypes import name_of
+from fedzmq.wire.limits import check_size
 from fedzmq.wire.messages import FetchPlan, PlanFetched, PlanMissing, PutPlan, RunPlan, SharePlan
 from fedzmq.worker.answer import Answer
 from fedzmq.worker.failure import describe, failure_of
@@ -48,8 +49,8 @@ class PlanCalls:
         given = plan.given - len(plan.constants)
         if any(register > given for register in command.writes):
             raise ProtocolError(f"a plan that is given {given} tensors cannot write to more")
-        if len(self._store.plans) >= MOST_STORED:
-            raise LimitExceeded("the number of plans that this client keeps on the worker", MOST_STORED, MOST_STORED)
+        count = len(self._store.plans) + 1
+        check_size("the number of plans that this client keeps on the worker", count, MOST_STORED)
         touches = frozenset(register for record in plan.records for register in written(record, CATALOG))
         is_random = any(CATALOG.is_random(record[0]) for record in plan.records)
         self._store.drop(command.id)

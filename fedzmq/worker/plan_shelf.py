@@ -6,7 +6,6 @@ A plan that cannot run here has its error in its place, so that whoever asks for
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from fedzmq.errors import FedzmqError, UsageError
@@ -14,9 +13,7 @@ from fedzmq.plans.check import check
 from fedzmq.plans.compiled import MOST_BYTES
 from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import from_bytes, name_of
-
-if TYPE_CHECKING:
-    from fedzmq.worker.stored_plan import StoredPlan
+from fedzmq.worker.stored_plan import StoredPlan
 
 MOST_PLANS = 64
 

@@ -122,3 +122,16 @@ def test_a_target_that_is_gone_is_no_failure_of_the_source(post: Post) -> None:
     store.keep(1, torch.ones(2))
     Transfers(store, Exchange(post), "me").hand(Hand(1, "gone", b"2", "key"))
     assert store.report() == ()
+
+
+def test_what_is_posted_twice_under_one_key_is_counted_once(post: Post) -> None:
+    exchange = Exchange(post, quota=16)
+    exchange.arrived(BOB, *delivery(torch.ones(4)))
+    exchange.arrived(BOB, *delivery(torch.zeros(4)))
+    found = exchange.take(BOB, "key")
+    assert found is not None
+    assert isinstance(found.message, Deliver)
+    exchange.arrived(BOB, *delivery(torch.ones(4), "other"))
+    found = exchange.take(BOB, "other")
+    assert found is not None
+    assert isinstance(found.message, Deliver)

@@ -13,7 +13,6 @@ from fedzmq.data.examples import Batch, Examples
 from fedzmq.errors import PlanError
 from fedzmq.plans.compiled import constants
 from fedzmq.plans.compiled_plan import CompiledPlan
-from fedzmq.plans.plan import Plan
 from fedzmq.wire.messages import Evaluate
 from fedzmq.worker.training.epochs import Cancelled, Report
 from fedzmq.worker.training.layout import layout
@@ -33,14 +32,14 @@ class Sums:
 
 def add_up(compiled: CompiledPlan, state: Sequence[torch.Tensor], batches: Iterator[Batch]) -> Iterator[Sums]:
     """The sums so far, after every batch. The state is written to where the plan does."""
-    plan, step, fixed = compiled.plan, compiled.step, constants(compiled.plan)
+    step, fixed = compiled.step, constants(compiled.plan)
     sums: list[torch.Tensor] = []
     examples = 0
     for columns in batches:
         rows = len(columns[-1])
         outputs = [each.detach().to(torch.float64) for each in step(rows, *state, *columns, *fixed)]
         if not sums:
-            _check_size(plan, outputs)
+            _check_size(outputs)
         sums = [sum + each for sum, each in zip(sums, outputs, strict=True)] if sums else outputs
         examples += rows
         yield Sums(examples, sums)
@@ -105,7 +104,7 @@ def _last(
     return found
 
 
-def _check_size(plan: Plan, outputs: Sequence[torch.Tensor]) -> None:
+def _check_size(outputs: Sequence[torch.Tensor]) -> None:
     numbers = sum(each.numel() for each in outputs)
     if numbers > MOST_NUMBERS:
         raise PlanError(f"the plan's sums hold {numbers} numbers, and an evaluation gives at most {MOST_NUMBERS}")

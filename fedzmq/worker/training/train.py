@@ -30,9 +30,10 @@ PERSONAL = "personal_"  # before the loss and the metrics of the worker's own mo
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """The state after training, in the plan's order without what is personal, then what control variates grew by where
-    that was asked for, and the means over the last epoch of
-    what the plan gives back. Without an epoch, the means are NaN. `examples` are those that it was trained on. `kept`
-    is for the next round here. `way` is how far the optimizer went, see `fedzmq.worker.training.way`.
+    that was asked for.
+
+    `loss` and `metrics` are means over the last epoch, and NaN without one; `examples` are those that it was trained
+    on. `kept` is for the next round here. `way` is how far the optimizer went, see `fedzmq.worker.training.way`.
     """
 
     state: list[torch.Tensor]
