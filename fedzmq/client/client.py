@@ -31,7 +31,7 @@ from fedzmq.session.endpoint import Arrival, Endpoint
 from fedzmq.session.packet import Lane
 from fedzmq.session.roster import SILENCE, Roster
 from fedzmq.session.session import Peer
-from fedzmq.tensors.buffers import room
+from fedzmq.tensors.buffers import allocate
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.registry import connect as connect_transport
 from fedzmq.wire.codec import decode, encode
@@ -64,7 +64,7 @@ class Client:
     ) -> None:
         install()  # whoever has a client wants `tensor.send(...)`
         self.endpoint = Endpoint(
-            connection, is_worker=False, roster=Roster(silence), room=room, shared_memory=shared_memory
+            connection, is_worker=False, roster=Roster(silence), allocate=allocate, shared_memory=shared_memory
         )
         self.endpoint.departed = self._departed
         self.endpoint.urgent = self._urgent

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from struct import Struct
 
 from fedzmq.errors import ProtocolError
+from fedzmq.session.outbound import CHUNK_BYTES
 from fedzmq.session.session import MOST_MESSAGE_BYTES
 from fedzmq.transports.connection import Buffer
 
 VERSION = 1
 NAME_BYTES = 32
-CHUNK_BYTES = 512 * 1024  # complete messages alone keep a slow link's heartbeats alive
 _HEADER = Struct(f"!B{NAME_BYTES}sQQQ")
 
 

@@ -11,17 +11,18 @@ import contextlib
 import os
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fedzmq.errors import FedzmqError, ProtocolError, TransportClosed, WorkerLost
+from fedzmq.session.lifecycle import Lifecycle
 from fedzmq.session.outbound import Ticket
-from fedzmq.session.packet import ADDRESS_BYTES, BOOT_BYTES, Kind, Lane, Packet, parse
+from fedzmq.session.packet import ADDRESS_BYTES, BOOT_BYTES, Kind, Lane, parse
 from fedzmq.session.presence import TOPICS, Presence
-from fedzmq.session.roster import Departure, Roster
+from fedzmq.session.roster import Roster
 from fedzmq.session.session import MOST_MESSAGE_BYTES, WINDOW_BYTES, Peer, Session
-from fedzmq.session.sessions import REMEMBERED, Sessions
+from fedzmq.session.sessions import Sessions
 from fedzmq.session.sharing import Sharing
 from fedzmq.transports.connection import Buffer, Connection, Delivery
 
@@ -67,7 +68,7 @@ class Endpoint:
         boot: bytes | None = None,
         window: int = WINDOW_BYTES,
         most_bytes: int = MOST_MESSAGE_BYTES,
-        room: Callable[[int], Buffer] = bytearray,
+        allocate: Callable[[int], Buffer] = bytearray,
         shared_memory: bool = False,
     ) -> None:
         self.boot = boot if boot is not None else os.urandom(BOOT_BYTES)
@@ -80,7 +81,7 @@ class Endpoint:
         self.bytes_sent = 0
         self.bytes_received = 0
         self.refused = 0  # packets that no fedzmq sends
-        self._accepts = is_worker
+        self._is_worker = is_worker
         self._clock = clock
         self._sessions = Sessions(
             lambda peer, lane: Session(
@@ -89,11 +90,13 @@ class Endpoint:
                 self.boot,
                 window=window,
                 most_bytes=most_bytes,
-                room=room,
+                allocate=allocate,
                 sharing=Sharing() if shared_memory and lane is Lane.COMMANDS and self._may_share else None,
             )
         )
-        self._given_up: OrderedDict[str, Peer] = OrderedDict()  # of those that were silent: they may come back
+        self._lifecycle = Lifecycle(
+            self._sessions, connection, self.presence.roster, self.boot, accepts=is_worker, end=self.end
+        )
         self._expected: deque[tuple[str, bytes]] = deque()  # who should show a sign of life from now on
         self._arrived: deque[Session] = deque()
         self._topics: dict[str, Callable[[Delivery, float], None]] = {}
@@ -284,7 +287,7 @@ class Endpoint:
                     self._closed.wait(TICK)
                 finally:
                     self._pumping.release()
-            elif self._accepts:  # someone waits and does all this there, and no commands of a program's gather here
+            elif self._is_worker:  # someone waits and does all this there, and no commands of a program's gather here
                 rest = NAP
             with contextlib.suppress(FedzmqError):  # a worker was lost just now: whoever waits for it is told
                 self.ticked()
@@ -313,7 +316,7 @@ class Endpoint:
             self.presence.roster.beat(name, boot, "", now)
         if everything_heard:
             for departure in self.presence.tick(now):
-                self._lose(departure)
+                self._lifecycle.lose(departure)
         with self._state:
             sessions = list(self._sessions)
             for session in sessions:
@@ -333,8 +336,8 @@ class Endpoint:
                 return self._unpack(sender, frames, now) or self._receive(sender, frames, now)
             if topic in TOPICS:
                 for departure in self.presence.hear(delivery, now):
-                    self._lose(departure)
-                self._remind(sender)
+                    self._lifecycle.lose(departure)
+                self._lifecycle.remind(sender)
                 return False
             self.presence.roster.heard(sender, now)
             self.bytes_received += sum(map(len, frames))
@@ -367,20 +370,21 @@ class Endpoint:
         if packet.region is not None:
             self.bytes_received += packet.size
         if packet.kind is _RESET:
-            self._was_reset(sender, packet)
+            if packet.target == self.boot:
+                self._lifecycle.was_reset(sender, packet)
             return False
         peer, lane = Peer(sender, packet.source, packet.epoch), packet.lane
         urgent: list[Arrival] = []
         with self._state:
             session = self._sessions.get(peer, lane)
             if session is None or packet.target != self.boot:
-                session = self._admit(peer, packet)
+                session = self._lifecycle.admit(peer, packet, now)
                 if session is None:
                     return False
             try:
                 complete = session.receive(packet, now)
             except ProtocolError as error:  # the stream cannot go on without what this packet should have held
-                self._reset(peer, packet.lane)
+                self._lifecycle.reset(peer, packet.lane)
                 self.end(peer, f"it broke the session protocol: {error}")
                 raise
             if lane is _CONTROL:
@@ -398,64 +402,6 @@ class Endpoint:
         """Something came: send what that lets go."""
         if session.has_work(now):  # to acknowledge it there is time: the next look comes before that is due
             self._flow(session, now)
-
-    def _admit(self, peer: Peer, packet: Packet) -> Session | None:
-        """The session that an unknown peer opens; None, and a reset for it, where there is none to open."""
-        if packet.kind not in (Kind.DATA, Kind.OFFER):
-            return None
-        if not self._accepts or packet.target != self.boot or self._sessions.has_ended(peer):
-            self._reset(peer, packet.lane)
-            return None
-        for other in self._sessions.peers:
-            if other.name == peer.name:
-                if other.boot == peer.boot and other.epoch > peer.epoch:
-                    return None  # late, from a session that this one replaced
-                if other != peer:
-                    self.end(other, "another session of the same name took its place")
-        self._sessions.begin(peer)
-        self._given_up.pop(peer.name, None)
-        # Whoever opens a session is here, though no heartbeat came yet: it may die before it sends one.
-        self.presence.roster.beat(peer.name, peer.boot, "", self._clock())
-        return self._sessions.get(peer, packet.lane)
-
-    def _reset(self, peer: Peer, lane: Lane) -> None:
-        reset = Packet(Kind.RESET, lane, self.boot, peer.boot, peer.epoch, 0, 0, 0, (), ())
-        self.connection.send(peer.name, reset.frames())
-
-    def _remind(self, name: str) -> None:
-        """Tell a party that is back, as after a sleep of its machine, that it was given up: it may only be waiting.
-
-        At each sign of life, until it opens another session: any message may be lost.
-        """
-        peer, member = self._given_up.get(name), self.presence.roster.get(name)
-        if peer is None or member is None:
-            return
-        if member.boot == peer.boot:
-            self._reset(peer, Lane.COMMANDS)
-        else:
-            del self._given_up[name]
-
-    def _was_reset(self, sender: str, packet: Packet) -> None:
-        if packet.target != self.boot:
-            return
-        for peer in self._sessions.peers:
-            if peer.name == sender and peer.epoch == packet.epoch:
-                same = peer.boot == packet.source
-                self.end(
-                    peer,
-                    "it had given this client up for lost"
-                    if same
-                    else "it was started anew, and what the old process held is gone",
-                )
-
-    def _lose(self, departure: Departure) -> None:
-        for peer in self._sessions.peers:
-            if peer.name == departure.name and peer.boot == departure.boot:
-                self.end(peer, departure.reason)
-                if self._accepts:
-                    self._given_up[peer.name] = peer
-        while len(self._given_up) > REMEMBERED:
-            self._given_up.popitem(last=False)
 
     def _flow(self, session: Session, now: float) -> None:
         for packet in session.flow(now):

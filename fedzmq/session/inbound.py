@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fedzmq.errors import LimitExceeded, ProtocolError
 from fedzmq.session.outbound import PACKET_OVERHEAD
 from fedzmq.session.packet import Packet
-from fedzmq.session.shared_memory import NBYTES, STEPS, BorrowedMemory, Region
+from fedzmq.session.shared_memory import NBYTES, STEPS, MemoryReader, Region
 from fedzmq.transports.connection import Buffer
 
 ACK_DELAY = 0.1  # seconds that an acknowledgement may wait for a packet that carries it; much less than a resend waits
@@ -34,13 +34,13 @@ class _Assembly:
 class Inbound:
     """Messages from the other side, each once and in the order in which they were sent.
 
-    `room` gives memory of so many bytes, of any content, for a frame that comes in parts, and raises MemoryError.
+    `allocate` gives memory of so many bytes, of any content, for a frame that comes in parts, and raises MemoryError.
     """
 
-    def __init__(self, window: int, most_bytes: int, room: Callable[[int], Buffer] = bytearray) -> None:
+    def __init__(self, window: int, most_bytes: int, allocate: Callable[[int], Buffer] = bytearray) -> None:
         self._window = window
         self._quarter = window // 4
-        self._room = room
+        self._allocate = allocate
         self._most_bytes = most_bytes
         self._expected = 1
         self._early: dict[int, Packet] = {}
@@ -51,10 +51,10 @@ class Inbound:
         self._released = 0  # of these, bytes that no longer weigh on this side
         self._limit = window
         self._told_limit = window
-        self.borrowed: BorrowedMemory | None = None
-        """Where the other side puts what is large."""
+        self.reader: MemoryReader | None = None
+        """Of the memory in which the other side puts what is large."""
         self._unsaid = 0  # packets whose arrival was not yet acknowledged
-        self._unsaid_shared = 0  # bytes of these in memory that is lent, and that the sender waits for
+        self._unsaid_shared = 0  # bytes of these in shared memory, which the sender waits for
         self._unsaid_since = math.inf
         self.is_pressing = False
         """The sender should hear at once of what came, or of what became free."""
@@ -193,7 +193,7 @@ class Inbound:
             assembly.frames.append(part)
         else:
             if offset == 0:
-                assembly.frames.append(self._room_for(size))
+                assembly.frames.append(self._memory_for(size))
             whole = assembly.frames[-1]
             memoryview(whole)[offset : offset + length] = part
         if offset + length == size:
@@ -202,16 +202,16 @@ class Inbound:
             assembly.offset = offset + length
 
     def _fetch(self, assembly: _Assembly, region: Region) -> None:
-        """Read the next bytes of a message out of the memory that is lent, to where they belong."""
-        if self.borrowed is None:
-            raise ProtocolError("a packet lies in memory that was never lent")
+        """Read the next bytes of a message out of shared memory, to where they belong."""
+        if self.reader is None:
+            raise ProtocolError("a packet lies in memory that was never shared")
         left, buffers, sizes = region.nbytes, [], assembly.sizes
         while assembly.frame < len(sizes):
             size, offset = sizes[assembly.frame], assembly.offset
             if size and not left:
                 break
             if offset == 0:
-                assembly.frames.append(self._room_for(size) if size else b"")
+                assembly.frames.append(self._memory_for(size) if size else b"")
             take = min(size - offset, left)
             if take:
                 buffers.append(memoryview(assembly.frames[-1])[offset : offset + take])
@@ -221,11 +221,11 @@ class Inbound:
                 assembly.frame, assembly.offset = assembly.frame + 1, 0
         if left:
             raise ProtocolError("a packet holds more than its message")
-        self.borrowed.read(region, buffers)
+        self.reader.read(region, buffers)
 
-    def _room_for(self, size: int) -> Buffer:
+    def _memory_for(self, size: int) -> Buffer:
         try:
-            return self._room(size)  # pages that nothing was written to yet cost no memory
+            return self._allocate(size)  # pages that nothing was written to yet cost no memory
         except MemoryError:
             raise LimitExceeded("the size of a frame in bytes", size, size - 1) from None
 

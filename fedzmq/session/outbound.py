@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fedzmq.session.packet import INLINE_BYTES
-from fedzmq.session.shared_memory import LentMemory, Region
+from fedzmq.session.shared_memory import MemoryWriter, Region
 from fedzmq.transports.connection import Buffer
 
 CHUNK_BYTES = 512 * 1024  # one part of a packet; complete messages alone keep a slow link's heartbeats alive
@@ -75,8 +75,8 @@ class Outbound:
         self._round_trip: float | None = None
         self._deviation = 0.0
         self._timer = math.inf  # when the oldest unacknowledged piece is due again
-        self.lent: LentMemory | None = None
-        """Where the other side reads what is large."""
+        self.writer: MemoryWriter | None = None
+        """Of the memory out of which the other side reads what is large."""
 
     @property
     def idle(self) -> bool:
@@ -150,8 +150,8 @@ class Outbound:
             return  # nothing new, or what was never sent: that is not from an honest peer, and of no use
         while pieces and pieces[0].number <= ack:
             piece = pieces.popleft()
-            if piece.region is not None and self.lent is not None:
-                self.lent.free()
+            if piece.region is not None and self.writer is not None:
+                self.writer.free()
             if piece.cost > CHUNK_BYTES and not piece.resent:
                 self._chunk = MOST_CHUNK_BYTES if now - piece.first_sent < FAST else CHUNK_BYTES
         # An answer to a repeated packet says nothing about time (Karn and Partridge 1987), and one that came at once
@@ -186,14 +186,16 @@ class Outbound:
 
     def _cut(self, ticket: Ticket, now: float) -> Piece | None:
         """The next packet of a message, or None while credit is short, or memory that the other side reads."""
-        lent = self.lent if ticket.rest >= SHARED_BYTES and self.lent is not None and self.lent.is_usable else None
-        most = self._chunk if lent is None else lent.at_once
+        writer = self.writer if ticket.rest >= SHARED_BYTES else None
+        if writer is not None and not writer.is_usable:
+            writer = None
+        most = self._chunk if writer is None else writer.at_once
         chunk = ticket.rest if ticket.rest <= most + SLIVER_BYTES else most
         room = min(chunk, self._limit - self._sent - PACKET_OVERHEAD)
-        if room < 0 or (room == 0 and ticket.rest) or (lent is not None and not lent.fits(room)):
+        if room < 0 or (room == 0 and ticket.rest) or (writer is not None and not writer.fits(room)):
             return None
         sizes, before = () if ticket.begun else tuple(map(len, ticket.frames)), ticket.rest
-        region = None if lent is None else self._share(ticket, room, lent)
+        region = None if writer is None else self._share(ticket, room, writer)
         parts = self._some(ticket, room) if region is None else ()
         ticket.begun = True
         if ticket.frame == len(ticket.frames):
@@ -213,11 +215,11 @@ class Outbound:
             self._timer = now + self._timeout
         return piece
 
-    def _share(self, ticket: Ticket, room: int, lent: LentMemory) -> Region | None:
+    def _share(self, ticket: Ticket, room: int, writer: MemoryWriter) -> Region | None:
         """Put so much of a message where the other side reads it; None where the system has no more such memory."""
         before = ticket.rest, ticket.frame, ticket.offset
         parts = self._some(ticket, room, copy=False)
-        region = lent.put(parts)
+        region = writer.put(parts)
         if region is None:
             ticket.rest, ticket.frame, ticket.offset = before
         return region

@@ -31,7 +31,7 @@ _PLACES = tuple(Struct(f"!3QI{count}Q") for count in range(9))
 ADDRESS_BYTES = _ADDRESS.size
 _COUNT_AT = _HEADER.size - 1  # the last byte of how many sizes there are
 HEADER_BYTES = _HEADER.size + 8 * MOST_FRAMES
-_FRAMES, _INLINE, _SHARED = range(3)  # parts are in frames of their own, in the header's, or in memory that was lent
+_FRAMES, _INLINE, _SHARED = range(3)  # parts are in frames of their own, in the header's, or in shared memory
 _REGION = Struct("!QQ")
 
 
@@ -63,7 +63,7 @@ class Packet(NamedTuple):
     `source` and `target` are the incarnations of the two processes, and `epoch` counts the sessions that one pair of
     incarnations had. `ack` says that every packet up to that number arrived; `limit` is how many bytes the other side
     may have sent in all. `sizes` (bytes of each frame) is set on the packet that begins a message, and empty on those
-    that continue it. Its parts are here, or they lie in a `region` of the memory that its sender lent.
+    that continue it. Its parts are here, or they lie in a `region` of memory that the two sides share.
     """
 
     kind: Kind
@@ -142,7 +142,7 @@ def parse(frames: Sequence[Buffer]) -> Packet:
             raise ProtocolError(f"a packet says in {length - begin} bytes where its parts lie, not in {_REGION.size}")
         region = Region(*_REGION.unpack_from(head, begin))
         if not 0 < region.nbytes <= MOST_FRAME_BYTES:
-            raise ProtocolError(f"a packet has {region.nbytes} bytes in memory that was lent")
+            raise ProtocolError(f"a packet has {region.nbytes} bytes in shared memory")
     elif len(frames) > 1 or sum(sizes) != length - begin:
         raise ProtocolError(f"a packet holds {length - begin} bytes of a message of {sum(sizes)}")
     else:

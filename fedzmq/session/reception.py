@@ -44,16 +44,16 @@ class _Assembly:
 class Reception:
     """One whole at a time: one that begins takes the place of the one before, complete or not.
 
-    `may_begin` says whether there is a place for a whole of so many bytes, and `room` gives memory of any content, or
-    raises MemoryError: without either it is missing. Any thread may call.
+    `may_begin` says whether there is a place for a whole of so many bytes, and `allocate` gives memory of any content,
+    or raises MemoryError: without either it is missing. Any thread may call.
     """
 
     def __init__(
         self,
-        room: Callable[[int], Buffer] = bytearray,
+        allocate: Callable[[int], Buffer] = bytearray,
         may_begin: Callable[[int], bool] = lambda size: True,
     ) -> None:
-        self._room = room
+        self._allocate = allocate
         self._may_begin = may_begin
         self._lock = threading.Lock()
         self._assembly: _Assembly | None = None
@@ -141,7 +141,7 @@ class Reception:
         if not may_begin:
             return
         try:
-            self._assembly = _Assembly(chunk.name, memoryview(self._room(chunk.total)))
+            self._assembly = _Assembly(chunk.name, memoryview(self._allocate(chunk.total)))
         except MemoryError:
             return
 

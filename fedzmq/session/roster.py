@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 SILENCE = 10.0  # seconds without a sign of life after which a party is gone
 GRACE = 2.0  # seconds that a party whose connection broke has to come back
+STARTED_ANEW = "it was started anew, and what the old process held is gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Roster:
         self._members[name] = Member(name, boot, busy, now)
         self.heard(name, now)
         if before is not None and before.boot != boot:
-            return Departure(name, before.boot, "it was started anew, and what the old process held is gone")
+            return Departure(name, before.boot, STARTED_ANEW)
         return None
 
     def heard(self, name: str, now: float) -> None:

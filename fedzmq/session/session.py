@@ -46,7 +46,7 @@ class Session:
         *,
         window: int = WINDOW_BYTES,
         most_bytes: int = MOST_MESSAGE_BYTES,
-        room: Callable[[int], Buffer] = bytearray,
+        allocate: Callable[[int], Buffer] = bytearray,
         sharing: Sharing | None = None,
     ) -> None:
         self.peer = peer
@@ -56,7 +56,7 @@ class Session:
         self.inlet = inline_address(lane, peer.boot, boot, peer.epoch)
         """How a packet begins that `unpack` takes."""
         self._outbound = Outbound(window)
-        self._inbound = Inbound(window, most_bytes, room)
+        self._inbound = Inbound(window, most_bytes, allocate)
         self._sharing = Sharing.none() if sharing is None else sharing
 
     @property
@@ -72,7 +72,7 @@ class Session:
     @property
     def shares(self) -> bool:
         """What is large goes by memory that the other side reads."""
-        return self._outbound.lent is not None
+        return self._outbound.writer is not None
 
     @property
     def received(self) -> int:
@@ -162,7 +162,7 @@ class Session:
 
     def close(self) -> None:
         """Nothing more is sent or received. Twice is fine."""
-        self._outbound.lent = self._inbound.borrowed = None
+        self._outbound.writer = self._inbound.reader = None
         self._sharing.close()
 
     def _agree(self, packet: Packet) -> None:
@@ -172,7 +172,7 @@ class Session:
             sharing.was_offered(content)
         else:
             sharing.was_answered(content)
-        self._outbound.lent, self._inbound.borrowed = sharing.lent, sharing.borrowed
+        self._outbound.writer, self._inbound.reader = sharing.writer, sharing.reader
 
     def _packet(
         self, kind: Kind, number: int, sizes: tuple[int, ...], parts: Sequence[Buffer], region: Region | None = None

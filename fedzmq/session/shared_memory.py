@@ -1,4 +1,4 @@
-"""Memory that a party lends to one other party on its machine: what it sends is put there, and read out of there.
+"""Memory that two parties on one machine share, one direction of it: one writes what it sends, the other reads it.
 
 It is a file without a name in any folder, and is gone with the last process that has it open. Nobody maps it: the one
 writes and the other reads, both by system calls, so nothing that one of them does to it can make the other fall.
@@ -76,8 +76,8 @@ class _Open:
             self._descriptor = -1
 
 
-class LentMemory(_Open):
-    """The side that writes. What was put in first is freed first."""
+class MemoryWriter(_Open):
+    """The side that sends. What was put in first is freed first."""
 
     def __init__(self, nbytes: int = NBYTES) -> None:
         """Raises OSError where the system has no such memory."""
@@ -98,7 +98,7 @@ class LentMemory(_Open):
         """The system gave what was wanted so far."""
 
     def fits(self, nbytes: int) -> bool:
-        """There is room for so many bytes now. Where nothing is taken there is, for all that is lent."""
+        """There is room for so many bytes now. Where nothing is taken there is, for all of it."""
         return self._place(nbytes) is not None
 
     def put(self, parts: Sequence[Buffer]) -> Region | None:
@@ -134,8 +134,8 @@ class LentMemory(_Open):
         return end if end + nbytes < first else None
 
 
-class BorrowedMemory(_Open):
-    """The side that reads."""
+class MemoryReader(_Open):
+    """The side that receives."""
 
     def __init__(self, offer: Offer) -> None:
         """Raises OSError where it is not to be had: on another machine, of another user, or not what it is said to be.
@@ -156,16 +156,16 @@ class BorrowedMemory(_Open):
         """Fill these, which have as many bytes together as the region. Raises ProtocolError where it ends before."""
         offset, nbytes = region
         if offset + nbytes > self._nbytes:
-            raise ProtocolError(f"{nbytes} bytes from {offset} on lie beyond the memory that was lent")
+            raise ProtocolError(f"{nbytes} bytes from {offset} on lie beyond the memory that is shared")
         for begin in range(0, len(buffers), MOST_AT_ONCE):
             some = buffers[begin : begin + MOST_AT_ONCE]
             wanted = sum(map(len, some))
             try:
                 done = os.preadv(self._descriptor, some, offset)
             except OSError as error:
-                raise ProtocolError(f"the memory that was lent cannot be read: {error.strerror}") from None
+                raise ProtocolError(f"the memory that is shared cannot be read: {error.strerror}") from None
             if done != wanted:
-                raise ProtocolError("the memory that was lent ends before what lies in it")
+                raise ProtocolError("the memory that is shared ends before what lies in it")
             offset += wanted
 
 

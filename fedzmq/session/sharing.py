@@ -1,4 +1,4 @@
-"""Whether two parties of a session can share memory: each offers the other some for what it sends.
+"""Whether two parties of a session can share memory: each makes some for what it sends, and offers it.
 
 Where an offer is not taken, for the other party is on another machine or of another user, everything travels as it does
 without. Time is passed in, never read.
@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from typing import NoReturn
 
-from fedzmq.session.shared_memory import BorrowedMemory, LentMemory, Offer
+from fedzmq.session.shared_memory import MemoryReader, MemoryWriter, Offer
 from fedzmq.transports.connection import Buffer
 
 AGAIN = 1.0  # seconds after which an offer that was not answered is made once more
@@ -18,11 +18,11 @@ MOST_OFFERS = 5
 _TAKEN, _REFUSED = b"\1", b"\0"
 
 
-def borrow_of_another(offer: Offer) -> BorrowedMemory:
+def attach_to_another(offer: Offer) -> MemoryReader:
     """Raises OSError where it is not to be had, and where there is no need: within a process memory is passed on."""
     if offer.process == os.getpid():
         raise OSError("this process has that memory itself")
-    return BorrowedMemory(offer)
+    return MemoryReader(offer)
 
 
 def _nothing(*offer: Offer) -> NoReturn:
@@ -30,19 +30,19 @@ def _nothing(*offer: Offer) -> NoReturn:
 
 
 class Sharing:
-    """One party's part. `lent` is where it may put what it sends, and `borrowed` where it reads what it receives.
+    """One party's part. `writer` is where it may put what it sends, and `reader` where what it receives lies.
 
-    `lend` and `borrow` raise OSError where there is no such memory.
+    `make` and `attach` raise OSError where there is no such memory.
     """
 
     def __init__(
         self,
-        lend: Callable[[], LentMemory] = LentMemory,
-        borrow: Callable[[Offer], BorrowedMemory] = borrow_of_another,
+        make: Callable[[], MemoryWriter] = MemoryWriter,
+        attach: Callable[[Offer], MemoryReader] = attach_to_another,
     ) -> None:
-        self._lend = lend
-        self._borrow = borrow
-        self._memory: LentMemory | None = None
+        self._make = make
+        self._attach = attach
+        self._memory: MemoryWriter | None = None
         self._offers = 0
         self._offered = float("-inf")
         self._is_wanted = False
@@ -50,18 +50,18 @@ class Sharing:
         self.is_settled = False
         """The other side took it, or will not."""
         self._answer: bytes | None = None
-        self.borrowed: BorrowedMemory | None = None
+        self.reader: MemoryReader | None = None
         self._source: Offer | None = None
 
     @classmethod
     def none(cls) -> Sharing:
-        """That of a party which lends nothing, and says to offers that it borrows nothing."""
+        """That of a party which offers nothing, and refuses what it is offered."""
         sharing = cls(_nothing, _nothing)
         sharing.is_settled = True
         return sharing
 
     @property
-    def lent(self) -> LentMemory | None:
+    def writer(self) -> MemoryWriter | None:
         return self._memory if self._is_taken else None
 
     def want(self) -> None:
@@ -80,7 +80,7 @@ class Sharing:
             return None
         if self._memory is None:
             try:
-                self._memory = self._lend()
+                self._memory = self._make()
             except OSError:
                 self.is_settled = True
                 return None
@@ -102,12 +102,12 @@ class Sharing:
         offer = Offer.decode(encoded)
         if offer != self._source:
             try:
-                borrowed = self._borrow(offer)
+                reader = self._attach(offer)
             except OSError:
                 self._answer = _REFUSED
                 return
             self._let_go()
-            self.borrowed, self._source = borrowed, offer
+            self.reader, self._source = reader, offer
         self._answer = _TAKEN
 
     def was_answered(self, answer: Buffer) -> None:
@@ -133,6 +133,6 @@ class Sharing:
             self._memory = None
 
     def _let_go(self) -> None:
-        if self.borrowed is not None:
-            self.borrowed.close()
-        self.borrowed = self._source = None
+        if self.reader is not None:
+            self.reader.close()
+        self.reader = self._source = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch
@@ -88,7 +89,7 @@ def export_all(tensors: Iterable[torch.Tensor], *, copy: bool = False, first: in
     return Exported(tuple(specs), buffers)
 
 
-def room(size: int) -> memoryview:
+def allocate(size: int) -> memoryview:
     """Memory of so many bytes, of any content, for a buffer that `restore` will make a tensor of. Raises MemoryError.
 
     It lies where kernels like it best, and nothing was written to it yet.
@@ -107,7 +108,8 @@ def _huge(size: int) -> memoryview:
         block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as error:
         raise MemoryError(str(error)) from None
-    block.madvise(mmap.MADV_HUGEPAGE)
+    with suppress(OSError):  # of a kernel that was built without them
+        block.madvise(mmap.MADV_HUGEPAGE)
     return memoryview(block)
 
 

@@ -16,7 +16,7 @@ from fedzmq.session.endpoint import Endpoint
 from fedzmq.session.packet import Lane
 from fedzmq.session.reception import Reception
 from fedzmq.session.session import Peer
-from fedzmq.tensors.buffers import room
+from fedzmq.tensors.buffers import allocate
 from fedzmq.transports.connection import Delivery
 from fedzmq.wire.codec import encode
 from fedzmq.wire.messages import Heard
@@ -38,7 +38,7 @@ class Subscriptions:
         """What a client's models arrive in."""
         with self._lock:
             if peer not in self._receptions:
-                self._receptions[peer] = Reception(room, lambda size: self._has_place(peer))
+                self._receptions[peer] = Reception(allocate, lambda size: self._has_place(peer))
             return self._receptions[peer]
 
     def listen(self, peer: Peer, number: int) -> None:

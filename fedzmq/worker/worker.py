@@ -16,7 +16,7 @@ from fedzmq.session.endpoint import Arrival, Endpoint
 from fedzmq.session.outbound import Ticket
 from fedzmq.session.roster import SILENCE, Roster
 from fedzmq.session.session import MOST_MESSAGE_BYTES, Peer
-from fedzmq.tensors.buffers import room
+from fedzmq.tensors.buffers import allocate
 from fedzmq.transports.connection import Buffer, Connection
 from fedzmq.wire.codec import decode, encode
 from fedzmq.wire.messages import (
@@ -93,9 +93,9 @@ class Worker:
             connection,
             is_worker=True,
             roster=Roster(silence),
-            # Room is made by a message's word. Who sends a little more than it may keep is told so.
+            # Memory is taken at a message's word. Who sends a little more than it may keep is told so.
             most_bytes=min(MOST_MESSAGE_BYTES, quota + quota // 2),
-            room=room,
+            allocate=allocate,
             shared_memory=shared_memory,
         )
         self._endpoint.urgent = self._urgent

@@ -71,6 +71,6 @@ def agreed(client: Client) -> WorkerHandle:
 
 
 def memory_files() -> int:
-    """How many are open here that were lent, or that others lent."""
+    """How many are open here that are shared with others."""
     open_here = (os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))
     return sum("memfd:fedzmq-" in os.readlink(path) for path in open_here if os.path.islink(path))

@@ -67,7 +67,7 @@ class FakeWorker:
     def give_up(self) -> None:
         """Take the coordinator for gone, as after its silence."""
         assert self._peer is not None
-        self.endpoint._lose(Departure(self._peer.name, self._peer.boot, "nothing was heard of it"))
+        self.endpoint._lifecycle.lose(Departure(self._peer.name, self._peer.boot, "nothing was heard of it"))
 
     def _step(self) -> None:
         self.endpoint.pump(0.0)

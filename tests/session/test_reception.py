@@ -120,14 +120,14 @@ def test_what_is_here_outlives_the_medium() -> None:
 def test_nothing_is_allocated_where_there_is_no_place() -> None:
     asked: list[int] = []
 
-    def room(size: int) -> bytearray:
+    def allocate(size: int) -> bytearray:
         raise AssertionError("allocated")
 
     def may_begin(size: int) -> bool:
         asked.append(size)
         return False
 
-    reception = Reception(room, may_begin)
+    reception = Reception(allocate, may_begin)
     for part in chunks(ONE):
         reception.accept(part, 0.0)
     assert asked == [35]
@@ -135,10 +135,10 @@ def test_nothing_is_allocated_where_there_is_no_place() -> None:
 
 
 def test_a_whole_that_memory_is_too_small_for_is_missing() -> None:
-    def room(size: int) -> bytearray:
+    def allocate(size: int) -> bytearray:
         raise MemoryError
 
-    reception = Reception(room)
+    reception = Reception(allocate)
     for part in chunks(ONE):
         reception.accept(part, 0.0)
     assert reception.fate(NAME, 0.0) is Fate.MISSING

@@ -252,11 +252,11 @@ def test_memory_that_is_taken_back_may_change_at_once(lend: bool) -> None:
 def test_frames_that_come_in_parts_are_joined_in_the_room_that_is_given() -> None:
     rooms: list[bytearray] = []
 
-    def room(size: int) -> bytearray:
+    def allocate(size: int) -> bytearray:
         rooms.append(bytearray(b"?" * size))
         return rooms[-1]
 
-    receiver = Session(Peer("other", BOOTS[0], 1), Lane.COMMANDS, BOOTS[1], room=room)
+    receiver = Session(Peer("other", BOOTS[0], 1), Lane.COMMANDS, BOOTS[1], allocate=allocate)
     receiver.receive(_packet(1, (4, 1), [b"ab"]), 0.0)
     receiver.receive(_packet(2, (), [b"cd", b"e"]), 0.0)
     assert receiver.take() == [b"abcd", b"e"]
@@ -264,10 +264,10 @@ def test_frames_that_come_in_parts_are_joined_in_the_room_that_is_given() -> Non
 
 
 def test_a_room_that_cannot_be_had_is_a_limit() -> None:
-    def room(size: int) -> bytearray:
+    def allocate(size: int) -> bytearray:
         raise MemoryError
 
-    receiver = Session(Peer("other", BOOTS[0], 1), Lane.COMMANDS, BOOTS[1], room=room)
+    receiver = Session(Peer("other", BOOTS[0], 1), Lane.COMMANDS, BOOTS[1], allocate=allocate)
     with pytest.raises(LimitExceeded, match="4"):
         receiver.receive(_packet(1, (4,), [b"ab"]), 0.0)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedzmq.errors import ProtocolError
-from fedzmq.session.shared_memory import MOST_AT_ONCE, MOST_NBYTES, BorrowedMemory, LentMemory, Offer, Region
+from fedzmq.session.shared_memory import MOST_AT_ONCE, MOST_NBYTES, MemoryReader, MemoryWriter, Offer, Region
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no such memory")
 
@@ -19,69 +19,69 @@ NBYTES = 1000
 
 
 @pytest.fixture
-def lent() -> Iterator[LentMemory]:
-    memory = LentMemory(NBYTES)
+def writer() -> Iterator[MemoryWriter]:
+    memory = MemoryWriter(NBYTES)
     yield memory
     memory.close()
 
 
 @pytest.fixture
-def borrowed(lent: LentMemory) -> Iterator[BorrowedMemory]:
-    memory = BorrowedMemory(Offer.decode(lent.offer.encode()))
+def reader(writer: MemoryWriter) -> Iterator[MemoryReader]:
+    memory = MemoryReader(Offer.decode(writer.offer.encode()))
     yield memory
     memory.close()
 
 
-def test_what_is_put_in_is_read_into_buffers_of_other_sizes(lent: LentMemory, borrowed: BorrowedMemory) -> None:
-    region = lent.put([b"one", memoryview(b"two"), bytearray(b"three")])
+def test_what_is_put_in_is_read_into_buffers_of_other_sizes(writer: MemoryWriter, reader: MemoryReader) -> None:
+    region = writer.put([b"one", memoryview(b"two"), bytearray(b"three")])
     assert region is not None
     first, second = bytearray(4), bytearray(7)
-    borrowed.read(region, [memoryview(first), memoryview(second)])
+    reader.read(region, [memoryview(first), memoryview(second)])
     assert first + second == b"onetwothree"
 
 
-def test_more_buffers_than_a_system_call_takes_are_no_matter(lent: LentMemory, borrowed: BorrowedMemory) -> None:
+def test_more_buffers_than_a_system_call_takes_are_no_matter(writer: MemoryWriter, reader: MemoryReader) -> None:
     count = MOST_AT_ONCE + 10
     parts = [bytes([number % 256]) for number in range(count)]
-    region = lent.put(parts)
+    region = writer.put(parts)
     assert region is not None
     room = [bytearray(1) for _ in range(count)]
-    borrowed.read(region, [memoryview(each) for each in room])
+    reader.read(region, [memoryview(each) for each in room])
     assert room == parts
 
 
 @given(st.lists(st.tuples(st.integers(1, NBYTES), st.integers(0, 3)), max_size=60))
 @settings(max_examples=100, deadline=None)
 def test_nothing_that_was_not_freed_is_written_over(script: list[tuple[int, int]]) -> None:
-    lent = LentMemory(NBYTES)
-    borrowed = BorrowedMemory(lent.offer)
+    writer = MemoryWriter(NBYTES)
+    reader = MemoryReader(writer.offer)
     there: deque[tuple[Region, bytes]] = deque()
     try:
         for number, (nbytes, freed) in enumerate(script):
             for _ in range(min(freed, len(there))):
                 there.popleft()
-                lent.free()
-            assert there or lent.fits(nbytes)
-            if lent.fits(nbytes):
+                writer.free()
+            assert there or writer.fits(nbytes)
+            if writer.fits(nbytes):
                 content = bytes([number % 256]) * nbytes
-                region = lent.put([content])
+                region = writer.put([content])
                 assert region is not None
                 there.append((region, content))
             for region, content in there:
                 room = bytearray(region.nbytes)
-                borrowed.read(region, [memoryview(room)])
+                reader.read(region, [memoryview(room)])
                 assert room == content
     finally:
-        lent.close()
-        borrowed.close()
+        writer.close()
+        reader.close()
 
 
-def test_what_does_not_fit_is_told_before(lent: LentMemory) -> None:
-    assert not lent.fits(NBYTES + 1)
-    assert lent.put([bytes(600)]) is not None
-    assert not lent.fits(500)
+def test_what_does_not_fit_is_told_before(writer: MemoryWriter) -> None:
+    assert not writer.fits(NBYTES + 1)
+    assert writer.put([bytes(600)]) is not None
+    assert not writer.fits(500)
     with pytest.raises(ValueError, match="500 bytes do not fit"):
-        lent.put([bytes(500)])
+        writer.put([bytes(500)])
 
 
 @pytest.mark.parametrize(
@@ -96,62 +96,62 @@ def test_what_does_not_fit_is_told_before(lent: LentMemory) -> None:
     ],
     ids=str,
 )
-def test_only_the_memory_that_was_offered_is_opened(lent: LentMemory, changed: dict[str, int | bytes]) -> None:
+def test_only_the_memory_that_was_offered_is_opened(writer: MemoryWriter, changed: dict[str, int | bytes]) -> None:
     before = os.listdir("/proc/self/fd")
     with pytest.raises(OSError, match=r"no such memory|No such file|no memory of that size"):
-        BorrowedMemory(lent.offer._replace(**changed))  # type: ignore[arg-type]
+        MemoryReader(writer.offer._replace(**changed))  # type: ignore[arg-type]
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_no_other_file_is_opened_by_whoever_names_it(lent: LentMemory) -> None:
+def test_no_other_file_is_opened_by_whoever_names_it(writer: MemoryWriter) -> None:
     with open("/proc/self/status", "rb") as other, pytest.raises(OSError, match="no such memory"):
-        BorrowedMemory(lent.offer._replace(descriptor=other.fileno()))
+        MemoryReader(writer.offer._replace(descriptor=other.fileno()))
 
 
-def test_beyond_the_end_there_is_nothing(borrowed: BorrowedMemory) -> None:
+def test_beyond_the_end_there_is_nothing(reader: MemoryReader) -> None:
     with pytest.raises(ProtocolError, match="beyond"):
-        borrowed.read(Region(NBYTES - 1, 2), [memoryview(bytearray(2))])
+        reader.read(Region(NBYTES - 1, 2), [memoryview(bytearray(2))])
 
 
-def test_an_owner_that_cuts_it_off_does_not_make_the_reader_fall(lent: LentMemory, borrowed: BorrowedMemory) -> None:
-    region = lent.put([bytes(NBYTES)])
+def test_an_owner_that_cuts_it_off_does_not_make_the_reader_fall(writer: MemoryWriter, reader: MemoryReader) -> None:
+    region = writer.put([bytes(NBYTES)])
     assert region is not None
-    os.ftruncate(lent.offer.descriptor, 10)
+    os.ftruncate(writer.offer.descriptor, 10)
     with pytest.raises(ProtocolError, match="ends before"):
-        borrowed.read(region, [memoryview(bytearray(NBYTES))])
+        reader.read(region, [memoryview(bytearray(NBYTES))])
 
 
-def test_what_lies_there_is_read_after_its_owner_is_gone(lent: LentMemory, borrowed: BorrowedMemory) -> None:
-    region = lent.put([b"left"])
+def test_what_lies_there_is_read_after_its_owner_is_gone(writer: MemoryWriter, reader: MemoryReader) -> None:
+    region = writer.put([b"left"])
     assert region is not None
-    lent.close()
+    writer.close()
     room = bytearray(4)
-    borrowed.read(region, [memoryview(room)])
+    reader.read(region, [memoryview(room)])
     assert room == b"left"
 
 
 def test_a_system_that_has_no_more_is_told_by_nothing_put_in(
-    lent: LentMemory, borrowed: BorrowedMemory, monkeypatch: pytest.MonkeyPatch
+    writer: MemoryWriter, reader: MemoryReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(descriptor: int, buffers: object, offset: int) -> int:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "pwritev", full)
-    assert lent.put([b"x"]) is None
-    assert not lent.is_usable
+    assert writer.put([b"x"]) is None
+    assert not writer.is_usable
 
 
 def test_a_system_without_such_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create")
     with pytest.raises(OSError, match="without a name"):
-        LentMemory()
+        MemoryWriter()
 
 
 def test_no_descriptor_is_left() -> None:
     before = os.listdir("/proc/self/fd")
-    lent = LentMemory(NBYTES)
-    borrowed = BorrowedMemory(lent.offer)
-    for memory in (lent, borrowed, lent, borrowed):
+    writer = MemoryWriter(NBYTES)
+    reader = MemoryReader(writer.offer)
+    for memory in (writer, reader, writer, reader):
         memory.close()
     assert os.listdir("/proc/self/fd") == before
 

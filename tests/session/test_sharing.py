@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fedzmq.errors import ProtocolError
 from fedzmq.session.packet import Kind, Lane, Packet, parse
 from fedzmq.session.session import Peer, Session
-from fedzmq.session.shared_memory import BorrowedMemory, LentMemory, Offer, Region
+from fedzmq.session.shared_memory import MemoryReader, MemoryWriter, Offer, Region
 from fedzmq.session.sharing import MOST_OFFERS, Sharing
 from tests.session.test_session import BOOTS, Pair
 
@@ -31,7 +31,7 @@ def share() -> Iterator[Share]:
     made: list[Sharing] = []
 
     def sharing() -> Sharing:
-        made.append(Sharing(borrow=BorrowedMemory))
+        made.append(Sharing(attach=MemoryReader))
         return made[-1]
 
     yield sharing
@@ -77,7 +77,7 @@ def test_every_message_arrives_once_and_in_order_however_the_packets_fare(seed: 
     made: list[Sharing] = []
 
     def sharing() -> Sharing:
-        made.append(Sharing(lambda: LentMemory(3 * LARGE), BorrowedMemory))
+        made.append(Sharing(lambda: MemoryWriter(3 * LARGE), MemoryReader))
         return made[-1]
 
     chance = random.Random(seed)
@@ -108,10 +108,10 @@ def test_memory_may_change_once_the_message_left(share: Share) -> None:
 
 
 def test_who_cannot_reach_the_memory_gets_everything_by_the_medium() -> None:
-    def far(offer: Offer) -> BorrowedMemory:
+    def far(offer: Offer) -> MemoryReader:
         raise OSError
 
-    made = [Sharing(borrow=far) for _ in range(2)]
+    made = [Sharing(attach=far) for _ in range(2)]
     pair = Pair(sharing=iter(made).__next__)
     for _ in range(10):
         pair.send(0, [bytes(LARGE)])
@@ -119,7 +119,7 @@ def test_who_cannot_reach_the_memory_gets_everything_by_the_medium() -> None:
         pair.now += 2.0
     assert not pair.sessions[0].shares
     assert made[0].is_settled
-    assert made[0].lent is None
+    assert made[0].writer is None
 
 
 def test_a_party_that_is_never_heard_to_answer_is_offered_it_a_few_times_only(share: Share) -> None:
@@ -159,7 +159,7 @@ def test_a_party_that_shares_none_says_so_at_once(share: Share) -> None:
 
 
 def test_a_system_without_such_memory_offers_none() -> None:
-    def none() -> LentMemory:
+    def none() -> MemoryWriter:
         raise OSError
 
     sender = Session(Peer("other", BOOTS[1], 1), Lane.COMMANDS, BOOTS[0], sharing=Sharing(none))
@@ -173,9 +173,9 @@ def test_one_process_passes_memory_on_as_it_is() -> None:
     pair.send(0, [bytes(LARGE)])
     pair.run(1, 1)
     pair.pass_on()
-    assert made[1].borrowed is None
+    assert made[1].reader is None
     assert made[0].is_settled
-    assert made[0].lent is None
+    assert made[0].writer is None
 
 
 def test_a_system_that_has_no_more_memory_leaves_the_rest_to_the_medium(
@@ -203,7 +203,7 @@ def test_an_offer_of_nonsense_opens_nothing(share: Share, content: bytes) -> Non
     receiver = Session(Peer("other", BOOTS[0], 1), Lane.COMMANDS, BOOTS[1], sharing=taking)
     with suppress(ProtocolError):
         receiver.receive(_packet(Kind.OFFER, content), 0.0)
-    assert taking.borrowed is None
+    assert taking.reader is None
 
 
 def test_an_answer_to_what_was_not_offered_is_dropped(share: Share) -> None:
@@ -212,9 +212,9 @@ def test_an_answer_to_what_was_not_offered_is_dropped(share: Share) -> None:
     assert not session.shares
 
 
-def test_a_packet_in_memory_that_was_never_lent_is_refused() -> None:
+def test_a_packet_in_memory_that_was_never_shared_is_refused() -> None:
     receiver = Pair().sessions[1]
-    with pytest.raises(ProtocolError, match="never lent"):
+    with pytest.raises(ProtocolError, match="never shared"):
         receiver.receive(_in_memory((LARGE,), Region(0, LARGE)), 0.0)
 
 

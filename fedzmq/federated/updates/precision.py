@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fedzmq.tensors.buffers import room
+from fedzmq.tensors.buffers import allocate
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
@@ -29,7 +29,7 @@ def mean_room(like: torch.Tensor) -> torch.Tensor:
     dtype = of_means(like.dtype)
     if not like.numel():
         return torch.empty(0, dtype=dtype)
-    return torch.frombuffer(room(like.numel() * dtype.itemsize), dtype=dtype)
+    return torch.frombuffer(allocate(like.numel() * dtype.itemsize), dtype=dtype)
 
 
 def narrow_into(tensor: torch.Tensor, values: torch.Tensor) -> None:
