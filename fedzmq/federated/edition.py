@@ -9,7 +9,7 @@ import torch
 
 from fedzmq.client.client import Client
 from fedzmq.client.worker_handle import WorkerHandle
-from fedzmq.session.chunk import CHUNK_BYTES
+from fedzmq.session.outbound import CHUNK_BYTES
 from fedzmq.session.session import Peer
 from fedzmq.tensors.buffers import Exported, export_all
 from fedzmq.tensors.row import digest_of

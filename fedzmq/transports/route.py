@@ -146,30 +146,26 @@ class Bye:
 
 Route = Union[Hello, Welcome, Refuse, Who, Mail, Publish, Topic, Subscribe, Unsubscribe, Ping, Pong, Bye]
 
+_VERBS: dict[type, Verb] = {
+    Hello: Verb.HELLO,
+    Welcome: Verb.WELCOME,
+    Refuse: Verb.REFUSE,
+    Who: Verb.WHO,
+    Mail: Verb.MAIL,
+    Publish: Verb.PUBLISH,
+    Topic: Verb.TOPIC,
+    Subscribe: Verb.SUBSCRIBE,
+    Unsubscribe: Verb.UNSUBSCRIBE,
+    Ping: Verb.PING,
+    Pong: Verb.PONG,
+    Bye: Verb.BYE,
+}
 _BARE: dict[Verb, Route] = {Verb.WHO: Who(), Verb.PING: Ping(), Verb.PONG: Pong(), Verb.BYE: Bye()}
-_BARE_BYTES = {type(route): bytes([verb]) for verb, route in _BARE.items()}
 
 
 def encode(route: Route) -> bytes:
     """The bytes of a route."""
-    if isinstance(route, Mail):
-        return MAIL + route.name.encode()
-    if isinstance(route, Publish):
-        return b"P" + route.topic.encode()
-    if isinstance(route, Topic):
-        sender = route.sender.encode()
-        return bytes([Verb.TOPIC, len(sender)]) + sender + route.topic.encode()
-    if isinstance(route, Subscribe):
-        return b"S" + route.topic.encode()
-    if isinstance(route, Unsubscribe):
-        return b"U" + route.topic.encode()
-    if isinstance(route, Hello):
-        return bytes([Verb.HELLO, route.version, route.channel]) + route.instance + route.name.encode()
-    if isinstance(route, Welcome):
-        return b"W" + route.boot
-    if isinstance(route, Refuse):
-        return bytes([Verb.REFUSE, route.reason, route.version])
-    return _BARE_BYTES[type(route)]
+    return bytes([_VERBS[type(route)]]) + _operands(route)
 
 
 def decode(data: Buffer) -> Route:
@@ -187,6 +183,23 @@ def decode(data: Buffer) -> Route:
         return _decode(verb, operands)
     except (ValueError, IndexError, InvalidName) as error:  # no such verb or code, bad utf-8, too short, a bad name
         raise ProtocolError(f"no route: {error}") from None
+
+
+def _operands(route: Route) -> bytes:
+    if isinstance(route, Mail):
+        return route.name.encode()
+    if isinstance(route, (Publish, Subscribe, Unsubscribe)):
+        return route.topic.encode()
+    if isinstance(route, Topic):
+        sender = route.sender.encode()
+        return bytes([len(sender)]) + sender + route.topic.encode()
+    if isinstance(route, Hello):
+        return bytes([route.version, route.channel]) + route.instance + route.name.encode()
+    if isinstance(route, Welcome):
+        return route.boot
+    if isinstance(route, Refuse):
+        return bytes([route.reason, route.version])
+    return b""
 
 
 def _decode(verb: Verb, operands: bytes) -> Route:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from fedzmq.errors import ProtocolError
+from fedzmq.wire.kind import brief
 from fedzmq.wire.limits import MAX_ARGUMENTS, MAX_INT, MAX_OUTPUTS, check_size
 
 _MOST_MASKS = 1 << MAX_ARGUMENTS
@@ -36,13 +37,13 @@ def check_apply(record: Any) -> list[Any]:
         raise ProtocolError(f"an operation's record has 4 or 5 elements, not {_length(record)}")
     operation, result, mask, arguments = record[:4]
     if type(operation) is not int or operation < 0:
-        raise ProtocolError(f"the number of an operation is an int of 0 or more, not {_brief(operation)}")
+        raise ProtocolError(f"the number of an operation is an int of 0 or more, not {brief(operation)}")
     if type(result) is not int or not 0 <= result <= MAX_INT:
         _check_results(result)
     if type(arguments) is not list and type(arguments) is not tuple:
-        raise ProtocolError(f"the arguments of an operation are an array, not {_brief(arguments)}")
+        raise ProtocolError(f"the arguments of an operation are an array, not {brief(arguments)}")
     if type(mask) is not int or not 0 <= mask < 1 << len(arguments):
-        raise ProtocolError(f"the mask {_brief(mask)} does not fit {len(arguments)} arguments")
+        raise ProtocolError(f"the mask {brief(mask)} does not fit {len(arguments)} arguments")
     if len(arguments) > MAX_ARGUMENTS:
         check_size("the number of arguments", len(arguments), MAX_ARGUMENTS)
     if len(record) == 5:
@@ -52,25 +53,21 @@ def check_apply(record: Any) -> list[Any]:
 
 def _check_results(results: Any) -> None:
     if type(results) is not list and type(results) is not tuple:
-        raise ProtocolError(f"the result of an operation is an id or an array of ids, not {_brief(results)}")
+        raise ProtocolError(f"the result of an operation is an id or an array of ids, not {brief(results)}")
     check_size("the number of outputs", len(results), MAX_OUTPUTS)
     for result in results:
         if type(result) is not int or not 0 <= result <= MAX_INT:
-            raise ProtocolError(f"the id of a result is an int of 0 or more, not {_brief(result)}")
+            raise ProtocolError(f"the id of a result is an int of 0 or more, not {brief(result)}")
 
 
 def _check_keywords(keywords: Any) -> None:
     if type(keywords) is not dict:
-        raise ProtocolError(f"the keyword arguments of an operation are a map, not {_brief(keywords)}")
+        raise ProtocolError(f"the keyword arguments of an operation are a map, not {brief(keywords)}")
     check_size("the number of keyword arguments", len(keywords), MAX_ARGUMENTS)
     for key in keywords:
         if type(key) is not str:
-            raise ProtocolError(f"the name of an argument is a str, not {_brief(key)}")
+            raise ProtocolError(f"the name of an argument is a str, not {brief(key)}")
 
 
 def _length(record: Any) -> str:
-    return str(len(record)) if type(record) is list else _brief(record)
-
-
-def _brief(value: object) -> str:
-    return repr(value) if type(value) in (bool, int, float) else f"a {type(value).__name__}"
+    return str(len(record)) if type(record) is list else brief(record)

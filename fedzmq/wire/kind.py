@@ -28,10 +28,11 @@ class Mismatch(Exception):
         self.path: list[str] = []
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.path)} is {_brief(self.value)}: {self.expected} is expected"
+        return f"{'.'.join(self.path)} is {brief(self.value)}: {self.expected} is expected"
 
 
-def _brief(value: object) -> str:
+def brief(value: object) -> str:
+    """A value in a few words, however large it is."""
     if isinstance(value, (bool, int, float, NoneType)):
         return repr(value)
     if isinstance(value, str):

@@ -8,7 +8,8 @@ import pytest
 
 from fedzmq.client.publisher import ATTEMPTS
 from fedzmq.session.audience import AHEAD_BYTES, STALL
-from fedzmq.session.chunk import CHUNK_BYTES, Chunk, cut, digest, topic_of
+from fedzmq.session.chunk import Chunk, cut, digest, topic_of
+from fedzmq.session.outbound import CHUNK_BYTES
 from fedzmq.session.reception import PATIENCE, Fate
 from fedzmq.transports.connection import Delivery
 from tests.client.hall import Hall, Speaker

@@ -25,4 +25,5 @@ Apply: TypeAlias = Annotated[list[Any], Checked(check_apply)]
 PlanBytes: TypeAlias = Annotated[bytes, AtMost(MAX_PLAN)]
 Boot: TypeAlias = Annotated[bytes, AtMost(64)]
 """Which incarnation of a party: another one for every process."""
-Tags: TypeAlias = Annotated[tuple[str, ...], AtMost(64)]
+Names: TypeAlias = Annotated[tuple[str, ...], AtMost(64)]
+"""Of clients, or tags."""

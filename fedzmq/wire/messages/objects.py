@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fedzmq.wire.bounds import AtMost, Between
+from fedzmq.wire.bounds import Between
 from fedzmq.wire.limits import MAX_OUTPUTS
-from fedzmq.wire.messages.fields import Count, Id, Tags
+from fedzmq.wire.messages.fields import Count, Id, Names
 from fedzmq.wire.messages.message import Command, Reply, Request
 from fedzmq.wire.messages.tensors import Description
 
@@ -17,7 +17,7 @@ class Label(Command):
     """Give a tensor these tags and this description, in place of those that it had."""
 
     id: Id
-    tags: Tags
+    tags: Names
     description: str
 
 
@@ -26,7 +26,7 @@ class Share(Command):
     """Let other clients find a tensor: the named ones, or all where none is named."""
 
     id: Id
-    clients: Annotated[tuple[str, ...], AtMost(64)]
+    clients: Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Restrict(Command):
     """Let the value of a tensor, and of all that is computed from it, leave the worker for these clients alone."""
 
     id: Id
-    users: Tags
+    users: Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Search(Request):
     Where more is found than there is `room` for, nothing is bound.
     """
 
-    terms: Tags
+    terms: Names
     first: Id
     room: Annotated[int, Between(0, MAX_OUTPUTS)]
 
@@ -66,7 +66,7 @@ class ObjectInfo:
 
     id: Id
     tensor: Description
-    tags: Tags
+    tags: Names
     description: str
     owner: str
 

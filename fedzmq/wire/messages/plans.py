@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from fedzmq.wire.bounds import AtMost
-from fedzmq.wire.messages.fields import Id, PlanBytes, Positive, Ref
+from fedzmq.wire.messages.fields import Id, Names, PlanBytes, Positive, Ref
 from fedzmq.wire.messages.message import Command, Reply, Request
 from fedzmq.wire.messages.tensors import Tensors
 
@@ -56,7 +54,7 @@ class SharePlan(Command):
 
     plan: Id
     key: str
-    tags: Annotated[tuple[str, ...], AtMost(64)]
+    tags: Names
 
 
 @dataclass(frozen=True, slots=True)
