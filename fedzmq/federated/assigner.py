@@ -15,6 +15,7 @@ from fedzmq.federated.seeds import derive
 from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies.strategy import Instructions, Strategy
 from fedzmq.federated.training_job import TrainingJob
+from fedzmq.federated.updates.due import Due
 from fedzmq.wire.messages import Course, Local, Progress
 
 
@@ -41,11 +42,8 @@ class Assigner:
         self.counted: dict[str, int] = {}
         """The last round in which the answer of a worker counted: from there it goes on with what it kept."""
 
-    def assign(self, handle: WorkerHandle, number: int, edition: Edition, ahead: int = 0) -> Assignment:
-        """Have a worker train the model in this round, of which its random numbers follow. Raises a FedzmqError.
-
-        ahead: how much of its result is to come along with the answer, see `fedzmq.federated.updates.collection`.
-        """
+    def assign(self, handle: WorkerHandle, number: int, edition: Edition, due: Due) -> Assignment:
+        """Have a worker train the model in this round, of which its random numbers follow. Raises a FedzmqError."""
         job, asked = self._job, self._strategy.ask(handle.name)
         local = self.local(handle.name, number, asked)
         task = TrainingTask(
@@ -59,11 +57,11 @@ class Assigner:
             control=asked.control,
             course=self._course(number),
             model=edition.name,
-            ahead=ahead,
+            ahead=due.ahead,
             held_out=job.held_out(handle.name),
         )
         self._asked[handle.name] = handle
-        return Assignment(handle, self._shared.form, edition, task, self._hear)
+        return Assignment(handle, self._shared.form, edition, task, due, self._hear)
 
     def local(self, worker: str, number: int, asked: Instructions) -> Local:
         """What a worker does beside plain training in this round, and from what of its own it goes on."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+import torch
 
 from fedzmq.client.pending import Pending
 from fedzmq.client.tasks import TrainingTask
@@ -13,8 +15,9 @@ from fedzmq.federated.edition import Edition
 from fedzmq.federated.errand import Errand
 from fedzmq.federated.report import Answer
 from fedzmq.federated.updates.acceptance import check_answer
+from fedzmq.federated.updates.due import Due, Piece
 from fedzmq.tensors.buffers import Exported
-from fedzmq.wire.messages import Progress, Pulled, Trained
+from fedzmq.wire.messages import Progress, Trained
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,16 +44,21 @@ class Assignment(Errand):
         form: Form,
         edition: Edition,
         task: TrainingTask,
+        due: Due,
         hear: Callable[[str, Progress], None],
     ) -> None:
         super().__init__(handle, form.plan, edition)
         self._task = task
+        self._due = due
         self._hear = hear
-        self._along: Pending | None = None
+        self._along: Mapping[int, torch.Tensor] | None = None
         self._send()
 
     def take(self) -> Answer | None:
-        """What it says of its training, once it is done; None where it lacks plan or model, and began once more."""
+        """What it says of its training, once it is done; None where it lacks plan or model, and began once more.
+
+        What was trained, where it came along, is looked at right away: others train still.
+        """
         answered = self._answer()
         if answered is None:
             return None
@@ -61,16 +69,15 @@ class Assignment(Errand):
             self.handle.name, reply.examples, reply.loss, reply.seconds, reply.steps, reply.metrics, reply.way
         )
         check_answer(answer)
-        if reply.parts:
-            pulled = Pulled(reply.request, reply.parts)
-            self._along = Pending(self.handle.name, reply.request, reply=pulled, buffers=buffers)
+        if self._task.ahead and reply.parts:
+            self._along = self._due.whole(reply.parts, buffers)
         return answer
 
-    def pull(self, start: int, stop: int) -> Pending:
-        """Ask for bytes of the tensors that it trained and that travel back, in a row, unless they came along."""
-        if self._along is not None:
-            return self._along
-        return self.handle.pull(self._pending.request, start, stop)
+    def pull(self, piece: Piece) -> Pending | Sequence[torch.Tensor]:
+        """Ask for a piece of what is due; of what came along it is given at once."""
+        if self._along is None:
+            return self.handle.pull(self._pending.request, piece.start, piece.stop)
+        return [self._along[span.place][span.start : span.stop] for span in piece.spans]
 
     def _ask(self, state: Exported, is_frozen: bool) -> Pending:
         name = self.handle.name

@@ -29,7 +29,7 @@ from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.trainer import Evaluate, Hear
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federated.training_state import TrainingState
-from fedzmq.federated.updates.collection import along
+from fedzmq.federated.updates.due import Due
 from fedzmq.tensors.row import digest_of
 
 TOGETHER = 0.002  # seconds that one who has answered waits for others, to be pulled with them
@@ -197,7 +197,7 @@ class AsyncTrainer:
     def _engage(self, steps: int, state: Sequence[torch.Tensor], edition: Edition) -> None:
         """Have everybody train who is here and does nothing. Raises what a worker failed with where nobody is left."""
         present = self._cohort.gather(self._job.least, self._job.patience)
-        ahead = along(self._shared.shared, len(present))
+        due = Due(self._shared.shared, len(present))
         for name, handle in present.items():
             if name in self._running or name in self._failed:
                 continue
@@ -205,7 +205,7 @@ class AsyncTrainer:
             if self._on_the_way is not None:
                 self._on_the_way.ask(handle, steps, edition)
             try:
-                assignment = self._assigner.assign(handle, number, edition, ahead)
+                assignment = self._assigner.assign(handle, number, edition, due)
             except FedzmqError:
                 continue  # it went this very moment: it is here no more, or comes back as another one
             self._running[name] = _Running(assignment, number, steps, state)

@@ -13,6 +13,7 @@ from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.updates.collection import Collection, Unusable
+from fedzmq.federated.updates.due import Due
 from fedzmq.federated.updates.precision import wide
 from fedzmq.federated.updates.spool import Spool
 
@@ -40,8 +41,8 @@ class Buffer:
 
     def __init__(self, client: Client, model: SharedModel, strategy: Asynchronous) -> None:
         self._client = client
-        self._shared = model.shared
-        self._state = list(model.shared.values())
+        self._due = Due(model.shared, strategy.buffer)
+        self._state = self._due.state
         self._trained = [name in model.trained for name in model.shared]
         self._strategy = strategy
         self._sums = [torch.zeros(each.shape, dtype=wide(each.dtype)) for each in self._state]
@@ -57,7 +58,7 @@ class Buffer:
             with _Arrived(self._state, sorted(usable)) as arrived:
                 try:
                     assignments = {name: each.assignment for name, each in usable.items()}
-                    Collection(self._client, self._shared, assignments).into(arrived)
+                    Collection(self._client, self._due, assignments).into(arrived)
                 except Unusable as unusable:
                     failed[unusable.worker] = unusable.error
                     del usable[unusable.worker]

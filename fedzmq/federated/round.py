@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from fedzmq.client.client import Client
 from fedzmq.client.waiting import Waiting, first_of
 from fedzmq.client.worker_handle import WorkerHandle
@@ -17,6 +15,7 @@ from fedzmq.errors import FedzmqError, RemoteError
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.report import Absence, Answer
 from fedzmq.federated.updates.collection import Collection, Unusable
+from fedzmq.federated.updates.due import Due
 
 if TYPE_CHECKING:
     from fedzmq.federated.updates.collector import Collector
@@ -46,6 +45,7 @@ class Round:
         self,
         number: int,
         handles: Mapping[str, WorkerHandle],
+        due: Due,
         ending: Ending,
         assign: Callable[[WorkerHandle], Assignment],
         accept: Callable[[Answer], None],
@@ -54,6 +54,7 @@ class Round:
     ) -> None:
         self.number = number
         self._handles = dict(handles)
+        self._due = due
         self._ending = ending
         self._assign = assign
         self._accept = accept
@@ -79,12 +80,7 @@ class Round:
                     self._lose(client, name, error)
             self._finish(client)
 
-    def collect(
-        self,
-        client: Client,
-        shared: Mapping[str, torch.Tensor],
-        make: Callable[[Sequence[Answer]], Collector],
-    ) -> Collector | None:
+    def collect(self, client: Client, make: Callable[[Sequence[Answer]], Collector]) -> Collector | None:
         """Pull what was trained into what `make` gives for the answers; None where too few of them can be used.
 
         Once one turns out to be of no use, all begins again without it. Whatever interrupts it, one that is asked
@@ -93,7 +89,7 @@ class Round:
         while len(self.answered) >= self._ending.quorum:
             collector = make([self.answered[name] for name in sorted(self.answered)])
             try:
-                Collection(client, shared, self._done, self._say).into(collector)
+                Collection(client, self._due, self._done, self._say).into(collector)
             except Unusable as unusable:
                 collector.close()
                 del self._done[unusable.worker], self.answered[unusable.worker]

@@ -30,7 +30,7 @@ from fedzmq.federated.strategies.fedavg import FedAvg
 from fedzmq.federated.strategies.strategy import Strategy
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federated.training_state import TrainingState
-from fedzmq.federated.updates.collection import along
+from fedzmq.federated.updates.due import Due
 from fedzmq.wire.messages import Progress
 
 RETURN = 1.0  # seconds that those whom a round lost have to come back, before it is done without them
@@ -116,11 +116,6 @@ class Trainer:
         """Fewer answers than this make no round."""
         return max(self._strategy.least, self._job.quorum or 1)
 
-    @property
-    def _due(self) -> Mapping[str, torch.Tensor]:
-        """What comes back of a worker, by name."""
-        return {**self._shared.shared, **self._strategy.beside()}
-
     def _round(self, number: int) -> RoundReport:
         absent: dict[str, Absence] = {}
         # Only another process has to look at the state to know it again, and that takes time.
@@ -132,7 +127,7 @@ class Trainer:
             meter = Meter(self._client.endpoint)
             running = self._open(number, present, model)
             running.run(self._client)
-            collector = running.collect(self._client, self._due, self._strategy.collect)
+            collector = running.collect(self._client, self._strategy.collect)
             self._late |= running.late
             self._are_stopping = bool(running.late)
             absent |= running.absent
@@ -178,14 +173,15 @@ class Trainer:
         asked = self._job.asked(population, self._needed)
         self._strategy.begin(self._shared.opening(number, names, population))
         edition = publish(self._client, self._shared.state, [present[name] for name in names], model, self._say)
-        ahead = along(self._due, len(names))
+        due = Due({**self._shared.shared, **self._strategy.beside()}, len(names))
         # Those who have it already come first: to send it to one of the others may take long.
         handles = {name: present[name] for name in sorted(names, key=lambda name: edition.lacks(present[name]))}
         return Round(
             number,
             handles,
+            due,
             Ending(wanted if asked > wanted else len(names), self._needed, self._job.deadline),
-            lambda handle: self._assigner.assign(handle, number, edition, ahead),
+            lambda handle: self._assigner.assign(handle, number, edition, due),
             self._strategy.accept,
             self._say,
             self._waiting,

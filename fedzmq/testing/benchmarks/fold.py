@@ -9,7 +9,7 @@ import torch
 
 from fedzmq.federated.report import Answer
 from fedzmq.federated.updates.aggregator import Aggregator
-from fedzmq.federated.updates.collection import MOST_PIECE
+from fedzmq.federated.updates.due import MOST_PIECE
 from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside
 from fedzmq.testing.benchmarks.site import Site
 

@@ -18,7 +18,8 @@ from fedzmq.errors import UpdateRefused
 from fedzmq.federated.strategies import Strategy
 from fedzmq.federated.strategies.robust.geometric_median import GeometricMedian
 from fedzmq.federated.strategies.robust.median import Median
-from fedzmq.federated.updates import collection
+from fedzmq.federated.updates import collection, due
+from fedzmq.federated.updates.due import Due
 from fedzmq.tensors.buffers import export_all
 from fedzmq.wire.messages import Failed, Failure, Pull, Synced, Train, Trained
 from tests.federated.fake_worker import FakeWorker, answer_pull
@@ -38,9 +39,9 @@ Pulls = Callable[[FakeWorker, Pull, list[Tensor]], None]
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the small model of these tests takes some thirty of them."""
-    monkeypatch.setattr(collection, "LEAST_PIECE", SIZE // 30)
-    monkeypatch.setattr(collection, "MOST_PIECE", SIZE // 30)
-    monkeypatch.setattr(collection, "IN_FLIGHT", SIZE // 4)
+    monkeypatch.setattr(due, "LEAST_PIECE", SIZE // 30)
+    monkeypatch.setattr(due, "MOST_PIECE", SIZE // 30)
+    monkeypatch.setattr(due, "IN_FLIGHT", SIZE // 4)
 
 
 @pytest.fixture
@@ -271,37 +272,25 @@ def test_what_a_collector_raises_is_no_worker_s_fault(meeting: Meeting) -> None:
     assert run.said == []
 
 
-def test_more_may_be_under_way_of_a_small_model_than_of_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection, "IN_FLIGHT", 8_000)
-    monkeypatch.setattr(collection, "FREELY", 32_000)
-
-    assert collection.along({"weight": torch.zeros(2000)}, 4) == 8000
-    assert collection.along({"weight": torch.zeros(2001)}, 4) == 0
-
-
-@pytest.mark.parametrize(("workers", "expected"), [(1, 4000), (4, 4000), (5, 0)])
-def test_little_comes_along_with_the_answers(monkeypatch: pytest.MonkeyPatch, workers: int, expected: int) -> None:
-    monkeypatch.setattr(collection, "IN_FLIGHT", 16_000)
-    monkeypatch.setattr(collection, "FREELY", 16_000)
-
-    assert collection.along({"weight": torch.zeros(1000)}, workers) == expected
+def brings(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
+    """Answers with all it has trained; bob's is of no use."""
+    assert task.ahead == SIZE
+    name = worker.endpoint.connection.name
+    parts = [each.flatten() * (math.nan if name == "bob" and each.is_floating_point() else 1) for each in trained(name)]
+    specs, buffers = export_all(parts)
+    worker.answer(Trained(task.request, EXAMPLES[name], 0.5, 0.1, {}, parts=specs), buffers)
 
 
+@pytest.mark.parametrize("pieces", ["one", "many"])
 def test_what_came_along_is_not_pulled_and_is_checked_all_the_same(
-    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch, pieces: str
 ) -> None:
-    monkeypatch.setattr(collection, "IN_FLIGHT", SIZE)
-    monkeypatch.setattr(collection, "FREELY", 100 * SIZE)
-
-    def brings(worker: FakeWorker, task: Train, state: list[Tensor]) -> None:
-        assert task.ahead == SIZE
-        name = worker.endpoint.connection.name
-        parts = [
-            each.flatten() * (math.nan if name == "bob" and each.is_floating_point() else 1) for each in trained(name)
-        ]
-        specs, buffers = export_all(parts)
-        worker.answer(Trained(task.request, EXAMPLES[name], 0.5, 0.1, {}, parts=specs), buffers)
-
+    """Many it may be where fewer workers were here when it was asked for."""
+    if pieces == "one":
+        monkeypatch.setattr(due, "IN_FLIGHT", SIZE)
+        monkeypatch.setattr(due, "FREELY", 100 * SIZE)
+    else:
+        monkeypatch.setattr(Due, "ahead", SIZE)
     run = Gathered(meeting)
     for worker in run.workers.values():
         worker._trains = brings
@@ -316,7 +305,7 @@ def test_no_more_than_the_bytes_in_flight_is_held_of_all_updates(
     meeting: Meeting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alive: list[weakref.ref[Tensor]] = []
-    restore = collection.restore
+    restore = due.restore
 
     def watched(*arguments: Any) -> Tensor:
         tensor = restore(*arguments)
@@ -340,11 +329,11 @@ def test_no_more_than_the_bytes_in_flight_is_held_of_all_updates(
             collector.fold = counted  # type: ignore[method-assign]
             return collector
 
-    monkeypatch.setattr(collection, "restore", watched)
+    monkeypatch.setattr(due, "restore", watched)
     gc.collect()
     run = Gathered(meeting, strategy=Watches())
     run.all()
 
     assert folded[0] == SIZE * len(NAMES)
-    assert max(ahead) <= collection.IN_FLIGHT + SIZE // 30
+    assert max(ahead) <= due.IN_FLIGHT + SIZE // 30
     assert max(held) <= SIZE // 30
