@@ -9,6 +9,7 @@ import torch
 from fedzmq.errors import ModelError, UsageError
 from fedzmq.federated.assignment import Form
 from fedzmq.federated.strategies.strategy import Opening, Strategy
+from fedzmq.federated.updates.acceptance import check_step
 from fedzmq.federated.updates.collector import Gives
 from fedzmq.federated.updates.one_thread import one_thread
 from fedzmq.federated.updates.precision import narrow_into
@@ -56,13 +57,19 @@ class SharedModel:
 
     @torch.no_grad()
     def step(self, updates: Gives) -> None:
-        """Take the strategy's step, in all tensors or, where it raises, in none."""
+        """Take the strategy's step, in all tensors or, where it raises, in none.
+
+        Raises UsageError for a step to what is no value of that tensor.
+        """
         new: list[torch.Tensor] = []
         for place, (name, old) in enumerate(self.shared.items()):
             combined = updates.combined(place)
             value = self._strategy.step(name, old, combined)
-            # In the memory of what was combined: there is no room for a second model of that precision.
-            new.append(combined if value is combined else combined.copy_(value))
+            if value is not combined:
+                check_step(type(self._strategy).__name__, name, old, value)
+                # In the memory of what was combined: there is no room for a second model of that precision.
+                combined.copy_(value)
+            new.append(combined)
         with one_thread():
             for old, value in zip(self.shared.values(), new, strict=True):
                 narrow_into(old, value)

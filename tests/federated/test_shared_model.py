@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -27,6 +28,16 @@ class Fails(Strategy):
         return mean
 
 
+class Makes(Strategy):
+    """The same of every tensor."""
+
+    def __init__(self, new: Any) -> None:
+        self._new = new
+
+    def step(self, name: str, old: Tensor, mean: Tensor) -> Tensor:
+        return self._new  # type: ignore[no-any-return]
+
+
 def of_one(*state: Tensor) -> Aggregator:
     aggregator = Aggregator([Answer("bob", 1, 0.0, 0.0)])
     aggregator.open(state)
@@ -39,6 +50,24 @@ def test_a_step_that_fails_leaves_the_model_as_it_was() -> None:
     before = module.weight.detach().clone()
     with pytest.raises(RuntimeError, match="not this one"):
         SharedModel(module, b"", Fails()).step(of_one(torch.ones(1, 2), torch.ones(1)))
+
+    assert torch.equal(module.weight, before)
+
+
+@pytest.mark.parametrize(
+    ("new", "reason"),
+    [
+        (None, "the step of the strategy Makes makes None of 'weight', and a tensor is expected"),
+        (torch.ones(()), r"makes the shape \(\) of 'weight', which has \(1, 2\)"),
+        (torch.tensor([[1.0, float("nan")]]), "makes NaN or infinity of 'weight'"),
+        (torch.tensor([[1.0, 7e4]]), "more than torch.float16 can hold"),
+    ],
+)
+def test_a_step_to_what_is_no_value_of_the_tensor_is_refused(new: Any, reason: str) -> None:
+    module = nn.Linear(2, 1).half()
+    before = module.weight.detach().clone()
+    with pytest.raises(UsageError, match=reason):
+        SharedModel(module, b"", Makes(new)).step(of_one(torch.ones(1, 2).half(), torch.ones(1).half()))
 
     assert torch.equal(module.weight, before)
 

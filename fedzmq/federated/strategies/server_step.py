@@ -21,7 +21,10 @@ class ServerStep(Strategy):
     def step(self, name: str, old: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
         if name not in self._trained:
             return mean
-        return old + self.move(name, mean.to(wide(mean.dtype)) - old)
+        way = mean.to(wide(mean.dtype)) - old
+        if way.is_complex():  # two numbers, as torch's optimizers have it: a square would turn it
+            return old + torch.view_as_complex(self.move(name, torch.view_as_real(way)))
+        return old + self.move(name, way)
 
     @abstractmethod
     def move(self, name: str, way: torch.Tensor) -> torch.Tensor:

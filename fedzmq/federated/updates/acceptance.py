@@ -1,4 +1,7 @@
-"""Whether what a worker answers can be used at all: its figures, before anything is pulled, and then every number."""
+"""Whether what a worker answers can be used at all: its figures, before anything is pulled, and then every number.
+
+And what a strategy makes of it, which may be of the user's own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 
 import torch
 
-from fedzmq.errors import UpdateNotFinite, UpdateRefused
+from fedzmq.errors import UpdateNotFinite, UpdateRefused, UsageError
 from fedzmq.federated.report import Answer
 from fedzmq.federated.updates.precision import of_means
 
@@ -39,14 +42,34 @@ def check_values(name: str, values: torch.Tensor) -> None:
         raise UpdateNotFinite(name)
 
 
+def check_step(strategy: str, name: str, old: torch.Tensor, new: object) -> None:
+    """Raises UsageError where a strategy's step would make something else of the tensor of that name."""
+    what = f"the step of the strategy {strategy} makes"
+    if not isinstance(new, torch.Tensor):
+        raise UsageError(f"{what} {new!r:.40} of {name!r}, and a tensor is expected: return what it is to become")
+    if new.shape != old.shape:
+        raise UsageError(f"{what} the shape {tuple(new.shape)} of {name!r}, which has {tuple(old.shape)}")
+    if (old.is_floating_point() or old.is_complex()) and not _are_within(new, torch.finfo(old.dtype).max):
+        raise UsageError(
+            f"{what} NaN or infinity of {name!r}, or more than {old.dtype} can hold, of updates that are finite: its "
+            "learning rate may be too large"
+        )
+
+
 def _have_means(values: torch.Tensor) -> bool:
+    if not (values.is_floating_point() or values.is_complex()):
+        return True
+    # Two that are no farther apart than a number can tell.
+    return _are_within(values, torch.finfo(of_means(values.dtype)).max / 2)
+
+
+def _are_within(values: torch.Tensor, bound: float) -> bool:
     """By the extremes, to which NaN carries over: many times as fast as to look at each."""
     if values.is_complex():
         values = torch.view_as_real(values)
-    if not values.is_floating_point() or not values.numel():
+    if not values.numel():
         return True
-    if values.dtype.itemsize == 1:  # torch knows no extremes of these
+    if values.is_floating_point() and values.dtype.itemsize == 1:  # torch knows no extremes of these
         values = values.float()
-    bound = torch.finfo(of_means(values.dtype)).max / 2  # two of which are never farther apart than a number can tell
     least, most = torch.aminmax(values)
     return -bound <= float(least) and float(most) <= bound

@@ -46,7 +46,7 @@ class Merging:
         self._rows[place, start][number] = values
         if number == len(self._order) - 1:
             rows = self._rows.pop((place, start))
-            merged.view(-1)[start : start + len(values)] = self._merge(rows, self._weights)
+            merged.view(-1)[start : start + len(values)] = _merged(self._merge, rows, self._weights)
 
     def combined(self, place: int) -> torch.Tensor:
         return self._merged[place]
@@ -58,7 +58,7 @@ class Merging:
 class Gathering:
     """A `Collector` that spools updates, weighs them by `trust` and merges those it trusts, piece by piece.
 
-    They are compared in all that is floating-point.
+    They are compared in all that is no integer.
     """
 
     def __init__(self, answers: Iterable[Answer], merge: Merge, trust: Trust, compare: Compare) -> None:
@@ -88,7 +88,7 @@ class Gathering:
         result = torch.empty(like.numel(), dtype=wide(like.dtype))
         for start, stop in self._pieces(like.numel()):
             rows = self._opened.read(place, start, stop)[trusted]
-            result[start:stop] = self._merge(rows.to(result.dtype), weights)
+            result[start:stop] = _merged(self._merge, rows.to(result.dtype), weights)
         return result.reshape(like.shape)
 
     def close(self) -> None:
@@ -105,16 +105,26 @@ class Gathering:
         count = len(self._order)
         compared = torch.zeros(count, count, dtype=torch.float64)
         for place, like in enumerate(self._state):
-            if not like.is_floating_point():
+            if not (like.is_floating_point() or like.is_complex()):
                 continue
             for start, stop in self._pieces(like.numel()):
-                rows = self._opened.read(place, start, stop).to(torch.float64)
-                compared += self._compare(rows)
+                rows = self._opened.read(place, start, stop)
+                compared += self._compare(_real(rows.to(wide(rows.dtype))))
         return compared.nan_to_num(nan=FARTHEST).clamp(-FARTHEST, FARTHEST)
 
     def _pieces(self, elements: int) -> Iterator[tuple[int, int]]:
         size = max(1, PIECE // len(self._order))
         return ((start, min(start + size, elements)) for start in range(0, elements, size))
+
+
+def _merged(merge: Merge, rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    row = merge(_real(rows), weights)
+    return torch.view_as_complex(row.view(-1, 2)) if rows.is_complex() else row
+
+
+def _real(rows: torch.Tensor) -> torch.Tensor:
+    """Two numbers for each that is complex, which have no order."""
+    return torch.view_as_real(rows).flatten(1) if rows.is_complex() else rows
 
 
 def _order(answers: Iterable[Answer]) -> dict[str, int]:

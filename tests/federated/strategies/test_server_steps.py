@@ -81,6 +81,18 @@ def test_an_adaptive_optimizer_follows_its_formula(name: str, initial: float) ->
     torch.testing.assert_close(model, plainly(means, step))
 
 
+@pytest.mark.parametrize("name", ["fedavgm", "fedadagrad", "fedadam", "fedyogi"])
+def test_a_complex_number_is_two(name: str) -> None:
+    real, complexes = by_name(name), by_name(name)
+    pairs, whole = torch.zeros(3, 2), torch.zeros(3, dtype=torch.complex64)
+    for seed in range(3):
+        ((one,),) = randoms(1, (3, 2), seed=seed)
+        pairs = after(real, {"a": pairs}, {"x": Update([one], 1)})["a"].float()
+        whole = after(complexes, {"a": whole}, {"x": Update([torch.view_as_complex(one)], 1)})["a"].cfloat()
+
+    torch.testing.assert_close(torch.view_as_real(whole), pairs)
+
+
 def test_what_is_not_trained_becomes_the_mean() -> None:
     old = {"weight": torch.zeros(2), "running_mean": torch.zeros(2)}
     update = Update([torch.ones(2), torch.ones(2)], 5)

@@ -1,7 +1,8 @@
 """Strategies that compare the updates of a round with each other, number by number or as a whole.
 
 Every worker counts the same: how many examples it has is what a worker says of itself. An update is the whole state
-that came back, running statistics with the parameters; distances leave out what is not floating-point, as a counter.
+that came back, running statistics with the parameters, and a complex number is two; distances leave out integers, as a
+counter.
 """
 
 from __future__ import annotations

@@ -149,6 +149,16 @@ def test_a_counter_and_a_half_float_come_out_in_their_place(make: Callable[[], S
     assert new["empty"].shape == (0,)
 
 
+@pytest.mark.parametrize("make", RULES)
+def test_a_complex_number_is_two(make: Callable[[], Strategy]) -> None:
+    states = randoms(7, *SHAPES)
+    old = {"a": torch.zeros(3, dtype=torch.complex64), "b": torch.zeros(5)}
+    updates = {f"worker{number}": Update([torch.view_as_complex(a), b], 1) for number, (a, b) in enumerate(states)}
+    new = torch.view_as_real(after(make(), old, updates, size=2)["a"]).flatten()
+
+    np.testing.assert_allclose(new.numpy(), merged(make(), states)[:6])
+
+
 @pytest.mark.parametrize(("strategy", "least"), [(TrimmedMean(2), 5), (Krum(2), 7), (MultiKrum(1), 5), (Bulyan(1), 7)])
 def test_a_rule_says_how_many_updates_it_needs(strategy: Strategy, least: int) -> None:
     assert strategy.least == least
