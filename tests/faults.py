@@ -1,7 +1,8 @@
-"""Kills coordinators with `kill -9` at random moments, resumes them, and compares what they end with.
+"""Kills coordinators with `kill -9` at random moments, resumes them, and compares what they end with: the model, and
+what each round found.
 
-Of other kinds of run the coordinator, or a worker, is stopped as by a sleep of its machine, and goes on; or the broker
-is killed and started again.
+Of other kinds of run the coordinator, or a worker, is stopped as by a sleep of its machine, and goes on; the broker is
+killed and started again; or workers leave, are killed, and come back.
 
 Each kind of run is done once undisturbed and then again and again with kills, until there were as many as asked for.
 The moments follow from the seed and from how long the undisturbed run took. The coordinators are forked from this
@@ -33,8 +34,10 @@ import fedzmq.cli.run_training  # noqa: F401  (what takes long to import, for al
 from fedzmq.cli.main import run
 from fedzmq.cluster.local_cluster import BROKER, LocalCluster
 from fedzmq.data.load import load
-from fedzmq.federated.ledger.run_history import read_history
+from fedzmq.errors import RunFolderError, RunNotFound
+from fedzmq.federated.ledger.run_history import find_run, read_history
 from fedzmq.federated.pictures import canvas
+from fedzmq.federated.report import RoundReport
 from fedzmq.federated.run_folder import read_rounds
 from fedzmq.recording.training_plan import training_plan
 
@@ -43,7 +46,7 @@ MOST_KILLS = 3  # of one run
 DEADLINE = 120.0  # seconds for one coordinator
 LOOK = 0.002
 SILENCE = 4.0  # seconds after which a party counts as gone
-KILL, SLEEP, NAP, BROKER_DIES = "kill", "sleep", "nap", "broker dies"
+KILL, SLEEP, NAP, BROKER_DIES, FLAP = "kill", "sleep", "nap", "broker dies", "flap"
 
 MODEL = """
 from torch import nn
@@ -78,13 +81,22 @@ KINDS = (
     Kind("fedper", ("--strategy", "fedper")),
     Kind("fedbn", ("--strategy", "fedbn")),
     Kind("ditto", ("--strategy", "ditto")),
+    Kind("qfedavg", ("--strategy", "qfedavg")),
     Kind("median", ("--strategy", "median")),
+    Kind("krum", ("--strategy", "krum", "--strategy-option", "attackers=0")),
+    Kind("fedavg, evaluated everywhere", ("--evaluate-at", "both", "--holdout", "0.2", "--metric", "f1")),
+    Kind("fedavgm, another loss", ("--strategy", "fedavgm", "--loss", "multi_margin", "--round-schedule", "cosine")),
     Kind("scaffold, a worker restarted", ("--strategy", "scaffold"), restarts=True),
     Kind("scaffold, workers of its own", ("--strategy", "scaffold"), own=True),
     Kind("scaffold, coordinator asleep", ("--strategy", "scaffold"), fault=SLEEP),
     Kind("scaffold, a worker asleep", ("--strategy", "scaffold"), fault=NAP),
     Kind("scaffold, the broker killed", ("--strategy", "scaffold"), fault=BROKER_DIES),
+    Kind("fedavg, workers come and go", ("--strategy", "fedavg"), fault=FLAP, same=False),
     Kind("fedasync", ("--strategy", "fedasync"), same=False),
+    Kind("fedbuff, evaluated", ("--strategy", "fedbuff", "--evaluate-at", "workers"), same=False),
+    Kind("fedasync, workers come and go", ("--strategy", "fedasync"), fault=FLAP, same=False),
+    Kind("fedasync, a worker asleep", ("--strategy", "fedasync"), fault=NAP, same=False),
+    Kind("fedbuff, the broker killed", ("--strategy", "fedbuff"), fault=BROKER_DIES, same=False),
 )
 
 
@@ -129,7 +141,7 @@ class Faults:
             most -= 1
             outcome.kills += 1
             coordinator = self._strike(kind, path, coordinator)
-            outcome.after.append(_committed(path))
+            outcome.after.append(_committed(path) or 0)
         code = self._wait(coordinator) if most == 0 else 0
         if code != 0:
             return f"exit code {code}: {self._said(path)}"
@@ -137,7 +149,7 @@ class Faults:
 
     def _start(self, kind: Kind, path: Path) -> int:
         """The first coordinator of a run, or its next: the process."""
-        if (path / "ledger.sqlite").exists():
+        if _committed(path) is not None:
             arguments = ["train", "--resume", str(path)]
         else:  # it was killed before it began
             shutil.rmtree(path, ignore_errors=True)
@@ -195,6 +207,13 @@ class Faults:
         elif kind.fault == BROKER_DIES:
             self._cluster.kill(BROKER)
             self._cluster.restart_broker()
+        elif kind.fault == FLAP:
+            if self._dice.random() < 0.5:
+                self._cluster.kill(victim)
+            else:
+                self._cluster.processes[victim].terminate()
+                self._cluster.processes[victim].wait(DEADLINE)
+            self._cluster.start_worker(victim)
         else:
             os.kill(coordinator, signal.SIGKILL)
             os.waitpid(coordinator, 0)
@@ -217,10 +236,12 @@ class Faults:
 
     def _end(self, path: Path) -> str:
         try:
-            rounds = [report.round for report in read_rounds(path)]
+            reports = read_rounds(path)
+            rounds = [report.round for report in reports]
             if rounds != list(range(1, self._rounds + 1)):
                 return f"rounds {rounds}"
-            return sha256((path / "model.safetensors").read_bytes()).hexdigest()
+            found = repr([(report.loss, report.metrics, _figures(report)) for report in reports])
+            return sha256((path / "model.safetensors").read_bytes() + found.encode()).hexdigest()
         except OSError as error:
             return f"{error}: {self._said(path)}"
 
@@ -233,6 +254,11 @@ class Faults:
     def _path(self) -> Path:
         self._number += 1
         return self._folder / f"run{self._number}"
+
+
+def _figures(report: RoundReport) -> list[object]:
+    """What the workers found of the model."""
+    return [(each.worker, each.examples, each.figures()) for each in report.evaluated]
 
 
 def _stop(process: int, seconds: float) -> None:
@@ -250,9 +276,12 @@ def warm_up() -> None:
     torch.set_num_threads(1)
 
 
-def _committed(path: Path) -> int:
-    """How many rounds; 0 where there is no ledger yet."""
-    return read_history(path).done if (path / "ledger.sqlite").exists() else 0
+def _committed(path: Path) -> int | None:
+    """How many rounds; None where nothing was begun that can be resumed."""
+    try:
+        return read_history(find_run(path)).done
+    except (RunNotFound, RunFolderError):
+        return None
 
 
 def try_kind(faults: Faults, kind: Kind, kills: int) -> Outcome:
@@ -277,7 +306,7 @@ def try_kind(faults: Faults, kind: Kind, kills: int) -> Outcome:
 def command(kills: int, rounds: int, seed: int, only: str) -> None:
     """Kill coordinators at random moments, resume them, and compare their models with those of undisturbed runs."""
     kinds = [kind for kind in KINDS if only in kind.name]
-    click.echo(f"{'run':<30}{'runs':>5}{'kills':>7}   model        killed after so many rounds")
+    click.echo(f"{'run':<32}{'runs':>5}{'kills':>7}   model        killed after so many rounds")
     failed = 0
     with tempfile.TemporaryDirectory(prefix="fedzmq-faults-") as text:
         folder = Path(text)
@@ -292,7 +321,7 @@ def command(kills: int, rounds: int, seed: int, only: str) -> None:
                 failed += len(outcome.unlike)
                 verdict = "OTHER BITS" if outcome.unlike else "same bits" if kind.same else "complete"
                 after = " ".join(map(str, outcome.after))
-                click.echo(f"{kind.name:<30}{outcome.runs:>5}{outcome.kills:>7}   {verdict:<13}{after}")
+                click.echo(f"{kind.name:<32}{outcome.runs:>5}{outcome.kills:>7}   {verdict:<13}{after}")
                 for each in outcome.unlike:
                     click.echo(f"    {each}")
     raise SystemExit(1 if failed else 0)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fedzmq.cli.ending import interrupt, on_signal
-from fedzmq.cli.values import Count, broker_address
+from fedzmq.cli.values import Count, Word, broker_address
 from fedzmq.testing.benchmarks.effort import QUICK, Effort
 from fedzmq.testing.benchmarks.figures import FIGURES, ON_REQUEST
 from fedzmq.testing.benchmarks.outcome import Outcome
@@ -19,7 +19,7 @@ from fedzmq.testing.benchmarks.site import Site
 
 
 @click.command("bench")
-@click.argument("names", nargs=-1, metavar="[NAME]...", type=click.Choice(list(FIGURES)))
+@click.argument("names", nargs=-1, metavar="[NAME]...", type=Word(list(FIGURES)))
 @click.option(
     "--broker",
     callback=broker_address,

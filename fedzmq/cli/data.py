@@ -8,7 +8,7 @@ import click
 
 from fedzmq.cli.idle_options import check_split_options
 from fedzmq.cli.shared_options import data_memory_option, split_options
-from fedzmq.cli.values import Count, Number
+from fedzmq.cli.values import Count, Number, Word
 from fedzmq.data.split import HELD_OUT, Split
 
 _SOURCE = click.argument("source", metavar="SOURCE")
@@ -51,7 +51,7 @@ def show(source: str, data_memory: int) -> None:
 @click.option(
     "--format",
     "ending",
-    type=click.Choice(["npz", "safetensors", "parquet"]),
+    type=Word(["npz", "safetensors", "parquet"]),
     default="npz",
     show_default=True,
     help="What to write. All can be larger than a worker's memory.",

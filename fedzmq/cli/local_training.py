@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fedzmq.cli.values import Count, Number, named_numbers
+from fedzmq.cli.values import Count, Number, Word, named_numbers
 
 # The names of tables that are not read here: they bring torch, and --help does without.
 LOSSES = (
@@ -21,7 +21,7 @@ SCHEDULES = ("constant", "cosine", "exponential", "inverse", "linear", "polynomi
 _OPTIONS = (
     click.option(
         "--loss",
-        type=click.Choice(LOSSES),
+        type=Word(LOSSES),
         help="What is minimised, each torch's loss of that name (default: cross_entropy for classes, and mse for "
         "measurements).",
     ),
@@ -36,7 +36,7 @@ _OPTIONS = (
     click.option("--lr", type=Number(min=0), help="Learning rate (default: 0.1 for sgd, and torch's for all others)."),
     click.option(
         "--optimizer",
-        type=click.Choice(OPTIMIZERS),
+        type=Word(OPTIMIZERS),
         default="sgd",
         show_default=True,
         help="The workers' optimizer. It begins anew in every round.",
@@ -51,7 +51,7 @@ _OPTIONS = (
     ),
     click.option(
         "--schedule",
-        type=click.Choice(SCHEDULES),
+        type=Word(SCHEDULES),
         default="constant",
         show_default=True,
         help="How the learning rate goes over the steps of a round.",
@@ -66,7 +66,7 @@ _OPTIONS = (
     ),
     click.option(
         "--round-schedule",
-        type=click.Choice(SCHEDULES),
+        type=Word(SCHEDULES),
         default="constant",
         show_default=True,
         help="How the learning rate goes over the rounds. It multiplies that over the steps.",

@@ -54,6 +54,8 @@ def as_it_began(ctx: click.Context, history: RunHistory) -> dict[str, Any]:
             if now == before:
                 chosen[name] = began.params[name]
                 continue
+            if name == "loss" and before is None:  # what fits data that are not here: the plan will tell
+                continue
             change = f", from {_told(before)} to {_told(now)}"
         raise UsageError(
             f"--{name.replace('_', '-')} cannot be changed in a run that is resumed{change}: it goes on as it began "
@@ -81,12 +83,23 @@ def nothing_left(history: RunHistory, rounds: int) -> str | None:
 
 
 def _used(name: str, params: Mapping[str, Any]) -> Any:
-    """What an option was in the run: a learning rate that nobody gave is its optimizer's."""
-    if name != "lr" or params[name] is not None:
+    """What an option was in the run. One that nobody gave may follow from others, as the run will find it again."""
+    if params[name] is not None:
         return params[name]
-    from fedzmq.federation.start_training import default_lr  # which brings torch, as the run will
+    if name == "lr":
+        from fedzmq.federation.start_training import default_lr  # which brings torch, as the run will
 
-    return default_lr(params["optimizer"], params["optimizer_options"])
+        return default_lr(params["optimizer"], params["optimizer_options"])
+    if name == "dataset":
+        from fedzmq.data.load import name_of
+
+        return name_of(params["data"])
+    if name == "loss" and not params["no_evaluation"]:
+        from fedzmq.data.load import load
+        from fedzmq.federated.losses import loss_for, named
+
+        return named(loss_for(load(params["data"], without=params["column"])))
+    return None
 
 
 def _told(value: Any) -> str:

@@ -42,7 +42,6 @@ def run_training(
         metrics=options.metrics,
         progress=display,
         record=job,
-        first=lambda: display.say(options.beginning()),
         then=federation.stop,
         rounds=options.rounds,
         epochs=options.epochs,

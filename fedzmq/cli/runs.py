@@ -14,6 +14,7 @@ from fedzmq.cli.resuming import command_for
 from fedzmq.cli.run_options import labels_of, options_of
 from fedzmq.cli.run_story import story, when
 from fedzmq.cli.table import table
+from fedzmq.cli.values import Word
 from fedzmq.errors import RunFolderError
 from fedzmq.federated.ledger.run_history import (
     FAILED,
@@ -51,6 +52,8 @@ def command(ctx: click.Context, folder: Path, as_json: bool) -> None:
 
     A RUN is its folder, or its name in runs/.
     """
+    if folder != RUNS and not folder.is_dir():
+        raise RunFolderError(str(folder), "there is no such folder; --in names one that runs are in")
     ctx.obj = folder
     if ctx.invoked_subcommand is not None:
         return
@@ -101,7 +104,7 @@ def show(folder: Path, run: str, as_json: bool) -> None:
 )
 @click.option(
     "--by",
-    type=click.Choice(["rounds", "seconds", "bytes"]),
+    type=Word(["rounds", "seconds", "bytes"]),
     default="rounds",
     show_default=True,
     help="What the runs are held against.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fedzmq.cli.values import Count, Number, Seed, broker_address
+from fedzmq.cli.values import Count, Number, Seed, Word, broker_address
 from fedzmq.data.split import WAYS
 from fedzmq.session.roster import SILENCE
 
@@ -44,7 +44,7 @@ def split_options(what: str, seed: str = "--split-seed") -> Decorator:
     options = (
         click.option(
             "--how",
-            type=click.Choice(WAYS),
+            type=Word(WAYS),
             default="dirichlet",
             show_default=True,
             help=f"{what}: at random (iid), by label skew (dirichlet), in shards of sorted labels, by so many classes "

@@ -17,7 +17,7 @@ from fedzmq.cli.main import STOPPED
 from fedzmq.cli.resuming import as_it_began, nothing_left, resumed_run
 from fedzmq.cli.shared_options import silence_option, split_options, wait_option
 from fedzmq.cli.training_options import TrainingOptions
-from fedzmq.cli.values import Count, Number, Seed, broker_address, named_values
+from fedzmq.cli.values import Count, Number, Seed, Word, broker_address, named_values
 from fedzmq.errors import UsageError
 from fedzmq.federated.ledger.run_history import RunHistory
 from fedzmq.federation.display import Display
@@ -91,7 +91,7 @@ ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of i
 @click.option("--no-evaluation", is_flag=True, help="With --broker and --dataset: there is no data here.")
 @click.option(
     "--evaluate-at",
-    type=click.Choice(("workers", "coordinator", "both")),
+    type=Word(("workers", "coordinator", "both")),
     default="coordinator",
     show_default=True,
     help="Who says how good the model is: the workers on their own data, each for itself and all together, or the "
@@ -141,7 +141,7 @@ ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of i
 @click.option("--out", type=click.Path(), help="A folder for what the run leaves behind (default: a new one in runs/).")
 @click.option(
     "--log",
-    type=click.Choice(LOGGERS),
+    type=Word(LOGGERS),
     multiple=True,
     help="Write the rounds down for another program too: tensorboard, into the run's folder, or mlflow, where "
     "MLFLOW_TRACKING_URI says. Repeatable.",
@@ -183,6 +183,7 @@ def command(resume: RunHistory | None, force: bool, **options: object) -> None:
         tidied.callback(federation.close)
         federation.start()  # before torch is imported here too, so that all import it at once
         display = tidied.enter_context(_display(chosen))
+        display.say(chosen.beginning())
         from fedzmq.cli.run_training import run_training
 
         run_training(chosen, job, federation, display, None if resume is None else resume.path, force)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from fedzmq.errors import AddressError
+from fedzmq.suggestion import nearest
 
 SECONDS = "SECONDS"  # the metavar of an option that is a time
 MOST = 1_000_000_000  # of whatever is counted: more is a slip of the keyboard
@@ -50,6 +51,17 @@ class Count(click.IntRange):
 
     def _describe_range(self) -> str:  # what click writes into --help too
         return f"from {self.min}" if self.max == MOST else f"from {self.min} to {self.max}"
+
+
+class Word(click.Choice):  # type: ignore[type-arg]  # click before 8.4 has none
+    """One of a few."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        with contextlib.suppress(click.BadParameter):
+            return super().convert(value, param, ctx)
+        self.fail(
+            f"{_shown(value)} is not one of {', '.join(self.choices)}{nearest(str(value), self.choices)}", param, ctx
+        )
 
 
 class Seed(click.types.IntParamType):

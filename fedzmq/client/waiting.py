@@ -37,13 +37,11 @@ class Waiting:
         if now - self._began < FIRST:
             self._pause = FIRST
         self._began, self._due, self._look = now, now + self._pause, now + LOOK
-        self._hushed.clear()
 
     def is_due(self, silent: Iterable[str] = ()) -> bool:
         """Whether to say something now: it is time again, or one that is waited for has fallen silent."""
-        fallen = set(silent) - self._hushed
-        self._hushed |= fallen
-        if not fallen and self._clock() < self._due:
+        before, self._hushed = self._hushed, set(silent)
+        if self._hushed <= before and self._clock() < self._due:
             return False
         self._pause = min(2 * self._pause, RAREST)
         self._due = self._clock() + self._pause

@@ -143,7 +143,6 @@ class Federation:
         log: str | RoundLogger | Sequence[str | RoundLogger] = (),
         progress: bool | Display | None = None,
         record: str | None = None,
-        first: Callable[[], None] = lambda: None,
         then: Callable[[], None] = lambda: None,
         **job: Any,
     ) -> Training:
@@ -165,8 +164,7 @@ class Federation:
         what decides its outcome is something else now.
         `log`: loggers, each by name, "tensorboard" or "mlflow", or a `RoundLogger` of your own.
         `progress`: whether to show it; by default where somebody may be looking, in a terminal or a notebook.
-        `first` is called when nothing is refused any more that needs no worker to be known, and `then` when the
-        workers are needed no more.
+        `then` is called when the workers are needed no more.
 
         Leaving the loop, by `break` or an error, tells the workers to stop and leaves the model as it is. Raises a
         UsageError for what does not fit together, and UnavailableError where workers are missing.
@@ -191,7 +189,6 @@ class Federation:
             log=log,
             progress=progress,
             record=record,
-            first=first,
             then=then,
             job=job,
         )

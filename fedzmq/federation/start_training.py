@@ -84,7 +84,6 @@ def start_training(
     log: str | RoundLogger | Sequence[str | RoundLogger],
     progress: bool | Display | None,
     record: str | None,
-    first: Callable[[], None],
     then: Callable[[], None],
     job: Mapping[str, Any],
 ) -> Training:
@@ -127,7 +126,6 @@ def start_training(
         evaluate_at = WORKERS if evaluate is True and judged is None else COORDINATOR
     example: Examples | None = judged or site.example
     recipe = None if example is None else recipe_for(model, goal, example, asked.seed)  # while workers are on their way
-    first()
     client = federation.client
     if recipe is None:
         sample = sample_of(client, asked.dataset, asked.workers, asked.patience, say)

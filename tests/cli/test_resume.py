@@ -139,13 +139,16 @@ def test_an_option_that_is_as_it_was_may_be_said_again(call: Call, tmp_path: Pat
     )
 
 
-@pytest.mark.parametrize(("optimizer", "default"), [("sgd", "0.1"), ("adam", "0.001")])
-def test_a_learning_rate_that_nobody_gave_may_be_said_as_it_was(
-    call: Call, site: LocalCluster, tmp_path: Path, optimizer: str, default: str
+@pytest.mark.parametrize(
+    ("optimizer", "again"),
+    [("sgd", ("--lr", "0.1", "--loss", "cross_entropy", "--dataset", "digits")), ("adam", ("--lr", "0.001"))],
+)
+def test_what_followed_from_other_options_may_be_said_as_it_was(
+    call: Call, site: LocalCluster, tmp_path: Path, optimizer: str, again: tuple[str, ...]
 ) -> None:
     options = ("--broker", site.address, "--epochs", "1", "--optimizer", optimizer)
     call("train", *options, "--rounds", "1", "--out", "run")
-    ended = call("train", "--resume", "run", "--lr", default, "--rounds", "2")
+    ended = call("train", "--resume", "run", *again, "--rounds", "2")
 
     assert ended.code == 0, ended.err
     assert len(read_rounds(tmp_path / "run")) == 2
@@ -168,6 +171,7 @@ def test_a_run_that_was_killed_before_it_began_says_how_it_is_begun_again(call: 
         (("--resume", "empty"), "no run 'empty': empty holds no ledger.sqlite"),
         (("--resume", "own"), "was not begun by `fedzmq train`"),
         (("--resume", "run", "--lr", "0.5"), "--lr cannot be changed in a run that is resumed, from 0.1 to 0.5"),
+        (("--resume", "run", "--loss", "nll"), "--loss cannot be changed in a run that is resumed, from cross_entropy"),
         (("--resume", "run", "--workers", "4"), "--workers cannot be changed in a run that is resumed, from 2 to 4"),
         (("--resume", "run", "--config", "run/job.toml"), "--config cannot be changed in a run that is resumed"),
         (("--force",), "--force is for a run that is taken up again: it needs --resume RUN"),

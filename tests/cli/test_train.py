@@ -183,6 +183,8 @@ def test_a_wrong_job_file_is_one_sentence(call: Call, tmp_path: Path) -> None:
         (["--out", " "], "' ' is blank: give it a value, or leave it out"),
         (["--metric", "f1", "--metric", ""], "'' is blank: give it a value, or leave it out"),
         (["--metric", "f2"], "did you mean 'f1'?"),
+        (["--optimizer", "adm"], "'adm' is not one of sgd, adadelta, "),
+        (["--optimizer", "adm"], "rmsprop; did you mean 'adam'?"),
         (["--broker", "nonsense"], "a broker's is expected, as it says it: tcp://host:port or ipc://path"),
     ],
 )

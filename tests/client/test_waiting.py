@@ -83,6 +83,17 @@ def test_one_that_falls_silent_is_told_of_at_once_and_once() -> None:
     assert [waiting.is_due(["bob"]), waiting.is_due(["bob"]), waiting.is_due(["alice", "bob"])] == [True, False, True]
 
 
+def test_one_that_stays_silent_is_not_told_of_anew_in_each_wait() -> None:
+    clock = Clock()
+    waiting = Waiting(clock)
+    told = [waiting.is_due(["bob"])]
+    for silent in (["bob"], [], ["bob"]):
+        waiting.begin()
+        told.append(waiting.is_due(silent))
+
+    assert told == [True, False, False, True]
+
+
 def test_it_is_told_what_each_does() -> None:
     here = Here(
         WorkerStatus("alice", "epoch 2, step 3 of 10 for anna", 0.5),
