@@ -12,7 +12,6 @@ import torch
 
 from fedzmq.cli.ending import interrupt, on_signal
 from fedzmq.cli.greeting import greet
-from fedzmq.cli.memory_limit import limit_memory
 from fedzmq.cluster.memory import free_bytes
 from fedzmq.data.examples import Examples
 from fedzmq.data.groups import read_groups
@@ -23,6 +22,8 @@ from fedzmq.data.split import Split
 from fedzmq.errors import DataError, FunctionError
 from fedzmq.federation.printable import printable
 from fedzmq.transports.registry import connect
+from fedzmq.worker.allowance import Allowance
+from fedzmq.worker.process_memory import ProcessMemory, is_bounded
 from fedzmq.worker.store import DEFAULT_QUOTA
 from fedzmq.worker.training.kept_files import KeptFiles
 from fedzmq.worker.worker import Worker
@@ -71,10 +72,9 @@ def serve_worker(
             shared_memory=shared_memory,
             # One client's tensors leave room to compute, and for another.
             quota=DEFAULT_QUOTA if allowed is None else min(DEFAULT_QUOTA, allowed // 2),
+            allowance=None if allowed is None or not is_bounded() else Allowance(allowed, ProcessMemory()),
             say=_say,
         ) as worker:
-            if allowed is not None:
-                limit_memory(allowed)
             gc.freeze()  # else collections walk over all of torch, for a tenth of a second in the middle of an answer
             try:
                 with later():  # no thread is half begun

@@ -283,7 +283,7 @@ class Endpoint:
                     self._pump(0.0)
                 except TransportClosed:
                     return
-                except FedzmqError:  # whoever pumps next meets it again, in a thread that can raise it
+                except (FedzmqError, MemoryError):  # whoever pumps next meets it again, in a thread that can raise it
                     self._closed.wait(TICK)
                 finally:
                     self._pumping.release()

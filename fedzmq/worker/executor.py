@@ -90,7 +90,7 @@ class Executor:
         self._modeless = READS.union(self._extra)  # a value is the same in all modes, and no other command runs in any
         self._message = CurrentMessage(store, device)
         self._modes = Modes(torch.device(device).type)
-        self._randomness = Randomness()
+        self._randomness = randomness = Randomness()
         scope = Scope(store.tensor, self._message.take, devices=("cpu", torch.device(device).type))
         self._operations = OperationCalls(store, scope, catalog, self._randomness)
         owned = FunctionCalls(store, scope, self._randomness, Functions() if functions is None else functions)
@@ -104,7 +104,7 @@ class Executor:
             Restrict: tensors.restrict,
             Fetch: tensors.fetch,
             Mode: self._modes.set,
-            Seed: lambda command: self._randomness.seed(command.value),
+            Seed: lambda command: randomness.seed(command.value),
             RequireGrad: gradients.require_grad,
             SetGrad: gradients.set_grad,
             Backward: gradients.backward,

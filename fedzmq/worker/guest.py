@@ -88,7 +88,7 @@ class Guest:
         )
         self._backlog: deque[tuple[list[Any], Sequence[Buffer]]] = deque()  # what waits for a tensor to come
         self._transfers = Transfers(self._store, Exchange(_nowhere) if exchange is None else exchange, client)
-        self._labels = Labels(self._store, commons or Commons(), client)
+        self._labels = labels = Labels(self._store, commons or Commons(), client)
         self._executor = Executor(
             self._store,
             {
@@ -102,8 +102,8 @@ class Guest:
                 Label: _silent(self._labels.label),
                 Share: _silent(self._labels.share),
                 Clear: _silent(self._labels.clear),
-                Search: lambda message, _: [Answer(self._labels.search(message))],
-                ListObjects: lambda message, _: [Answer(self._labels.listed(message))],
+                Search: lambda message, _: [Answer(labels.search(message))],
+                ListObjects: lambda message, _: [Answer(labels.listed(message))],
             },
             plans=plans,
             functions=functions,

@@ -31,6 +31,7 @@ from fedzmq.wire.messages import (
     Reply,
     Undelivered,
 )
+from fedzmq.worker.allowance import Allowance
 from fedzmq.worker.answer import Answer
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.functions import Functions
@@ -57,7 +58,8 @@ class Worker:
     own, which clients may call by these names. With `tell_labels`, clients learn how many examples of each class there
     are. `kept` is where what rounds leave here outlives the worker. With `shared_memory`, what is large goes to parties
     on this machine, which are of the same user, by memory and not by the medium. A client keeps at most `quota` bytes
-    here, and no operation of a plan makes more. `say` is given a line for the operator at every turn of events.
+    here, and no operation of a plan makes more; all of them together take at most the `allowance`. `say` is given a
+    line for the operator at every turn of events.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Worker:
         kept: Files | None = None,
         shared_memory: bool = True,
         quota: int = DEFAULT_QUOTA,
+        allowance: Allowance | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._data = {each.name: each for each in data}
@@ -86,6 +89,7 @@ class Worker:
         self.functions = Functions(functions)  # that clients may call
         self._lent: list[tuple[Ticket, Peer]] = []  # replies out of memory of the stores
         self._quota = quota
+        self._allowance = allowance
         self._say = say
         self._is_away: bool | None = None  # the medium; None before it was found
         self._stopped = threading.Event()
@@ -100,7 +104,7 @@ class Worker:
         )
         self._endpoint.urgent = self._urgent
         self._endpoint.departed = self._departed
-        self._endpoint.ticked = self._look_for_medium
+        self._endpoint.ticked = self._look_around
         self._subscriptions = Subscriptions(self._endpoint)
         self._endpoint.found = self._subscriptions.broke
 
@@ -165,8 +169,14 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _look_around(self) -> None:
+        """In the thread that looks in while something is computed."""
+        self._look_for_medium()
+        if self._allowance is not None:
+            self._allowance.extend()
+
     def _look_for_medium(self) -> None:
-        """Say where it went away, and that it is back; in the thread that looks in while something is computed."""
+        """Say where it went away, and that it is back."""
         is_away, was_away = self._endpoint.presence.away, self._is_away
         if was_away is None and is_away:
             return  # it has not been found yet
@@ -211,6 +221,8 @@ class Worker:
             self._endpoint.end(peer, f"its commands met a fault here: {type(error).__name__}: {error}")
         finally:
             self._endpoint.presence.busy = ""
+        if self._allowance is not None and (greediest := self._allowance.charge(peer)) is not None:
+            self._endpoint.end(greediest, "it took most of the memory that all clients may take together")
 
     def _hand(self, worker: str, boot: bytes, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
         if worker == self.name:  # no party has a session with itself
@@ -289,6 +301,8 @@ class Worker:
 
     def _departed(self, peer: Peer, reason: str) -> None:
         self._subscriptions.leave(peer)
+        if self._allowance is not None:
+            self._allowance.forget(peer)
         guest = self._guests.pop(peer, None)
         if guest is None:
             self._exchange.broke((peer.name, peer.boot))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from fedzmq.client.client import connect
 from fedzmq.cluster.local_cluster import LocalCluster
-from fedzmq.errors import RemoteError
+from fedzmq.errors import RemoteError, WorkerLost
 from tests.cli.conftest import Call
 from tests.processes import Fedzmq
 
@@ -72,6 +73,28 @@ def test_what_takes_more_memory_than_it_may_fails_alone(tmp_path: Path, site: Lo
         with pytest.raises(RemoteError, match="the bytes that this client keeps"):
             torch.ones(1 << 25).send(mia).sum().get()
         assert x.sum().get() == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems hold no process to a limit")
+def test_who_fills_the_memory_with_many_small_requests_leaves_and_the_others_stay(
+    tmp_path: Path, site: LocalCluster
+) -> None:
+    with (
+        Fedzmq("worker", "--id", "mia", "--broker", site.address, "--memory", "64", folder=tmp_path) as worker,
+        connect(site.address) as client,
+        connect(site.address) as other,
+    ):
+        worker.expect("worker mia at ")
+        kept = torch.ones(4).send(client.worker("mia"))
+        assert kept.sum().get() == 4
+        x = torch.ones(1 << 16, requires_grad=True).send(other.worker("mia"))
+        with suppress(WorkerLost):
+            for _ in range(1000):
+                x = x * x  # a graph holds what no name does
+                x.sum().get()
+
+        assert kept.sum().get() == 4
+        assert any("it took most of the memory" in line for line in worker.out)
 
 
 def test_sigterm_ends_it_cleanly(tmp_path: Path, site: LocalCluster) -> None:

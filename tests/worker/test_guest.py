@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -117,3 +119,16 @@ def test_a_task_leaves_the_tensors_of_its_client_alone(stay: Stay) -> None:
     (answer,) = stay.guest.run([Fetch(3, 1)], [])
 
     assert bytes(answer.buffers[0]) == torch.ones(2).numpy().tobytes()
+
+
+def test_what_a_client_kept_is_free_once_it_is_gone(stay: Stay) -> None:
+    kept = torch.ones(2)
+    stay.guest.run([Put(1, TensorSpec("float32", (2,), 0), False)], [memoryview(kept.numpy()).cast("B")])
+    tensor = weakref.ref(stay.guest.tensors[1])
+    gc.disable()
+    try:
+        stay.guest.leave()
+        del stay.guest
+        assert tensor() is None
+    finally:
+        gc.enable()
