@@ -65,7 +65,7 @@ class Allowance:
             self._limit_to(taken + self.kept)
 
     def _count(self) -> Peer | None:
-        """What was freed and cannot be given back takes no memory, and yet the system counts it: so it may come atop."""
+        """What was freed and cannot be given back takes no memory, yet the system counts it: it may come atop."""
         began = self._clock()
         self._memory.give_back()
         self._last, unused = self._memory.taken(), self._memory.unused()
