@@ -61,11 +61,11 @@ class Tasks:
         self._owner = owner
         self._shares = shares
         self._plans = plans
-        self._published = Published(reception, lambda request: request in self._cancelled)
+        self._cancelled: set[int] = set()
+        self._published = Published(reception, self._cancelled.__contains__)
         self._memory = memory
         self._results = results
         self._post = post
-        self._cancelled: set[int] = set()
         self._finished = 0  # the last task that is over; a client numbers its requests upwards
         self._is_gone = False
 
