@@ -50,7 +50,7 @@ def _check_plan(plan: object, model: torch.nn.Module) -> None:
         read = from_bytes(plan)
     except ProtocolError as error:
         raise PlanError(f"these bytes are no plan ({error}); {_MAKE}") from error
-    theirs = {slot.name: f"{slot.dtype}{list(slot.shape)}" for slot in (*read.parameters, *read.buffers)}
+    theirs = {slot.name: f"{slot.dtype}{list(slot.shape)}" for slot in read.state}
     tensors = (*model.named_parameters(), *model.named_buffers())
     ours = {name: f"{str(each.dtype).removeprefix('torch.')}{list(each.shape)}" for name, each in tensors}
     for name in {**ours, **theirs}:

@@ -10,8 +10,8 @@ from numbers import Integral, Real
 from fedzmq.errors import UsageError
 from fedzmq.federated.seeds import derive
 from fedzmq.wire.messages import Course, HeldOut
-from fedzmq.worker.training.optimizers.optimizer import Options
 from fedzmq.worker.training.optimizers.table import check_optimizer
+from fedzmq.worker.training.options import Options
 from fedzmq.worker.training.schedules import check_schedule, make_schedule
 
 _NAMES = ("dataset", "optimizer", "schedule", "round_schedule")

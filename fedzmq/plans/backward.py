@@ -17,9 +17,9 @@ from fedzmq.plans.within import Within
 class OwnBackward:
     """`run` fills the registers of `linked`; `body` fills those of `results` once the gradients have come.
 
-    outputs, inputs, linked, gradients, results: registers, as in `fedzmq.plans.plan.Backward`. captured: what the body
-    reads that was filled before the step. differentiates: whether the body takes gradients itself.
-    records: how many the body runs.
+    outputs, inputs, linked, gradients, results: registers, as in `fedzmq.plans.plan.BackwardBody`. captured: what the
+    body reads that was filled before the step. differentiates: whether the body takes gradients itself. records: how
+    many the body runs.
     """
 
     outputs: tuple[int, ...]

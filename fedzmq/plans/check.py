@@ -23,7 +23,7 @@ def check(plan: Plan) -> None:
     """Raises PlanError with the record that is wrong."""
     if plan.catalog != CATALOG.digest():
         raise PlanError("the plan was recorded by a fedzmq whose list of operations differs from this one's")
-    for slot in (*plan.parameters, *plan.buffers, *plan.columns):
+    for slot in (*plan.state, *plan.columns):
         check_shape(slot.dtype, slot.shape)
     filled = set(range(1, plan.given + 1))
     results = sum(1 if type(record[1]) is int else len(record[1]) for record in plan.records)

@@ -21,7 +21,7 @@ from fedzmq.operations.listed.differentiation import leaf
 from fedzmq.operations.rules import Rule, of_size
 from fedzmq.operations.uncounted import counted
 from fedzmq.plans.backward import OwnBackward
-from fedzmq.plans.plan import Backward, Plan
+from fedzmq.plans.plan import BackwardBody, Plan
 from fedzmq.plans.scopes import ends
 from fedzmq.tensors.buffers import restore
 from fedzmq.tensors.dtypes import dtype_of
@@ -123,7 +123,7 @@ class _Steps:
                 runs += [self._own(backward, last_use).run, *[None] * backward.count]
         return runs
 
-    def _own(self, backward: Backward, last_use: dict[int, int]) -> OwnBackward:
+    def _own(self, backward: BackwardBody, last_use: dict[int, int]) -> OwnBackward:
         place, records = backward.place, self._plan.records
         outputs, inputs = ends(records[place])
         linked, gradients = records[place][1][: len(outputs)], records[place][1][len(outputs) :]

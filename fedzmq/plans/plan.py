@@ -65,7 +65,7 @@ class Lowered:
 
 
 @dataclass(frozen=True, slots=True)
-class Backward:
+class BackwardBody:
     """The backward of the record at `place`: so many records after it are no steps of the plan, but make gradients.
 
     That record names outputs and inputs. It fills a register for each output, which is the same with this backward, and
@@ -94,7 +94,12 @@ class Plan:
     records: Annotated[tuple[Apply, ...], AtMost(MAX_RECORDS)]
     outputs: tuple[Output, ...]
     lowered: Annotated[tuple[Lowered, ...], AtMost(MAX_RECORDS)] = ()
-    backwards: Annotated[tuple[Backward, ...], AtMost(MAX_RECORDS)] = ()
+    backwards: Annotated[tuple[BackwardBody, ...], AtMost(MAX_RECORDS)] = ()
+
+    @property
+    def state(self) -> tuple[Slot, ...]:
+        """What it is given beside the examples, in order: the parameters, and then the buffers."""
+        return (*self.parameters, *self.buffers)
 
     @property
     def given(self) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.listed.differentiation import linked
-from fedzmq.plans.plan import Backward, Plan
+from fedzmq.plans.plan import BackwardBody, Plan
 
 LINKED = CATALOG.number(linked)
 MOST_DEEP = 8  # backwards within backwards
@@ -30,7 +30,7 @@ def ends(record: Sequence[Any]) -> tuple[list[int], list[int]]:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    backward: Backward
+    backward: BackwardBody
     end: int
     filled: set[int] = field(default_factory=set)
 

@@ -13,7 +13,7 @@ import torch
 
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.listed.differentiation import linked
-from fedzmq.plans.plan import Backward
+from fedzmq.plans.plan import BackwardBody
 from fedzmq.pointers.graph import Node
 from fedzmq.pointers.metadata import CONSTANT
 from fedzmq.pointers.modes import INITIAL
@@ -31,7 +31,7 @@ class OwnBackwards:
     """Those of one recording: `found`, in the order of their places."""
 
     def __init__(self, tape: Tape) -> None:
-        self.found: list[Backward] = []
+        self.found: list[BackwardBody] = []
         self._tape = tape
         self._current: dict[int, dict[int, Any]] = {}  # outputs of those calls whose backward is being recorded
 
@@ -76,7 +76,7 @@ class OwnBackwards:
         with torch.enable_grad(), torch.autocast("cpu" if device == "meta" else device, enabled=False):
             found = backward()
         results = tuple([0 if each is None else each._ref.id for each in found])
-        self.found.append(Backward(place, len(self._tape.records) - place - 1, results))
+        self.found.append(BackwardBody(place, len(self._tape.records) - place - 1, results))
         self.found.sort(key=lambda each: each.place)
 
     def _pointer(self, like: Any, nodes: tuple[Node, ...]) -> Pointer:

@@ -15,7 +15,7 @@ import torch
 
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
-from fedzmq.plans.plan import Backward, Constant, Lowered
+from fedzmq.plans.plan import BackwardBody, Constant, Lowered
 from fedzmq.recording.batch_rows import Sized
 from fedzmq.recording.fitting import fitting
 from fedzmq.tensors.buffers import restore
@@ -41,7 +41,7 @@ class Registers:
         self._rows = [rows for _, rows in sized]
         self.lowered: list[Lowered] = []
         self._lower = first.lowered or (None,) * len(first.records)
-        self.backwards: list[Backward] = []
+        self.backwards: list[BackwardBody] = []
         self._backwards = first.backwards
         self._made = 0
         self._pending: list[Record] = []
@@ -71,11 +71,11 @@ class Registers:
             yield moved
         self.backwards = [self._moved(each, places) for each in self._backwards]
 
-    def _moved(self, backward: Backward, places: list[int]) -> Backward:
+    def _moved(self, backward: BackwardBody, places: list[int]) -> BackwardBody:
         """Where it is among the records, of which there are more now."""
         last = places[backward.place + backward.count]
         results = tuple([self._result(each) for each in backward.results])
-        return Backward(places[backward.place], last - places[backward.place], results)
+        return BackwardBody(places[backward.place], last - places[backward.place], results)
 
     def _note(self, place: int, lower: str | None) -> None:
         if lower is None:

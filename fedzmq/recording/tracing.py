@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from fedzmq.errors import OperationRefused, PlanError, TensorsNotCollocatedException
-from fedzmq.plans.plan import Backward
+from fedzmq.plans.plan import BackwardBody
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import Meta, meta_of
 from fedzmq.pointers.origins import LIBRARY
@@ -48,7 +48,7 @@ class Recording:
     origins: tuple[str, ...]
     unknown: tuple[Unknown, ...] = ()
     lowered: tuple[str | None, ...] = ()
-    backwards: tuple[Backward, ...] = ()
+    backwards: tuple[BackwardBody, ...] = ()
 
 
 def record(

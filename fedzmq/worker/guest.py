@@ -32,6 +32,7 @@ from fedzmq.wire.messages import (
     Undelivered,
 )
 from fedzmq.worker.answer import Answer, Handler
+from fedzmq.worker.dataset_info import dataset_info
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.executor import Executor
 from fedzmq.worker.functions import Functions
@@ -39,7 +40,6 @@ from fedzmq.worker.labels import Commons, Labels
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.privacy import Privacy
 from fedzmq.worker.store import DEFAULT_QUOTA, Store
-from fedzmq.worker.told import told
 from fedzmq.worker.training.memory import Memory
 from fedzmq.worker.training.published import TASKS
 from fedzmq.worker.training.results import Results
@@ -74,7 +74,7 @@ class Guest:
         functions: Functions | None = None,
         quota: int = DEFAULT_QUOTA,
     ) -> None:
-        infos = infos or tuple(told(each, False) for each in data.values())
+        infos = infos or tuple(dataset_info(each, labels=False) for each in data.values())
         self._store = Store(quota, client=client, privacy=privacy)
         self._tasks = Tasks(
             self._store,

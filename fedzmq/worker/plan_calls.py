@@ -14,17 +14,16 @@ from torch import Tensor
 
 from fedzmq.errors import PlanError, ProtocolError
 from fedzmq.operations.catalog import CATALOG
-from fedzmq.plans.plan import Plan
 from fedzmq.tensors.buffers import export_all
-from fedzmq.tensors.dtypes import name_of
 from fedzmq.wire.limits import check_size
 from fedzmq.wire.messages import FetchPlan, PlanFetched, PlanMissing, PutPlan, RunPlan, SharePlan
 from fedzmq.worker.answer import Answer
-from fedzmq.worker.failure import describe, failure_of
+from fedzmq.worker.failure import failure_of
 from fedzmq.worker.guarded import guarded_plan, withheld
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.randomness import Randomness
 from fedzmq.worker.record import written
+from fedzmq.worker.slots import check_columns, check_state
 from fedzmq.worker.store import Inherited, Store, TensorNotStored
 from fedzmq.worker.stored_plan import StoredPlan
 
@@ -128,26 +127,13 @@ class PlanCalls:
             raise ProtocolError(f"the plan gives {len(plan.outputs)} tensors, and {len(command.results)} ids came")
         # Detached: nothing in the store stays in a graph of the plan's, whose backward would run outside of it.
         given = [self._store.tensor(id).detach() for id in stored.ids(command.arguments)]
-        rows = _fitting_rows(plan, given)
+        count = len(plan.state)
+        check_state(plan, given[:count])
+        rows = check_columns(plan, given[count:])
         if stored.is_random:
             self._randomness.enter()
         with _recorded_modes():
             return stored.step(rows, *given, *stored.fresh_constants())
-
-
-def _fitting_rows(plan: Plan, given: Sequence[Tensor]) -> int:
-    """The rows of the batch, 0 where there is none. Raises PlanError for a tensor that is not as recorded."""
-    whole = (*plan.parameters, *plan.buffers)
-    for slot, tensor in zip(whole, given, strict=False):
-        if tuple(tensor.shape) != slot.shape or name_of(tensor.dtype) != slot.dtype:
-            raise PlanError(f"{slot.name!r} is {slot.dtype}{list(slot.shape)} in the plan, and {describe(tensor)} came")
-    columns = given[len(whole) :]
-    rows = columns[0].shape[0] if columns and columns[0].dim() else 0
-    for slot, tensor in zip(plan.columns, columns, strict=True):
-        if tuple(tensor.shape) != (rows, *slot.shape) or name_of(tensor.dtype) != slot.dtype:
-            wanted = f"{slot.dtype}{[rows, *slot.shape]}"
-            raise PlanError(f"{slot.name!r} is {wanted} in the plan, and {describe(tensor)} came")
-    return rows
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from fedzmq.wire.messages import (
 )
 from fedzmq.worker.allowance import Allowance
 from fedzmq.worker.answer import Answer
+from fedzmq.worker.dataset_info import dataset_info
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.guest import Guest
@@ -41,7 +42,6 @@ from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.privacy import Privacy
 from fedzmq.worker.store import DEFAULT_QUOTA
 from fedzmq.worker.subscriptions import Subscriptions
-from fedzmq.worker.told import told
 from fedzmq.worker.training.epochs import Cancelled
 from fedzmq.worker.training.memory import Files, Memory
 from fedzmq.worker.training.results import Results
@@ -77,7 +77,7 @@ class Worker:
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._data = {each.name: each for each in data}
-        self._infos = tuple(told(each, tell_labels) for each in self._data.values())
+        self._infos = tuple(dataset_info(each, labels=tell_labels) for each in self._data.values())
         self._plans = PlanShelf(most_bytes=min(MOST_BYTES, quota))
         # Both outlive the clients: a coordinator that was killed comes back as another one.
         self._memory = Memory(files=kept)

@@ -8,7 +8,7 @@ import pytest
 from fedzmq.errors import FedzmqError, LimitExceeded, PlanError, ProtocolError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.plans.check import check, check_training
-from fedzmq.plans.plan import Backward, Lowered, Output, Plan, Slot
+from fedzmq.plans.plan import BackwardBody, Lowered, Output, Plan, Slot
 from tests.plans.listing import W, op, plan
 
 PRODUCT = op("torch.mul", 3, 0b11, 1, 2)
@@ -20,7 +20,7 @@ OWN = replace(
         op("torch.neg", 6, 0b1, 5),
         op("torch.sum", 7, 0b1, 4),
     ),
-    backwards=(Backward(1, 1, (6,)),),
+    backwards=(BackwardBody(1, 1, (6,)),),
 )
 GOOD = plan(PRODUCT, op("torch.sum", 4, 0b1, 3))
 
@@ -34,7 +34,7 @@ def nested(depth: int) -> Any:
 
 def nested_backwards(depth: int) -> Plan:
     records = [op("fedzmq.linked", [3 + 2 * n, 4 + 2 * n], 0, *ENDS) for n in range(depth)]
-    backwards = tuple(Backward(n, depth - 1 - n, (4 + 2 * n,)) for n in range(depth))
+    backwards = tuple(BackwardBody(n, depth - 1 - n, (4 + 2 * n,)) for n in range(depth))
     return replace(plan(*records, outputs=(Output("loss", 3),)), backwards=backwards)
 
 
@@ -63,16 +63,16 @@ def test_a_good_plan_passes(good: Plan) -> None:
         (plan(op("torch.add", 3, 0b1, 1, nested(10))), "nests its arguments too deeply"),
         (plan(PRODUCT, outputs=()), "the plan gives nothing back"),
         (plan(op("fedzmq.linked", [3, 4], 0, *ENDS)), "has a backward of its own, which the plan lacks"),
-        (replace(GOOD, backwards=(Backward(0, 0, (1,)),)), "has a backward of record 1, which has none of its own"),
-        (replace(GOOD, backwards=(Backward(9, 0, (1,)),)), "has a backward of record 10, which has none"),
+        (replace(GOOD, backwards=(BackwardBody(0, 0, (1,)),)), "has a backward of record 1, which has none of its own"),
+        (replace(GOOD, backwards=(BackwardBody(9, 0, (1,)),)), "has a backward of record 10, which has none"),
         (replace(OWN, backwards=OWN.backwards * 2), "two backwards of one record"),
         (
-            replace(OWN, backwards=(Backward(1, 1, (5, 5)),)),
+            replace(OWN, backwards=(BackwardBody(1, 1, (5, 5)),)),
             "fills a register for each output and one for its gradient",
         ),
-        (replace(OWN, backwards=(Backward(1, 3, (5,)),)), "a backward of 3 records, which do not follow"),
-        (replace(OWN, backwards=(Backward(1, 1, (9,)),)), "a backward gives register 9, which nothing filled"),
-        (replace(OWN, backwards=(Backward(1, 1, (7,)),)), "a backward gives register 7, which nothing filled"),
+        (replace(OWN, backwards=(BackwardBody(1, 3, (5,)),)), "a backward of 3 records, which do not follow"),
+        (replace(OWN, backwards=(BackwardBody(1, 1, (9,)),)), "a backward gives register 9, which nothing filled"),
+        (replace(OWN, backwards=(BackwardBody(1, 1, (7,)),)), "a backward gives register 7, which nothing filled"),
         (replace(OWN, outputs=(Output("loss", 5),)), "is register 5, which nothing fills"),
         (replace(OWN, outputs=(Output("loss", 6),)), "is register 6, which nothing fills"),
         (replace(OWN, records=(*OWN.records, op("torch.neg", 8, 0b1, 6))), "record 5 .* reads register 6"),

@@ -9,7 +9,7 @@ from torch import Tensor
 from fedzmq.errors import LimitExceeded
 from fedzmq.plans.check import check
 from fedzmq.plans.compiled import compile_plan
-from fedzmq.plans.plan import Backward, Output, Plan
+from fedzmq.plans.plan import BackwardBody, Output, Plan
 from fedzmq.plans.within import MOST_DEEP, MOST_RECORDS
 from tests.plans.listing import op, plan
 
@@ -32,7 +32,7 @@ def chain(*works: tuple[int, int]) -> Plan:
             ends = [{"p": before}], [{"p": 1}], [{"p": found}]
             records.append(op("torch.autograd.grad", [made + 1], 0, *ends, retain_graph=True))
             made += 1
-        backwards.append(Backward(place, len(records) - place - 1, (made,)))
+        backwards.append(BackwardBody(place, len(records) - place - 1, (made,)))
     records.append(op("torch.sum", made + 1, 0b1, result))
     return replace(plan(*records, outputs=(Output("loss", made + 1),)), backwards=tuple(backwards))
 

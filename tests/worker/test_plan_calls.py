@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from fedzmq.plans.plan import Backward, Constant, Output, Plan, Slot
+from fedzmq.plans.plan import BackwardBody, Constant, Output, Plan, Slot
 from fedzmq.tensors.buffers import export_all, restore
 from fedzmq.wire.messages import (
     Drop,
@@ -136,7 +136,7 @@ def test_nothing_that_is_stored_stays_in_a_graph_of_a_plans() -> None:
         *body, parameters=(replace(X, trained=True), replace(X, name="1 y")), columns=(), outputs=(Output("sum", 10),)
     )
     stay = Stay(None, torch.ones(2), torch.ones(2))
-    stay.put(9, replace(linked, backwards=(Backward(1, 1, (6,)),)))
+    stay.put(9, replace(linked, backwards=(BackwardBody(1, 1, (6,)),)))
     (done,) = stay.run(RunPlan(9, (1, 2), (3,)), Sync(1))
 
     assert done == Synced(1, ())

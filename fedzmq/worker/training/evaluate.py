@@ -15,9 +15,10 @@ from fedzmq.plans.compiled import constants
 from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.wire.messages import Evaluate
 from fedzmq.worker.training.epochs import Cancelled, Report
+from fedzmq.worker.training.fit import check_fit
+from fedzmq.worker.training.isolation import isolated
 from fedzmq.worker.training.layout import layout
 from fedzmq.worker.training.memory import Kept
-from fedzmq.worker.training.train import alone, check_fit
 
 MOST_NUMBERS = 1 << 20  # that all sums of a plan hold together
 
@@ -67,7 +68,7 @@ def evaluate(
     models = [places.fill(state, kept.personal)]
     if task.local.ditto is not None and kept.model:
         models.append(places.copy(state, kept.model))
-    with alone(task.seed), torch.no_grad():
+    with isolated(task.seed), torch.no_grad():
         common = _last(task, compiled, models[0], data, task.max_steps, task.max_seconds, report, is_cancelled)
         if len(models) == 1:
             return common, None

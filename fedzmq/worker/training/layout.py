@@ -51,8 +51,7 @@ def copied(tensor: torch.Tensor) -> torch.Tensor:
 
 def layout(plan: Plan, personal: Sequence[str]) -> Layout:
     """Raises UsageError for the name of something that the plan does not have."""
-    slots = (*plan.parameters, *plan.buffers)
-    names = tuple(slot.name for slot in slots)
+    names = tuple(slot.name for slot in plan.state)
     for name in personal:
         if name not in names:
             raise UsageError(f"{name!r} is to stay on the worker, and the plan has no parameter or buffer of that name")
@@ -63,5 +62,5 @@ def layout(plan: Plan, personal: Sequence[str]) -> Layout:
         tuple(place for place in trained if place not in own),
         tuple(place for place in trained if place in own),
         tuple(sorted(own)),
-        tuple(place for place in range(len(slots)) if place not in own),
+        tuple(place for place in range(len(names)) if place not in own),
     )

@@ -52,12 +52,11 @@ class Published:
         memory = self._reception.take(_name(task))
         if memory is None:
             return None
-        slots = (*plan.parameters, *plan.buffers)
-        sizes = [check_shape(slot.dtype, slot.shape) for slot in slots]
+        sizes = [check_shape(slot.dtype, slot.shape) for slot in plan.state]
         if sum(sizes) != len(memory):
             raise PlanError(f"the plan's state has {sum(sizes)} bytes, and {len(memory)} were published")
         state, begin = [], 0
-        for slot, size in zip(slots, sizes, strict=True):
+        for slot, size in zip(plan.state, sizes, strict=True):
             state.append(restore(TensorSpec(slot.dtype, slot.shape, 0), memory[begin : begin + size]))
             begin += size
         return state

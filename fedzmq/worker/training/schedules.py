@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 
 from fedzmq.errors import UsageError
 from fedzmq.suggestion import check_named
-from fedzmq.worker.training.numbers import check_number
+from fedzmq.worker.training.options import Options, check_number
 
-Options = Mapping[str, float | int | bool]
 Rate = Callable[[int], float]
 """The part of the learning rate that counts in a step, numbered from 0."""
 

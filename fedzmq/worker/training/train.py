@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from fedzmq.data.examples import Examples
-from fedzmq.errors import DataError, PlanError, UsageError
-from fedzmq.plans.check import check_training
+from fedzmq.errors import UsageError
 from fedzmq.plans.compiled_plan import CompiledPlan
-from fedzmq.plans.plan import Plan
-from fedzmq.tensors.dtypes import name_of
 from fedzmq.wire.messages import Train
-from fedzmq.worker.modes import Modes
-from fedzmq.worker.randomness import Randomness
 from fedzmq.worker.training.corrections import Correction
 from fedzmq.worker.training.epochs import Epochs, Means, Report
+from fedzmq.worker.training.fit import check_fit
+from fedzmq.worker.training.isolation import isolated
 from fedzmq.worker.training.layout import Layout, copied, layout
 from fedzmq.worker.training.memory import Kept
 
@@ -72,15 +68,15 @@ def train(
     if control and local.basis and not kept.control:
         metrics[CONTROL_LOST] = 1.0
     if local.loss_before:
-        with alone(task.seed):
+        with isolated(task.seed):
             metrics[LOSS_BEFORE] = epochs.loss(places.fill(state, kept.personal))
     gradient: dict[str, torch.Tensor] = {}
     if local.gradient:
-        with alone(task.seed):
+        with isolated(task.seed):
             whole = places.copy(state, kept.personal)
             moving = [whole[place] for place in places.pulled]
             gradient = dict(zip(places.pulled_names, epochs.gradient(whole, moving), strict=True))
-    with alone(task.seed):
+    with isolated(task.seed):
         goes_back = local.proximal or control or local.ditto is not None
         came = [copied(each) for each in state] if goes_back else state
         trained = places.fill(state, kept.personal)
@@ -160,19 +156,6 @@ def _control(
     }
 
 
-@contextmanager
-def alone(seed: int) -> Iterator[None]:
-    """Torch's modes and random numbers for one task, apart from all others of the process."""
-    modes, randomness = Modes("cpu"), Randomness()
-    modes.enter()
-    try:
-        randomness.seed(seed)
-        yield
-    finally:
-        randomness.leave()
-        modes.leave()
-
-
 def _check(task: Train, control: Sequence[torch.Tensor], pulled: Sequence[torch.Tensor]) -> None:
     local = task.local
     for name, strength in (("proximal", local.proximal), ("ditto", local.ditto or 0.0)):
@@ -183,30 +166,3 @@ def _check(task: Train, control: Sequence[torch.Tensor], pulled: Sequence[torch.
             f"{len(control)} control variates came, and each of the {len(pulled)} parameters that are trained and "
             "shared needs one of its shape"
         )
-
-
-def check_fit(plan: Plan, state: Sequence[torch.Tensor], data: Examples) -> None:
-    """Raises PlanError, or DataError, where plan, state and data do not fit together."""
-    check_training(plan)
-    slots = (*plan.parameters, *plan.buffers)
-    if len(state) != len(slots):
-        raise PlanError(f"the plan takes {len(slots)} tensors of state, and {len(state)} came")
-    for slot, tensor in zip(slots, state, strict=True):
-        if tuple(tensor.shape) != slot.shape or name_of(tensor.dtype) != slot.dtype:
-            raise PlanError(
-                f"{slot.name!r} is {slot.dtype}{list(slot.shape)} in the plan, "
-                f"and {name_of(tensor.dtype)}{list(tensor.shape)} came"
-            )
-    if len(data) == 0:
-        raise DataError(data.name, "it has no examples here")
-    columns = data.columns
-    if len(plan.columns) != len(columns):
-        has = " and ".join(column.name for column in columns)
-        raise PlanError(f"the plan takes {len(plan.columns)} columns of data, and an example has {has}")
-    for slot, column in zip(plan.columns, columns, strict=True):
-        if column.shape != slot.shape or name_of(column.dtype) != slot.dtype:
-            raise DataError(
-                data.name,
-                f"the {slot.name} of an example are {name_of(column.dtype)}{list(column.shape)}, "
-                f"and the model takes {slot.dtype}{list(slot.shape)}",
-            )

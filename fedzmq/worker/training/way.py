@@ -5,8 +5,8 @@ A number, and no tensor: the rule of SGD is the same for every parameter, and li
 
 from __future__ import annotations
 
-from fedzmq.worker.training.optimizers.optimizer import Options
 from fedzmq.worker.training.optimizers.table import learning_rate
+from fedzmq.worker.training.options import Options
 
 
 class Way:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim.adagrad import adagrad
 
-from fedzmq.worker.training.optimizers.optimizer import Optimizer, Options, chosen
+from fedzmq.worker.training.optimizers.optimizer import Optimizer, chosen
+from fedzmq.worker.training.options import Options
 
 
 class Adagrad(Optimizer):

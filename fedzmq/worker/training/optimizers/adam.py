@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fedzmq.worker.training.optimizers.optimizer import Optimizer, Options, chosen
+from fedzmq.worker.training.optimizers.optimizer import Optimizer, chosen
+from fedzmq.worker.training.options import Options
 
 
 class Adam(Optimizer):

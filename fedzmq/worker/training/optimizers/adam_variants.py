@@ -11,7 +11,8 @@ from torch.optim.adamax import adamax
 from torch.optim.nadam import nadam
 from torch.optim.radam import radam
 
-from fedzmq.worker.training.optimizers.optimizer import Optimizer, Options, chosen
+from fedzmq.worker.training.optimizers.optimizer import Optimizer, chosen
+from fedzmq.worker.training.options import Options
 
 
 class _Variant(Optimizer):

@@ -7,12 +7,12 @@ a worker a second. Underneath are torch's own functions for many tensors at once
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-Options = Mapping[str, float | int | bool]
+from fedzmq.worker.training.options import Options
 
 
 class Optimizer(ABC):

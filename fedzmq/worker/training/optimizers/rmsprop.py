@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.optim.adadelta import adadelta
 from torch.optim.rmsprop import rmsprop
 
-from fedzmq.worker.training.optimizers.optimizer import Optimizer, Options, chosen
+from fedzmq.worker.training.optimizers.optimizer import Optimizer, chosen
+from fedzmq.worker.training.options import Options
 
 
 class RMSprop(Optimizer):

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.optim.sgd import sgd
 
 from fedzmq.errors import UsageError
-from fedzmq.worker.training.optimizers.optimizer import Optimizer, Options, chosen
+from fedzmq.worker.training.optimizers.optimizer import Optimizer, chosen
+from fedzmq.worker.training.options import Options
 
 
 class SGD(Optimizer):

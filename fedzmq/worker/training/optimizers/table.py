@@ -8,13 +8,13 @@ from torch import Tensor
 
 from fedzmq.errors import UsageError
 from fedzmq.suggestion import check_named
-from fedzmq.worker.training.numbers import check_number
 from fedzmq.worker.training.optimizers.adagrad import Adagrad
 from fedzmq.worker.training.optimizers.adam import Adam, AdamW
 from fedzmq.worker.training.optimizers.adam_variants import Adamax, NAdam, RAdam
-from fedzmq.worker.training.optimizers.optimizer import Optimizer, Options
+from fedzmq.worker.training.optimizers.optimizer import Optimizer
 from fedzmq.worker.training.optimizers.rmsprop import Adadelta, RMSprop
 from fedzmq.worker.training.optimizers.sgd import SGD
+from fedzmq.worker.training.options import Options, check_number
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {
     "adadelta": Adadelta,

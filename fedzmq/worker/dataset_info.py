@@ -8,7 +8,7 @@ from fedzmq.tensors.dtypes import name_of
 from fedzmq.wire.messages import DatasetInfo
 
 
-def told(data: Examples, labels: bool) -> DatasetInfo:
+def dataset_info(data: Examples, *, labels: bool) -> DatasetInfo:
     """Found once, because counting may read the whole set."""
     return DatasetInfo(
         data.name,

@@ -1,11 +1,14 @@
-"""What the numbers of optimizers and schedules may be."""
+"""The options of optimizers and schedules: numbers by name."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from numbers import Real
 
 from fedzmq.errors import UsageError
+
+Options = Mapping[str, float | int | bool]
 
 
 def check_number(what: str, option: str, value: object) -> None:
