@@ -87,7 +87,7 @@ def _used(name: str, params: Mapping[str, Any]) -> Any:
     if params[name] is not None:
         return params[name]
     if name == "lr":
-        from fedzmq.federation.start_training import default_lr  # which brings torch, as the run will
+        from fedzmq.federation.job import default_lr  # which brings torch, as the run will
 
         return default_lr(params["optimizer"], params["optimizer_options"])
     if name == "dataset":

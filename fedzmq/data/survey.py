@@ -12,7 +12,7 @@ from fedzmq.errors import DataError
 
 # Whole numbers beyond this, and beyond the number of examples, are taken for measurements and not for classes.
 CLASSES_CREDIBLE = 1000
-MOST_CLASSES = 1 << 20  # that a file may say it has: a model is made by it
+MOST_CLASSES = 1 << 20  # that a file, or a worker, may say that there are: a model is made by it
 
 
 class Survey:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from fedzmq.federated.evaluation.metrics import Metric
     from fedzmq.federated.strategies.strategy import Strategy
     from fedzmq.federation.display import Display
+    from fedzmq.federation.judging import Judge
     from fedzmq.federation.loggers import RoundLogger
-    from fedzmq.federation.start_training import Judge
     from fedzmq.federation.training import Training
     from fedzmq.recording.batch_plan import Loss
     from fedzmq.recording.evaluation_plan import Measure

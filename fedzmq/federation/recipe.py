@@ -11,6 +11,7 @@ import torch
 from fedzmq.client.client import Client
 from fedzmq.data.data import Data, first_of
 from fedzmq.data.examples import Examples
+from fedzmq.data.survey import MOST_CLASSES
 from fedzmq.errors import DataError, ModelError
 from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.evaluation.metrics import Metric, metric_for
@@ -23,7 +24,6 @@ from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.wire.limits import check_shape, check_size
 
-MOST_CLASSES = 1 << 20  # of what a worker says of its data: a model is made by it
 MOST_EXAMPLE_BYTES = 1 << 30
 MOST_COLUMNS = 64
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 
-from fedzmq.data.data import Data
-from fedzmq.data.lazy import Lazy
-from fedzmq.data.load import Given, examples_of
-from fedzmq.data.streamed import Streamed
+from fedzmq.data.load import Given
 from fedzmq.errors import UsageError
 from fedzmq.federated.async_trainer import AsyncTrainer
 from fedzmq.federated.evaluation.metrics import Metric, check_kind, metric_for
-from fedzmq.federated.evaluation.score import Score, evaluate
 from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.ledger.ledger import Ledger, Term
 from fedzmq.federated.ledger.run_history import find_run, read_history
@@ -25,34 +21,25 @@ from fedzmq.federated.run_folder import check_free
 from fedzmq.federated.strategies import Strategy, by_name
 from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.trainer import Evaluate, Trainer
-from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display
 from fedzmq.federation.enough import check_enough
 from fedzmq.federation.history import History
+from fedzmq.federation.job import job_for
+from fedzmq.federation.judging import COORDINATOR, WORKERS, Judge, check_place, digest, judge_on, judged_data
 from fedzmq.federation.keeping import Keeping, Resumed
 from fedzmq.federation.kinds import check_loss_kind, check_model_kind, checked_strategy
 from fedzmq.federation.live_display import display_for
 from fedzmq.federation.loggers import RoundLogger, logger_by_name
-from fedzmq.federation.recipe import Recipe, recipe_for, sample_of
+from fedzmq.federation.recipe import recipe_for, sample_of
 from fedzmq.federation.training import Training
-from fedzmq.files.weights import digest_of
 from fedzmq.recording.batch_plan import Loss
 from fedzmq.recording.evaluation_plan import Measure
-from fedzmq.suggestion import nearest
 from fedzmq.wire.messages import Progress
-from fedzmq.worker.training.optimizers.table import learning_rate
 
 if TYPE_CHECKING:
     from fedzmq.data.examples import Examples
     from fedzmq.federation.federation import Federation
-
-SGD = "sgd"
-SGD_LR = 0.1  # torch's own, 0.001, is meant for other models than those that one begins with
-
-WORKERS, COORDINATOR, BOTH = PLACES = ("workers", "coordinator", "both")  # where a model is evaluated
-
-Judge = Evaluate
 
 
 class Hooks(TypedDict):
@@ -103,7 +90,7 @@ def start_training(
         if out:
             raise UsageError("a run that is resumed stays in its folder: leave 'out' out")
         path = find_run(resume)
-    asked = _job(federation, lr, options, job)
+    asked = job_for(federation, lr, options, job)
     rule.check(asked)
     if resume is not None and path is not None:
         read_history(path).check_rounds(asked.rounds)
@@ -111,8 +98,7 @@ def start_training(
     if not site.is_open:
         check_enough(rule, asked, site.workers)
     wanted = [metric_for(each) for each in metrics]
-    if evaluate_at is not None and evaluate_at not in PLACES:
-        raise UsageError(f"evaluate_at is {evaluate_at!r}, and {', '.join(PLACES[:-1])} or {PLACES[-1]} is expected")
+    check_place(evaluate_at)
     display = progress if isinstance(progress, Display) else display_for(asked.rounds, progress)
 
     def say(line: str) -> None:
@@ -121,7 +107,7 @@ def start_training(
             display.say(ended)
         site.check()
 
-    judged = _judged(federation, evaluate)
+    judged = judged_data(federation, evaluate)
     if evaluate_at is None:
         evaluate_at = WORKERS if evaluate is True and judged is None else COORDINATOR
     example: Examples | None = judged or site.example
@@ -134,10 +120,10 @@ def start_training(
     scoring = recipe.scoring(wanted) if wanted or evaluate_at != COORDINATOR else None
     judge = evaluate if callable(evaluate) else None
     if judge is None and judged is not None:
-        judge = _judge(recipe, judged, scoring if wanted else None)
+        judge = judge_on(judged, recipe, scoring if wanted else None)
     if evaluate_at == WORKERS:
         judge = None
-    terms: dict[str, Term] = {"held-out data": None if judged is None else _digest(judged)}
+    terms: dict[str, Term] = {"held-out data": None if judged is None else digest(judged)}
     keeping: Keeping | None = None
     if resume is not None and path is not None:
         keeping = Resumed(path, asked, record, terms, display.say, site.keep_in, force=force)
@@ -160,53 +146,5 @@ def start_training(
     return Training(recipe.model, trainer, display, history, keeping, Books(loggers, described), then)
 
 
-def default_lr(optimizer: str, options: Mapping[str, float | int | bool]) -> float:
-    """The learning rate where none is given beside the optimizer's options."""
-    return learning_rate(optimizer, {"lr": SGD_LR, **options} if optimizer == SGD else options)
-
-
-def _job(
-    federation: Federation, lr: float | None, options: Mapping[str, float | int | bool], given: Mapping[str, Any]
-) -> TrainingJob:
-    known = [field.name for field in fields(TrainingJob)]
-    for name in given:
-        if name not in known:
-            listed = f" (known: {', '.join(known)})"
-            raise UsageError(f"a training has no option {name!r}{nearest(name, known) or listed}")
-    if lr is None and given.get("optimizer", SGD) == SGD and "lr" not in options:
-        lr = SGD_LR
-    rate = {} if lr is None else {"lr": lr}
-    where: dict[str, Any] = {
-        "dataset": federation.dataset,
-        "workers": federation.site.workers,
-        "patience": federation.patience,
-    }
-    return TrainingJob(**{**where, **given, "options": {**rate, **options}})
-
-
 def _name_of(thing: object) -> str:
     return thing if isinstance(thing, str) else type(thing).__name__
-
-
-def _judged(federation: Federation, evaluate: Judge | Given | bool) -> Examples | None:
-    """The data that the model is evaluated on here."""
-    if isinstance(evaluate, bool):
-        return federation.held_out if evaluate else None
-    return None if callable(evaluate) else examples_of("evaluate", evaluate)
-
-
-def _digest(judged: Examples) -> str:
-    """What tells the data from other data; of data that is not in memory, no more than how much there is."""
-    return digest_of(judged.tensors) if isinstance(judged, Data) else f"{len(judged)} examples"
-
-
-def _judge(recipe: Recipe, judged: Examples, scoring: Scoring | None) -> Evaluate:
-    if scoring is not None:
-        return lambda model: scoring.here(model, judged)
-    if not recipe.guesses and isinstance(judged, Data | Lazy | Streamed):
-        judged = replace(judged, classes=None)
-
-    def judge(model: torch.nn.Module) -> Score:
-        return evaluate(model, recipe.loss, judged)
-
-    return judge

@@ -1,0 +1,58 @@
+"""Who says how good a model is, and of which data: the workers of theirs, and the coordinator of what is held out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from fedzmq.data.data import Data
+from fedzmq.data.lazy import Lazy
+from fedzmq.data.load import Given, examples_of
+from fedzmq.data.streamed import Streamed
+from fedzmq.errors import UsageError
+from fedzmq.federated.evaluation.score import Score, evaluate
+from fedzmq.federated.evaluation.scoring import Scoring
+from fedzmq.federated.trainer import Evaluate
+from fedzmq.federation.recipe import Recipe
+from fedzmq.files.weights import digest_of
+
+if TYPE_CHECKING:
+    from fedzmq.data.examples import Examples
+    from fedzmq.federation.federation import Federation
+
+Judge = Evaluate
+
+WORKERS, COORDINATOR, BOTH = PLACES = ("workers", "coordinator", "both")
+
+
+def check_place(place: str | None) -> None:
+    """Raises UsageError for a place that there is not; None is for whoever has data."""
+    if place is not None and place not in PLACES:
+        raise UsageError(f"evaluate_at is {place!r}, and {', '.join(PLACES[:-1])} or {PLACES[-1]} is expected")
+
+
+def judged_data(federation: Federation, evaluate: Judge | Given | bool) -> Examples | None:
+    """The data that the model is evaluated on here."""
+    if isinstance(evaluate, bool):
+        return federation.held_out if evaluate else None
+    return None if callable(evaluate) else examples_of("evaluate", evaluate)
+
+
+def digest(judged: Examples) -> str:
+    """What tells the data from other data; of data that is not in memory, no more than how much there is."""
+    return digest_of(judged.tensors) if isinstance(judged, Data) else f"{len(judged)} examples"
+
+
+def judge_on(judged: Examples, recipe: Recipe, scoring: Scoring | None) -> Judge:
+    """By the loss and the accuracy on that data, or by what `scoring` measures."""
+    if scoring is not None:
+        return lambda model: scoring.here(model, judged)
+    if not recipe.guesses and isinstance(judged, Data | Lazy | Streamed):
+        judged = replace(judged, classes=None)
+
+    def judge(model: torch.nn.Module) -> Score:
+        return evaluate(model, recipe.loss, judged)
+
+    return judge
