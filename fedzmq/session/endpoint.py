@@ -91,7 +91,11 @@ class Endpoint:
                 window=window,
                 most_bytes=most_bytes,
                 allocate=allocate,
-                sharing=Sharing() if shared_memory and lane is Lane.COMMANDS and self._may_share else None,
+                sharing=(
+                    Sharing.beside(len(self._sessions.peers))
+                    if shared_memory and lane is Lane.COMMANDS and self._may_share
+                    else None
+                ),
             )
         )
         self._lifecycle = Lifecycle(

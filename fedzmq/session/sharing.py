@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
-from fedzmq.session.shared_memory import MemoryReader, MemoryWriter, Offer
+from fedzmq.session.shared_memory import MAPPED, MemoryReader, MemoryWriter, Offer
 from fedzmq.transports.connection import Buffer
 
 AGAIN = 1.0  # seconds after which an offer that was not answered is made once more
 MOST_OFFERS = 5
+MOST_MAPPED = 4  # others whose memory is mapped, each way
 _TAKEN, _REFUSED = b"\1", b"\0"
 
 
-def attach_to_another(offer: Offer) -> MemoryReader:
+def attach_to_another(offer: Offer, mapped: int = MAPPED) -> MemoryReader:
     """Raises OSError where it is not to be had, and where there is no need: within a process memory is passed on."""
     if offer.process == os.getpid():
         raise OSError("this process has that memory itself")
-    return MemoryReader(offer)
+    return MemoryReader(offer, mapped)
 
 
 def _nothing(*offer: Offer) -> NoReturn:
@@ -52,6 +54,12 @@ class Sharing:
         self._answer: bytes | None = None
         self.reader: MemoryReader | None = None
         self._source: Offer | None = None
+
+    @classmethod
+    def beside(cls, others: int) -> Sharing:
+        """That of a party which shares memory with so many others: it maps that of a few, and not that of hundreds."""
+        mapped = MAPPED if others < MOST_MAPPED else 0
+        return cls(partial(MemoryWriter, mapped=mapped), partial(attach_to_another, mapped=mapped))
 
     @classmethod
     def none(cls) -> Sharing:

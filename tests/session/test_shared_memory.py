@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -18,16 +19,22 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this sy
 NBYTES = 1000
 
 
+@pytest.fixture(params=[0, NBYTES // 2, NBYTES], ids=["none of it mapped", "half of it mapped", "all of it mapped"])
+def mapped(request: pytest.FixtureRequest) -> int:
+    assert isinstance(request.param, int)
+    return request.param
+
+
 @pytest.fixture
-def writer() -> Iterator[MemoryWriter]:
-    memory = MemoryWriter(NBYTES)
+def writer(mapped: int) -> Iterator[MemoryWriter]:
+    memory = MemoryWriter(NBYTES, mapped)
     yield memory
     memory.close()
 
 
 @pytest.fixture
-def reader(writer: MemoryWriter) -> Iterator[MemoryReader]:
-    memory = MemoryReader(Offer.decode(writer.offer.encode()))
+def reader(writer: MemoryWriter, mapped: int) -> Iterator[MemoryReader]:
+    memory = MemoryReader(Offer.decode(writer.offer.encode()), mapped)
     yield memory
     memory.close()
 
@@ -53,8 +60,8 @@ def test_more_buffers_than_a_system_call_takes_are_no_matter(writer: MemoryWrite
 @given(st.lists(st.tuples(st.integers(1, NBYTES), st.integers(0, 3)), max_size=60))
 @settings(max_examples=100, deadline=None)
 def test_nothing_that_was_not_freed_is_written_over(script: list[tuple[int, int]]) -> None:
-    writer = MemoryWriter(NBYTES)
-    reader = MemoryReader(writer.offer)
+    writer = MemoryWriter(NBYTES, NBYTES // 2)
+    reader = MemoryReader(writer.offer, NBYTES // 2)
     there: deque[tuple[Region, bytes]] = deque()
     try:
         for number, (nbytes, freed) in enumerate(script):
@@ -113,12 +120,20 @@ def test_beyond_the_end_there_is_nothing(reader: MemoryReader) -> None:
         reader.read(Region(NBYTES - 1, 2), [memoryview(bytearray(2))])
 
 
-def test_an_owner_that_cuts_it_off_does_not_make_the_reader_fall(writer: MemoryWriter, reader: MemoryReader) -> None:
-    region = writer.put([bytes(NBYTES)])
-    assert region is not None
-    os.ftruncate(writer.offer.descriptor, 10)
-    with pytest.raises(ProtocolError, match="ends before"):
-        reader.read(region, [memoryview(bytearray(NBYTES))])
+def test_nobody_can_make_it_shorter(writer: MemoryWriter) -> None:
+    with pytest.raises(PermissionError):
+        os.ftruncate(writer.offer.descriptor, 10)
+
+
+def test_memory_that_its_owner_could_cut_off_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "F_SEAL_SHRINK", 0)
+    writer = MemoryWriter(NBYTES)
+    monkeypatch.undo()
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match="could be made shorter"):
+        MemoryReader(writer.offer)
+    assert os.listdir("/proc/self/fd") == before
+    writer.close()
 
 
 def test_what_lies_there_is_read_after_its_owner_is_gone(writer: MemoryWriter, reader: MemoryReader) -> None:
