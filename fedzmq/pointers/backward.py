@@ -15,7 +15,6 @@ from fedzmq.pointers.doorways import send_home
 from fedzmq.pointers.graph import Derived, Doorway, Leaf, Node, reachable
 from fedzmq.pointers.hooks import retained, run_after
 from fedzmq.pointers.meeting import apart, check_local
-from fedzmq.pointers.metadata import CONSTANT
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.passed import Passed
 from fedzmq.pointers.reference import Reference
@@ -80,7 +79,7 @@ def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -
     for leaf in leaves:
         if leaf.grad is None or create:
             # With a graph of its own a sum of gradients is a new tensor, and the old one stays what it was.
-            reference = Reference(leaf.stream, leaf.stream.new_id(), leaf.meta.of_kind(CONSTANT))
+            reference = Reference(leaf.stream, leaf.stream.new_id(), leaf.meta)
             reference.kept = True
             before, leaf.grad = leaf.grad, type(root).around(reference)
             fresh.append((leaf, before))
@@ -166,7 +165,7 @@ def gradients(
                 raise RuntimeError(UNUSED)
             results.append(None)
             continue
-        results.append(type(each).around(Reference(stream, stream.new_id(), each._ref.meta.of_kind(CONSTANT))))
+        results.append(type(each).around(Reference(stream, stream.new_id(), each._ref.meta.of_gradient())))
     derived = _is_derived(feeding)
     stream.command(
         Gradients(

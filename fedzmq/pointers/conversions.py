@@ -9,7 +9,6 @@ import torch
 from fedzmq.errors import PointerError
 from fedzmq.pointers.graph import Leaf
 from fedzmq.pointers.meeting import apart
-from fedzmq.pointers.metadata import CONSTANT
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.remote import ORDINARY, Handler, Remote
 from fedzmq.wire.messages import SetData
@@ -28,7 +27,7 @@ def set_data(p: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
     reference = p._ref
     reference.meta = source._ref.meta.of_kind(reference.meta.kind)
     if reference.leaf is not None:
-        reference.leaf.meta = reference.meta.of_kind(CONSTANT)
+        reference.leaf.meta = reference.meta.of_gradient()
     reference.storage = None
     reference.stream.command(SetData(reference.id, source._ref.id), origin())
     reference.stream.noticed([reference], [])

@@ -14,6 +14,7 @@ from fedzmq.pointers.doorways import arrived
 from fedzmq.pointers.labelling import add_tags, copy_labels, description_of, is_labelled, set_description
 from fedzmq.pointers.metadata import CONSTANT, LEAF
 from fedzmq.pointers.multi_pointer import combine_pointers
+from fedzmq.pointers.order import at_home
 from fedzmq.pointers.origins import origin, shown
 from fedzmq.pointers.pointer_to_pointer import PointerToPointer
 from fedzmq.pointers.private import check_get, private, tell_rule
@@ -117,13 +118,14 @@ class Located(Remote):
         kind = reference.meta.kind
         grad = None if reference.leaf is None else reference.leaf.grad
         value, *grads = reference.stream.fetch([reference.id, *([] if grad is None else [grad._ref.id])])
+        value = at_home(value, reference.meta)
         copy_labels(self, value)
         if requires_grad and kind != CONSTANT:
             return arrived(self, value)
         if kind == LEAF:
             value = nn.Parameter(value) if getattr(self, "_is_param", False) else value.requires_grad_()
-        if grads:
-            value.grad = grads[0]
+        if grad is not None:
+            value.grad = at_home(grads[0], grad._ref.meta)
         self._leave()
         return value
 

@@ -20,36 +20,67 @@ Kind = Literal[0, 1, 2]
 
 
 class Meta:
-    """Interned by `meta`, never built directly. `stride` is what a local run gives; a worker's kernel may differ."""
+    """Interned by `meta`, never built directly. `stride` is what a local run gives; a worker's kernel may differ.
 
-    __slots__ = ("dtype", "kind", "shape", "stride")
+    `is_conj` and `is_neg` say that the memory holds the conjugates of the values, or their negatives.
+    """
 
-    def __init__(self, shape: torch.Size, dtype: torch.dtype, stride: tuple[int, ...], kind: Kind) -> None:
+    __slots__ = ("_order", "dtype", "is_conj", "is_neg", "kind", "shape", "stride")
+
+    def __init__(
+        self,
+        shape: torch.Size,
+        dtype: torch.dtype,
+        stride: tuple[int, ...],
+        kind: Kind,
+        is_conj: bool = False,
+        is_neg: bool = False,
+    ) -> None:
         self.shape = shape
         self.dtype = dtype
         self.stride = stride
         self.kind = kind
+        self.is_conj = is_conj
+        self.is_neg = is_neg
+        self._order: tuple[int, ...] | Literal[False] | None = False  # which is: nobody has asked
 
     def __repr__(self) -> str:
         return f"Meta({tuple(self.shape)}, {self.dtype}, {self.stride}, kind={self.kind})"
 
+    @property
+    def order(self) -> tuple[int, ...] | None:
+        """See `memory_order`."""
+        if self._order is False:
+            self._order = memory_order(self.shape, self.stride)
+        return self._order
+
     def of_kind(self, kind: Kind) -> Meta:
-        return self if kind == self.kind else meta(self.shape, self.dtype, self.stride, kind)
+        if kind == self.kind:
+            return self
+        return meta(self.shape, self.dtype, self.stride, kind, self.is_conj, self.is_neg)
+
+    def of_gradient(self, kind: Kind = CONSTANT) -> Meta:
+        """Of a gradient for such a tensor."""
+        return meta(self.shape, self.dtype, self.stride, kind)
 
     def blank(self, device: torch.device) -> torch.Tensor:
         """A tensor of exactly this metadata, of which nothing but the metadata means anything."""
-        blank = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=device)
-        if self.kind:
-            blank.requires_grad_()
-        if self.kind == INNER:
-            with torch.enable_grad():
-                blank = blank.clone()
-                if blank.stride() != self.stride:  # not dense: what a slice or an expansion looks like
-                    room = 1 + sum((extent - 1) * step for extent, step in zip(self.shape, self.stride, strict=True))
-                    room = room if self.shape.numel() else 0
-                    row = torch.empty(room, dtype=self.dtype, device=device, requires_grad=True)
-                    blank = row.clone().as_strided(self.shape, self.stride)
-        return blank
+        plain = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=device)
+        if self.kind != INNER:
+            blank = self._marked(plain)
+            return blank.requires_grad_() if self.kind else blank
+        with torch.enable_grad():
+            blank = plain.requires_grad_().clone()
+            if blank.stride() != self.stride:  # not dense: what a slice or an expansion looks like
+                room = 1 + sum((extent - 1) * step for extent, step in zip(self.shape, self.stride, strict=True))
+                room = room if self.shape.numel() else 0
+                row = torch.empty(room, dtype=self.dtype, device=device, requires_grad=True)
+                blank = row.clone().as_strided(self.shape, self.stride)
+            return self._marked(blank)
+
+    def _marked(self, tensor: torch.Tensor) -> torch.Tensor:
+        tensor = tensor.conj() if self.is_conj else tensor
+        return torch._neg_view(tensor) if self.is_neg else tensor
 
     def is_contiguous(self, memory_format: torch.memory_format = torch.contiguous_format) -> bool:
         blank = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
@@ -61,6 +92,8 @@ class Key(NamedTuple):
     dtype: torch.dtype
     stride: tuple[int, ...]
     kind: Kind
+    is_conj: bool
+    is_neg: bool
 
 
 @lru_cache(maxsize=65_536)
@@ -68,8 +101,15 @@ def _interned(key: Key) -> Meta:
     return Meta(*key)
 
 
-def meta(shape: torch.Size, dtype: torch.dtype, stride: tuple[int, ...], kind: Kind = CONSTANT) -> Meta:
-    return _interned(Key(shape, dtype, stride, kind))
+def meta(
+    shape: torch.Size,
+    dtype: torch.dtype,
+    stride: tuple[int, ...],
+    kind: Kind = CONSTANT,
+    is_conj: bool = False,
+    is_neg: bool = False,
+) -> Meta:
+    return _interned(Key(shape, dtype, stride, kind, is_conj, is_neg))
 
 
 def meta_of(tensor: torch.Tensor) -> Meta:
@@ -77,7 +117,7 @@ def meta_of(tensor: torch.Tensor) -> Meta:
     kind: Kind = CONSTANT
     if tensor.requires_grad:
         kind = LEAF if tensor.is_leaf else INNER
-    return meta(tensor.shape, tensor.dtype, tensor.stride(), kind)
+    return meta(tensor.shape, tensor.dtype, tensor.stride(), kind, tensor.is_conj(), tensor.is_neg())
 
 
 def sent_meta(tensor: torch.Tensor, kind: Kind) -> Meta:
@@ -85,6 +125,15 @@ def sent_meta(tensor: torch.Tensor, kind: Kind) -> Meta:
     if tensor.is_nested:  # which has no shape
         check_dense(tensor)
     return meta(tensor.shape, tensor.dtype, contiguous_stride(tensor.shape), kind)
+
+
+def memory_order(shape: torch.Size, stride: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The dimensions of a tensor as its copy's elements lie in memory, where `clone()` makes it; None in C order."""
+    if stride == contiguous_stride(shape):
+        return None
+    dense = torch.empty_like(torch.empty_strided(shape, stride, device="meta")).stride()
+    order = tuple(sorted(range(len(shape)), key=lambda dim: (-dense[dim], -shape[dim])))
+    return None if order == tuple(range(len(shape))) else order
 
 
 def contiguous_stride(shape: torch.Size) -> tuple[int, ...]:

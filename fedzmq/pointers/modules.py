@@ -17,6 +17,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from fedzmq.errors import ModelError, PointerError
 from fedzmq.pointers.destination import Destination, Home, destination_of, worker_of
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind
+from fedzmq.pointers.order import at_home
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.private import carry_rule, check_send
 from fedzmq.pointers.stream import Stream
@@ -156,9 +157,10 @@ def _values(pointers: list[Pointer]) -> dict[tuple[int, str], torch.Tensor]:
     wanted = [*pointers, *(grad for pointer in pointers if isinstance(grad := pointer.grad, Pointer))]
     values: dict[tuple[int, str], torch.Tensor] = {}
     for stream in dict.fromkeys(pointer._ref.stream for pointer in wanted):
-        ids = [pointer._ref.id for pointer in wanted if pointer._ref.stream is stream]
-        for id, value in zip(ids, stream.fetch(ids), strict=True):
-            values[id, stream.worker] = value
+        references = [pointer._ref for pointer in wanted if pointer._ref.stream is stream]
+        found = stream.fetch([each.id for each in references])
+        for reference, value in zip(references, found, strict=True):
+            values[reference.id, stream.worker] = at_home(value, reference.meta)
     return values
 
 

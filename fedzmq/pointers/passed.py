@@ -101,7 +101,7 @@ class Passed:
         history = Derived(tuple([root._ref.node for root in roots if root._ref.node is not None]))
         made: list[Remote] = []
         for node in wanted:
-            of = _tensor(node).meta.of_kind(INNER if create_graph else CONSTANT)
+            of = _tensor(node).meta.of_gradient(INNER if create_graph else CONSTANT)
             made.append(cls.around(Reference(stream, stream.new_id(), of, history if create_graph else None)))
         stream.command(
             Gradients(

@@ -72,6 +72,14 @@ def is_complex(p: Remote) -> bool:
     return p._ref.meta.dtype.is_complex
 
 
+def is_conj(p: Remote) -> bool:
+    return p._ref.meta.is_conj
+
+
+def is_neg(p: Remote) -> bool:
+    return p._ref.meta.is_neg
+
+
 def is_signed(p: Remote) -> bool:
     return p._ref.meta.dtype.is_signed
 
@@ -221,8 +229,16 @@ def _table() -> dict[Any, Handler]:
     }
     table |= {T.dim: ndim, T.ndimension: ndim, T.element_size: itemsize}
     table |= {T.numel: numel, T.nelement: numel, torch.numel: numel}
-    both = {"is_floating_point": is_floating_point, "is_complex": is_complex, "is_signed": is_signed}
-    for name, handler in {**both, "is_conj": no, "is_neg": no, "is_inference": no, "is_distributed": no}.items():
+    both = {
+        "is_floating_point": is_floating_point,
+        "is_complex": is_complex,
+        "is_signed": is_signed,
+        "is_conj": is_conj,
+        "is_neg": is_neg,
+        "is_inference": no,
+        "is_distributed": no,
+    }
+    for name, handler in both.items():
         for home in (T, torch):
             table[getattr(home, name)] = handler
     for name in _NEVER.split():

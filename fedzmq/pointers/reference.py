@@ -76,7 +76,7 @@ class Reference:
     def own_leaf(self) -> Leaf:
         """The leaf of this tensor, made when it is first needed."""
         if self.leaf is None:
-            self.leaf = Leaf(self.stream, self.id, self.meta.of_kind(CONSTANT))
+            self.leaf = Leaf(self.stream, self.id, self.meta.of_gradient())
         return self.leaf
 
     def become_leaf(self) -> None:
@@ -88,7 +88,7 @@ class Reference:
         if self.leaf is not None:
             self.leaf.is_collected = False  # the doorway takes its place
         self.meta = self.meta.of_kind(LEAF)
-        self.node = self.leaf = Doorway(self.stream, self.id, self.meta.of_kind(CONSTANT), home)
+        self.node = self.leaf = Doorway(self.stream, self.id, self.meta.of_gradient(), home)
 
     @property
     def is_collected(self) -> bool:

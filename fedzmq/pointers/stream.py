@@ -22,6 +22,7 @@ from fedzmq.pointers.failures import error_of
 from fedzmq.pointers.line import Line
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind, sent_meta
 from fedzmq.pointers.modes import INITIAL, Modes
+from fedzmq.pointers.order import order_of, turn_back
 from fedzmq.pointers.origins import Origin, Origins, origin
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.shipment import Shipment
@@ -138,6 +139,9 @@ class Stream:
 
     def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:
         """Store a copy of a local tensor on the worker. What happens to the tensor afterwards does not matter."""
+        order = order_of(tensor)
+        if order is not None:
+            return turn_back(self, self.put(tensor.detach().permute(order)), order, kind)
         reference = Reference(self, self.new_id(), sent_meta(tensor, kind))
         dtype, shape = name_of(tensor.dtype), tuple(tensor.shape)
         with self._lock:

@@ -134,7 +134,7 @@ class PlanPointer:
         """A tensor of the state, on the worker. What is there already is used as it is."""
         if not isinstance(tensor, Pointer):
             kind = LEAF if isinstance(tensor, nn.Parameter) and tensor.requires_grad else CONSTANT
-            return Pointer.around(self._stream.put(tensor.detach(), kind))
+            return Pointer.around(self._stream.put(tensor.detach().contiguous(), kind))
         if tensor._ref.stream is not self._stream:
             raise apart(f"sending the plan {self.plan.name!r} to {self._stream.worker!r}", [tensor])
         return tensor
@@ -149,7 +149,7 @@ class PlanPointer:
         if not isinstance(tensor, Pointer):
             if self._stream.strict and tensor.dim():
                 raise apart(what, [tensor], "the hook is strict")
-            return Pointer.around(self._stream.put(tensor.detach()))
+            return Pointer.around(self._stream.put(tensor.detach().contiguous()))
         if tensor._ref.stream is not self._stream:
             places = (f"worker {self._stream.worker!r}", place(tensor))
             raise TensorsNotCollocatedException(f"the plan {self.plan.name!r}", places)

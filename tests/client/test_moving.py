@@ -53,6 +53,15 @@ def test_a_moved_leaf_is_a_leaf_with_its_gradient(bob: VirtualWorker, alice: Vir
     close(q.get().grad, torch.tensor([5.0, 7.0]))
 
 
+def test_a_moved_tensor_lies_as_it_lay(bob: VirtualWorker, alice: VirtualWorker) -> None:
+    x = torch.rand(3, 4).t().requires_grad_()
+    moved = x.send(bob).move(alice)
+    there = alice._objects[moved.id_at_location]
+    assert (moved.stride(), there.stride(), there.is_leaf, there.requires_grad) == ((1, 4), (1, 4), True, True)
+    assert torch.equal(moved.get(), x)
+    assert (len(bob._objects), len(alice._objects)) == (0, 0)
+
+
 def test_moving_to_me_is_getting(hook: TorchHook, bob: VirtualWorker, alice: VirtualWorker) -> None:
     me = hook.local_worker
     x = torch.tensor([1.0, 2.0])
