@@ -1,7 +1,8 @@
 """A torch Dataset of the owner's own: held in memory where it is small, and else read as it is needed.
 
-Its code runs in the thread that trains, on the worker's side alone, and may draw from torch's random numbers, which
-follow from the task's seed.
+One that gives something else when it is asked again, as by transforms that draw, is never held: each epoch has its own
+draws. Its code runs in the thread that trains, on the worker's side alone, and may draw from torch's random numbers,
+which follow from the task's seed.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from torch.utils.data import Dataset, IterableDataset
 
 from fedzmq.data.examples import Examples
 from fedzmq.data.forms import Form, a, as_tensor
+from fedzmq.data.lazy import Lazy
 from fedzmq.data.opening import held, lazy, streamed
 from fedzmq.data.own_code import one_line
+from fedzmq.data.streamed import Streamed
 from fedzmq.errors import DataError
 
 AT_ONCE = 64  # examples that are put together
@@ -30,13 +33,12 @@ def read_dataset(source: str, dataset: Dataset[Any], memory: int) -> Examples:
     for chunk in own.whole():
         size += sum(each.nbytes for each in chunk)
         if size > memory:
-            if isinstance(own, OwnStream):
-                own.check_again()
-                return streamed(source, own, own.form(), "the owner's Dataset")
-            return lazy(source, own, own.form(), "the owner's Dataset")
+            return own.opened()
         chunks.append(chunk)
     if not chunks:
         raise DataError(source, "it has no examples")
+    if own.draws(chunks[0]):
+        return own.opened()
     return held(source, [torch.cat(parts) for parts in zip(*chunks, strict=True)], own.form())
 
 
@@ -62,11 +64,16 @@ class _Own:
 
     def _example(self, number: int, example: object) -> list[torch.Tensor]:
         if not isinstance(example, tuple | list) or len(example) != 2:
-            raise DataError(self.source, f"example {number} of the Dataset is {a(example)}, and a pair was expected")
+            size = f" of {len(example)}" if isinstance(example, tuple | list) else ""
+            raise DataError(
+                self.source,
+                f"example {number} of the Dataset is {a(example)}{size}, and a pair was expected: its features, which "
+                "may be a tuple of several inputs, and its target",
+            )
         features, target = example
         inputs: Sequence[object] = features if isinstance(features, tuple) and features else (features,)
         found = [as_tensor(self.source, f"features of example {number}", each) for each in inputs]
-        found.append(as_tensor(self.source, f"target of example {number}", target))
+        found.append(as_tensor(self.source, f"targets of example {number}", target))
         shapes = [each.shape for each in found]
         if not self._shapes:
             self._shapes, self._inputs = shapes, len(inputs)
@@ -97,6 +104,13 @@ class OwnRows(_Own):
         for start in range(0, rows, AT_ONCE):
             yield self.take(torch.arange(start, min(start + AT_ONCE, rows)))
 
+    def opened(self) -> Lazy:
+        return lazy(self.source, self, self.form(), "the owner's Dataset")
+
+    def draws(self, first: Sequence[torch.Tensor]) -> bool:
+        """Whether its first examples, which were these, are others now."""
+        return _differ(first, self.take(torch.arange(len(first[0]))))
+
     def take(self, index: torch.Tensor) -> list[torch.Tensor]:
         return self.stacked(self._numbered(index.tolist()))
 
@@ -116,11 +130,24 @@ class OwnStream(_Own):
         for _, chunk in self.chunks(None):
             yield chunk
 
-    def check_again(self) -> None:
-        """Raises DataError where it can be read but once: every epoch reads it."""
+    @property
+    def _begins_anew(self) -> bool:
         examples = cast("Iterable[object]", self.dataset)
-        if iter(examples) is iter(examples):
+        return iter(examples) is not iter(examples)
+
+    def _check_again(self) -> None:
+        """Raises DataError where it can be read but once: every epoch reads it."""
+        if not self._begins_anew:
             raise DataError(self.source, "it gives its examples once, and __iter__ must begin anew for every epoch")
+
+    def opened(self) -> Streamed:
+        self._check_again()
+        return streamed(self.source, self, self.form(), "the owner's Dataset")
+
+    def draws(self, first: Sequence[torch.Tensor]) -> bool:
+        """Whether its first examples, which were these, are others now, as far as it begins anew."""
+        again = next(self.whole(), None) if self._begins_anew else None
+        return again is not None and _differ(first, again)
 
     def chunks(self, drawing: torch.Generator | None) -> Iterator[tuple[int, list[torch.Tensor]]]:
         """In the Dataset's own order, whatever is drawn: it has no parts that are known here."""
@@ -135,3 +162,7 @@ class OwnStream(_Own):
             yield from cast("Iterable[object]", self.dataset)
         except Exception as error:
             raise self._failed(error) from (None if self._is_open else error)
+
+
+def _differ(some: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> bool:
+    return not all(torch.equal(one, other) for one, other in zip(some, others, strict=True))

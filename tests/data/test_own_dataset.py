@@ -74,6 +74,42 @@ def test_a_large_iterable_dataset_streams() -> None:
     assert all(torch.equal(a, b) for a, b in zip(whole(stream), whole(held), strict=True))
 
 
+class Draws(Squares):
+    """With a transform, as for images."""
+
+    def __getitem__(self, number: int) -> Any:
+        features, target = super().__getitem__(number)
+        return features + torch.rand(2), target
+
+
+class DrawnStream(Stream):
+    def __iter__(self) -> Iterator[Any]:
+        yield from (Draws()[number] for number in range(self.rows))
+
+
+@pytest.mark.parametrize("dataset", [Draws(), DrawnStream()])
+def test_a_dataset_that_draws_is_asked_anew_in_every_epoch_however_small_it_is(dataset: Dataset[Any]) -> None:
+    data = read_dataset("own", dataset, memory=1 << 20)
+    one, another = whole(data), whole(data)
+
+    assert not torch.equal(one[0], another[0])
+    assert torch.equal(one[0].floor(), another[0].floor())
+
+
+def test_a_small_dataset_that_can_be_read_once_is_held() -> None:
+    assert len(read_dataset("own", Once(), memory=1 << 20)) == 150
+
+
+@pytest.mark.parametrize(("example", "what"), [({"image": 1, "label": 2}, "a dict"), ((1, 2, 3), "a tuple of 3")])
+def test_an_example_that_is_no_pair_says_what_one_is(example: Any, what: str) -> None:
+    class Other(Squares):
+        def __getitem__(self, number: int) -> Any:
+            return example
+
+    with pytest.raises(DataError, match=f"example 0 of the Dataset is {what}, and a pair was expected: its features"):
+        read_dataset("own", Other(), memory=1 << 20)
+
+
 def test_a_dataset_that_can_be_read_once_is_an_error_that_says_so() -> None:
     with pytest.raises(DataError, match="must begin anew"):
         read_dataset("own", Once(), memory=0)
