@@ -175,6 +175,10 @@ class PlanError(UsageError):
     """A computation that cannot be recorded as a plan, or a plan that does not check."""
 
 
+class PlanNeedsValue(PlanError):
+    """A step that only the values of tensors decide, which a recording has none of."""
+
+
 class PlanNotBuilt(PlanError, RuntimeError):
     """A plan that does not know yet what its arguments look like. A RuntimeError too, as in PySyft."""
 

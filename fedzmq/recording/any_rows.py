@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from fedzmq.errors import FedzmqError, PlanError, TensorsNotCollocatedException
+from fedzmq.errors import FedzmqError, PlanError, PlanNeedsValue, TensorsNotCollocatedException
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import Meta
 from fedzmq.recording.batch_rows import Sized, check_alike, does_the_same, generalise
 from fedzmq.recording.chance import no_chance
 from fedzmq.recording.compared import Compared
+from fedzmq.recording.exporting import exported
 from fedzmq.recording.fitting import SIZES
 from fedzmq.recording.makers import Makers, varying
 from fedzmq.recording.registers import NotConstant, Record, Registers
@@ -47,6 +48,19 @@ def record_any_rows(function: Callable[..., Any], inputs: Callable[[int], Sequen
 
     It is called several times, and is to do the same every time.
     """
+    with suppress(PlanNeedsValue):
+        return _for_any_rows(function, inputs, effects)
+    return _for_any_rows(exported(function), inputs, effects)
+
+
+def record_once(function: Callable[..., Any], inputs: Callable[[int], Sequence[Meta]], effects: Effects) -> Recording:
+    """As it is recorded at first, to compare it with what is recorded under other circumstances."""
+    with suppress(PlanNeedsValue):
+        return _once(function, inputs, effects)
+    return _once(exported(function), inputs, effects)
+
+
+def _for_any_rows(function: Callable[..., Any], inputs: Callable[[int], Sequence[Meta]], effects: Effects) -> AnyRows:
     chosen: set[int] = set()
     while True:
         watched = [Makers(chosen) for _ in ROWS]
@@ -67,8 +81,7 @@ def record_any_rows(function: Callable[..., Any], inputs: Callable[[int], Sequen
                 raise
 
 
-def record_once(function: Callable[..., Any], inputs: Callable[[int], Sequence[Meta]], effects: Effects) -> Recording:
-    """As it is recorded at first, to compare it with what is recorded under other circumstances."""
+def _once(function: Callable[..., Any], inputs: Callable[[int], Sequence[Meta]], effects: Effects) -> Recording:
     try:
         return record(function, inputs(ROWS[0]), effects, Makers(), Suppositions("all"))
     except AutocastMet:

@@ -1,8 +1,8 @@
 """The numbers that a program may compare a size with: what it does for just so many shows only where there are so many.
 
-They are the whole numbers among the constants, the arguments, the globals and the modules' attributes of those of its
-functions that compare at all. What comes of it are more recordings, so there may be too many of them but none that does
-harm.
+They are the whole numbers that those of its functions which compare at all can reach: constants, arguments, globals,
+and what these hold under a name that the function mentions, or in a list. What comes of it are more recordings, so
+there may be too many of them but none that does harm.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 import dis
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
-from torch import nn
-
 from fedzmq.pointers.origins import LIBRARY
 
 MOST = 24  # sizes that are tried
+MOST_WITHIN = 32  # things in a list or a map that is looked through
+DEEPEST = 3  # as self.settings.sizes[0]
 LARGEST = 1024  # so that a recording stays small
 _ARITHMETIC = frozenset({"mpmath", "networkx", "numpy", "sympy", "typing_extensions"})  # what torch itself calls
 _NOT_THE_USERS = (*LIBRARY, os.path.dirname(os.__file__), "<string>", "<frozen")
@@ -39,17 +39,15 @@ class Compared:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """What is called within, in this thread."""
-        profiling = sys.getprofile()
-        sys.setprofile(self._look)
+        tracing = sys.gettrace()  # not the profiler, for what Python's own would not be set back to
+        sys.settrace(self._look)
         try:
             yield
         finally:
-            sys.setprofile(profiling)
+            sys.settrace(tracing)
 
     def _look(self, frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code
-        if event != "call":
-            return
         if code not in self._seen:
             self._seen[code] = _orders(code) if _is_the_users(frame) else None
         orders = self._seen[code]
@@ -73,13 +71,35 @@ def _orders(code: CodeType) -> bool | None:
 
 
 def _numbers(frame: FrameType) -> Iterator[int]:
-    held = list(frame.f_locals.values())
-    values: list[Any] = [*frame.f_code.co_consts, *held]
-    values += [frame.f_globals.get(name) for name in frame.f_code.co_names]
-    for each in held:
-        if isinstance(each, nn.Module):
-            values += vars(each).values()
+    code = frame.f_code
+    names = frozenset(("_modules", *code.co_names, *(each for each in code.co_consts if type(each) is str)))
+    yield from _whole(code.co_consts, names, DEEPEST)
+    yield from _whole([*frame.f_locals.values(), *(frame.f_globals.get(name) for name in names)], names, DEEPEST)
+
+
+def _whole(values: Iterable[Any], names: frozenset[str], depth: int) -> Iterator[int]:
     for value in values:
-        for each in value if isinstance(value, tuple | frozenset) else (value,):
-            if type(each) is int:
-                yield each
+        if type(value) is int:
+            yield value
+        elif depth:
+            yield from _whole(_held(value, names), names, depth - 1)
+
+
+def _held(value: Any, names: frozenset[str]) -> Iterable[Any]:
+    """What a function that mentions these names can get out of a value without calling anything."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return value if len(value) <= MOST_WITHIN else ()
+    if isinstance(value, dict):
+        return [each for name, each in value.items() if name in names or type(name) is not str]
+    found = [each for name in names if (each := _attribute(value, name)) is not None]
+    getters = [getattr(each.fget, "__code__", None) for each in found if isinstance(each, property)]
+    return [*found, *(_attribute(value, name) for each in getters if each for name in each.co_names)]
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """As it is kept, so that nothing is called."""
+    for holder in (value, *type(value).__mro__):
+        attributes = getattr(holder, "__dict__", {})
+        if name in attributes:
+            return attributes[name]
+    return None

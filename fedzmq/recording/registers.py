@@ -1,8 +1,8 @@
 """The tensors of a recording, numbered as those of a plan: inputs, then constants, then what the operations make.
 
 A tensor of the program's own is a constant of the plan. One that depends on how large the batch is cannot be; if it
-holds one value throughout, as the zeros that a recurrent network starts from, or counts, an operation makes it anew for
-every batch.
+holds one value throughout, as the zeros that a recurrent network starts from, or counts, or is the same for every
+example, as a mask that was spread over them, an operation makes it anew for every batch.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import torch
 
 from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
+from fedzmq.operations.rules import of_size
 from fedzmq.plans.plan import BackwardBody, Constant, Lowered
 from fedzmq.recording.batch_rows import Sized
 from fedzmq.recording.fitting import fitting
-from fedzmq.tensors.buffers import restore
+from fedzmq.tensors.buffers import export, restore
 from fedzmq.wire.limits import ITEM_SIZES
 from fedzmq.wire.messages import TensorSpec
 
@@ -36,7 +37,7 @@ class Registers:
         self._places: dict[Constant, int] = {}
         first, _ = sized[0]
         self._inputs = len(first.inputs)
-        self._most = len(first.constants)
+        self._most = 2 * len(first.constants)
         self._own_tensors = [recording.constants for recording, _ in sized]
         self._rows = [rows for _, rows in sized]
         self.lowered: list[Lowered] = []
@@ -47,7 +48,7 @@ class Registers:
         self._pending: list[Record] = []
 
     def register(self, id: int) -> int:
-        """Every constant has a register kept free for it, whether it turns out to be one or is made by an operation."""
+        """Every constant has two registers kept free for it, as it may be one, or made by an operation, of another."""
         return id if id <= self._inputs else id + self._most
 
     def records(self, merged: list[Record], origins: tuple[str, ...]) -> Iterator[Record]:
@@ -118,10 +119,13 @@ class Registers:
         grows = any(isinstance(extent, dict) for extent in shape)
         if grows or any(each != found[0] for each in found):
             made = self._filled(dtype, shape, found) or self._counted(dtype, shape, found)
+            made = made or self._repeated(dtype, shape, found)
             if made is None:
                 raise NotConstant(f"{'has a size that' if grows else 'is one that'} depends on the number of examples")
             return made
-        constant = Constant(dtype, tuple(shape), found[0])
+        return self._constant(Constant(dtype, tuple(shape), found[0]))
+
+    def _constant(self, constant: Constant) -> int:
         if constant not in self._places:
             self.constants.append(constant)
             self._places[constant] = self._inputs + len(self.constants)
@@ -152,6 +156,25 @@ class Registers:
             if restore(TensorSpec(dtype, (length,), 0), data).tolist() != list(range(length)):
                 return None
         return self._make([CATALOG.number(torch.arange), 0, 0, [shape[0]], {"dtype": {"d": dtype}}])
+
+    def _repeated(self, dtype: str, shape: list[Any], found: Sequence[bytes]) -> int | None:
+        """Where it is the same all along the extents that depend on the rows."""
+        rules = [extent.get("b") if isinstance(extent, dict) else 0 for extent in shape]
+        if None in rules:
+            return None
+        ones: list[torch.Tensor] = []
+        for data, rows in zip(found, self._rows, strict=True):
+            extents = [of_size(rule, rows) if rule else extent for rule, extent in zip(rules, shape, strict=True)]
+            tensor = restore(TensorSpec(dtype, tuple(map(int, extents)), 0), data)
+            one = tensor[tuple([slice(1) if rule else slice(None) for rule in rules])]
+            if not tensor.numel() or not torch.equal(one.expand_as(tensor), tensor):
+                return None
+            ones.append(one)
+        if any(not torch.equal(each, ones[0]) for each in ones):
+            return None
+        constant = self._constant(Constant(dtype, tuple(ones[0].shape), bytes(export(ones[0].contiguous())[2])))
+        times = [extent if rule else 1 for rule, extent in zip(rules, shape, strict=True)]
+        return self._make([CATALOG.number(torch.Tensor.repeat), 0, 1, [constant, {"t": times}]])
 
     def _make(self, record: Record) -> int:
         """Of the registers kept for constants, those fill up from below and these from above."""

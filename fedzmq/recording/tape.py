@@ -28,7 +28,7 @@ from fedzmq.pointers.stream import Record, Stream
 from fedzmq.recording.differentiation import TAKE, Differentiation
 from fedzmq.recording.own_backward import OwnBackwards
 from fedzmq.recording.packs import NETWORKS, PACK, PAD, Pack, pack_of, packed, padded, run
-from fedzmq.recording.refusal import WAY_OUT, refused
+from fedzmq.recording.refusal import WAY_OUT, needs_value, refused
 from fedzmq.recording.suppositions import Suppositions, Unknown, choice_of, stand_in
 from fedzmq.recording.values import Values
 from fedzmq.tensors.buffers import export
@@ -55,10 +55,10 @@ class Nowhere:
         """Nothing is ever flushed."""
 
     def request(self) -> int:
-        raise refused("a value")
+        raise needs_value("a value")
 
     def wait(self, request: int) -> NoReturn:
-        raise refused("a value")
+        raise needs_value("a value")
 
 
 class Tape(Stream):
@@ -227,7 +227,7 @@ class Tape(Stream):
     def fetch(self, ids: Sequence[int]) -> list[torch.Tensor]:
         known = [self._sequences.get(id) for id in ids]
         if None in known:
-            raise refused("a value")
+            raise needs_value("a value")
         return [torch.tensor(each) for each in known]
 
     def sync(self) -> None:
@@ -237,7 +237,7 @@ class Tape(Stream):
         """There is nowhere to flush to."""
 
     def needs_value(self, what: str) -> Exception:
-        return refused(f"{what}, which needs a value,")
+        return needs_value(f"{what}, which needs a value,")
 
     def hooked(self, pointer: Remote, hook: Callable[..., Any]) -> RemovableHandle | None:
         return self._differentiation.hook(pointer, hook)

@@ -5,7 +5,8 @@ import itertools
 import math
 import random
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +313,27 @@ def test_a_hook_that_a_plan_cannot_call_is_refused(then: Callable[[Tensor], Tens
         training_plan(Does(then), cross_entropy, X, Y)
 
 
+def test_a_mask_of_the_models_own_may_be_spread_over_the_examples() -> None:
+    def masked(x: Tensor) -> Tensor:
+        mask = (torch.arange(3) % 2 == 0).view(1, 1, 3).expand(2, len(x), -1)
+        return torch.where(mask, x, 0.0)[1]
+
+    made = Made(Does(masked), torch.randn(4, 6), Y)
+    (loss, *_) = Recorded(made).outputs()
+    torch.testing.assert_close(loss, cross_entropy(made.module(made.features), Y))
+
+
+def test_a_model_that_looks_at_values_unless_it_is_exported_is_recorded_as_exported() -> None:
+    def masked(x: Tensor) -> Tensor:
+        mask = x > 0
+        return x if not torch.compiler.is_exporting() and mask.all() else torch.where(mask, x, x * 0.5)
+
+    made = Made(Does(masked), torch.randn(4, 6), Y)
+    (loss, *_) = Recorded(made).outputs()
+    torch.testing.assert_close(loss, cross_entropy(made.module(made.features), Y))
+    assert not torch.compiler.is_compiling()
+
+
 LARGE = 37
 
 
@@ -331,15 +353,32 @@ def test_what_is_done_for_one_number_of_examples_alone_is_refused(then: Callable
         training_plan(Does(then), cross_entropy, X, Y)
 
 
-def test_the_number_may_be_an_attribute_of_the_model() -> None:
-    class Windowed(nn.Linear):
-        window = 0
+@dataclass
+class Settings:
+    sizes: Sequence[int]
 
+    @property
+    def first(self) -> int:
+        return self.sizes[0]
+
+
+@pytest.mark.parametrize(
+    ("window", "is_reached"),
+    [
+        (29, lambda window, rows: rows == window),
+        ([29, 31], lambda window, rows: rows in window),
+        (Settings([29]), lambda window, rows: rows in window.sizes),
+        (Settings([29]), lambda window, rows: rows == window.first),
+        ({"sizes": {29}}, lambda window, rows: rows in window["sizes"]),
+    ],
+)
+def test_the_number_may_be_held_by_an_attribute_of_the_model(window: Any, is_reached: Callable[..., bool]) -> None:
+    class Windowed(nn.Linear):
         def forward(self, x: Tensor) -> Tensor:
-            return super().forward(x) * (2 if len(x) == self.window else 1)
+            return super().forward(x) * (2 if is_reached(self.window, len(x)) else 1)
 
     module = Windowed(6, 3)
-    module.window = 29
+    module.window = window
     with pytest.raises(PlanError, match=r"Tensor.mul at .* 7 and 29 examples"):
         training_plan(module, cross_entropy, X, Y)
 
