@@ -1,4 +1,4 @@
-"""A function that is told it is being exported: what asks for that does what holds for all values, and looks at none."""
+"""A function that is told it is exported: what asks for that does what holds for all values, and looks at none."""
 
 from __future__ import annotations
 
