@@ -14,6 +14,7 @@ FedzmqError
 │   ├── RunNotFound            no run is kept in that folder, or under that name
 │   ├── RunChanged             a run cannot go on as it began: its configuration or a version is another one
 │   ├── PlanError              a computation cannot be recorded, or a plan does not check
+│   │   ├── PlanNeedsValue     only the values of tensors decide it, which a recording has none of
 │   │   ├── PlanNotBuilt       nobody has said yet what the plan's arguments look like
 │   │   └── PlanArgumentError  an argument is not what the plan was built for
 │   ├── OperationRefused       the operation is not on the closed list
