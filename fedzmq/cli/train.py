@@ -49,7 +49,8 @@ ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of i
     default="fedavg",
     show_default=True,
     metavar="NAME",
-    help="How updates become the next model: fedavg, fedadam, fedprox, scaffold, median, krum; a wrong one lists all.",
+    help="How updates become the next model: fedavg, fedadam, fedprox, scaffold, median, krum; a wrong one lists all. "
+    "fedbn needs a model with batch normalization, such as cnn. module:Class is one of your own.",
 )
 @click.option(
     "--strategy-option",

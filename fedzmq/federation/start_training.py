@@ -80,7 +80,7 @@ def start_training(
     if loss_options and not isinstance(loss, str):
         raise UsageError("loss_options are for a loss by its name, as loss='huber'")
     goal = loss_by_name(loss, loss_options) if isinstance(loss, str) else loss
-    rule = by_name(strategy, **strategy_options) if isinstance(strategy, str) else checked_strategy(strategy)
+    rule = checked_strategy(by_name(strategy, **strategy_options) if isinstance(strategy, str) else strategy)
     several = [log] if isinstance(log, str | RoundLogger) else log
     loggers = [logger_by_name(each) if isinstance(each, str) else each for each in several]
     if out is None and resume is None and any(isinstance(each, str) for each in several):

@@ -27,5 +27,7 @@ class FedBN(Strategy):
             for name in (*dict(module.named_parameters()), *dict(module.named_buffers()))
         ]
         if not names:
-            raise UsageError("FedBN keeps batch normalization on the workers, and this model has none")
+            raise UsageError(
+                "FedBN keeps batch normalization on the workers, and this model has none; of the built-in ones, cnn has"
+            )
         return names

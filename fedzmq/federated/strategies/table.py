@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from contextlib import suppress
 from typing import Any
 
-from fedzmq.errors import UsageError
+from fedzmq.data.own_code import names_a_function, one_line, own_function
+from fedzmq.errors import FedzmqError, UsageError
 from fedzmq.federated.strategies.asynchronous import FedAsync, FedBuff
 from fedzmq.federated.strategies.ditto import Ditto
 from fedzmq.federated.strategies.fedavg import FedAvg
@@ -50,32 +52,60 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "bulyan": Bulyan,
 }
 
-_WORDS = {"float": "a number", "int": "a whole number", "str": "a text"}
+_WORDS = {"float": "a number", "int": "a whole number", "str": "a text", "bool": "true or false"}
 
 
 def by_name(name: str, **options: float | str) -> Strategy:
-    """The strategy of that name with its numbers; a number may be given as text. Raises UsageError."""
-    known = STRATEGIES.get(name)
-    if known is None:
-        raise UsageError(f"no strategy {name!r} (known: {', '.join(STRATEGIES)}){nearest(name, STRATEGIES)}")
-    kinds = options_of(name)
+    """The strategy of that name, or the caller's own `module:Class`, with its options; a number may be given as text.
+
+    Raises UsageError.
+    """
+    is_own = names_a_function(name)
+    if not is_own and name not in STRATEGIES:
+        known = f"known: {', '.join(STRATEGIES)}; or module:Class of your own"
+        raise UsageError(f"no strategy {name!r} ({known}){nearest(name, STRATEGIES)}")
+    made: Callable[..., Any] = own_function(name, _refused) if is_own else STRATEGIES[name]
+    kinds = _options(made)
     given: dict[str, Any] = {}
     for option, value in options.items():
         if option not in kinds:
             takes = f"known: {', '.join(kinds)}" if kinds else "it has none"
             raise UsageError(f"the strategy {name!r} has no option {option!r} ({takes}){nearest(option, kinds)}")
         try:
-            given[option] = _READ[kinds[option]](value)
-        except (ValueError, TypeError, OverflowError):
+            read: Callable[[Any], object] = _READ.get(kinds[option], _literal)
+            given[option] = read(value)
+        except (ValueError, TypeError, KeyError, OverflowError):
             raise UsageError(
                 f"the option {option!r} of the strategy {name!r} is {value!r}, and {_WORDS[kinds[option]]} is expected"
             ) from None
-    return known(**given)
+    try:
+        strategy = made(**given)
+    except Exception as error:
+        if isinstance(error, FedzmqError) or not is_own:
+            raise
+        raise _refused(name, f"to make it failed with {one_line(error)}") from error
+    if not isinstance(strategy, Strategy):
+        raise _refused(name, f"a Strategy is expected, and it gives {strategy!r:.60}")
+    return strategy
 
 
 def options_of(name: str) -> dict[str, str]:
     """The options of a strategy by their names, each with its kind: "float", "int" or "str"."""
-    return {field.name: str(field.type) for field in fields(STRATEGIES[name]) if field.init}  # type: ignore[arg-type]
+    return _options(STRATEGIES[name])
+
+
+def _options(made: Callable[..., Any]) -> dict[str, str]:
+    """By the arguments of what makes a strategy; the kind is "" where it is told of none."""
+    kinds = {name: each.annotation for name, each in inspect.signature(made).parameters.items()}
+    return {name: kind if isinstance(kind, str) else _called(kind) for name, kind in kinds.items()}
+
+
+def _called(kind: Any) -> str:
+    return "" if kind is inspect.Parameter.empty else getattr(kind, "__name__", "")
+
+
+def _refused(source: str, reason: str) -> UsageError:
+    return UsageError(f"cannot use the strategy {source!r}: {reason}")
 
 
 def _number(value: Any) -> float:
@@ -98,4 +128,16 @@ def _text(value: Any) -> str:
     return value
 
 
-_READ: Mapping[str, Callable[[Any], object]] = {"float": _number, "int": _whole, "str": _text}
+def _truth(value: Any) -> bool:
+    return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
+
+
+def _literal(value: Any) -> Any:
+    """For an argument of an own strategy that does not tell its kind: a number where it reads as one."""
+    for read in (_whole, _number) if isinstance(value, str) else ():
+        with suppress(ValueError):
+            return read(value)
+    return value
+
+
+_READ: Mapping[str, Callable[[Any], object]] = {"float": _number, "int": _whole, "str": _text, "bool": _truth}

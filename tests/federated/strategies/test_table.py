@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,3 +88,52 @@ def test_what_is_of_another_kind_is_refused(name: str, option: str, value: Any, 
 def test_infinity_is_no_number_of_a_strategy() -> None:
     with pytest.raises(UsageError, match="mu is inf, and a number from 0 is needed"):
         FedProx(mu=float("inf"))
+
+
+OWN = """
+from dataclasses import dataclass
+from fedzmq.federated.strategies import Strategy
+
+@dataclass(eq=False)
+class Cautious(Strategy):
+    share: float = 0.5
+    keeps: bool = False
+
+class Plain(Strategy):
+    def __init__(self, share=0.5):
+        self.share = 1 / share
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module with strategies of the user's."""
+    name = f"strategies_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+@pytest.mark.parametrize("kind", ["Cautious", "Plain"])
+def test_ones_own_is_named_by_its_module_and_takes_options_as_text(own: str, kind: str) -> None:
+    given = {"share": "0.25", "keeps": "true"} if kind == "Cautious" else {"share": "4"}
+    strategy = by_name(f"{own}:{kind}", **given)
+
+    assert vars(strategy) == ({"share": 0.25, "keeps": True} if kind == "Cautious" else {"share": 0.25})
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "sentence"),
+    [
+        ("Cautious", {"shar": "1"}, "has no option 'shar' (known: share, keeps); did you mean 'share'?"),
+        ("Cautious", {"keeps": "perhaps"}, "is 'perhaps', and true or false is expected"),
+        ("Plain", {"share": "0"}, "to make it failed with ZeroDivisionError"),
+        ("dataclass", {}, "a Strategy is expected, and it gives <function"),
+        ("Bold", {}, "'Bold' is to be a function, and "),
+    ],
+)
+def test_ones_own_that_cannot_be_used_is_a_sentence(
+    own: str, kind: str, options: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        by_name(f"{own}:{kind}", **options)
