@@ -12,6 +12,7 @@ from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.plans.plan import Plan
 from fedzmq.plans.scopes import Scopes
+from fedzmq.wire.apply import results_of
 from fedzmq.wire.limits import MAX_ARGUMENT_DEPTH, check_shape
 
 LOSS = "loss"
@@ -26,19 +27,19 @@ def check(plan: Plan) -> None:
     for slot in (*plan.state, *plan.columns):
         check_shape(slot.dtype, slot.shape)
     filled = set(range(1, plan.given + 1))
-    results = sum(1 if type(record[1]) is int else len(record[1]) for record in plan.records)
+    results = sum(len(results_of(record)) for record in plan.records)
     highest = plan.given + SPARSE * results  # a register takes room whether it is filled or not
     scopes = Scopes(plan, filled)
     for number, record in enumerate(plan.records, 1):
         scopes.close(number - 1)
-        operation, result = record[0], record[1]
+        operation = record[0]
         if operation >= len(CATALOG):
             raise PlanError(f"record {number} asks for operation {operation}, and there are {len(CATALOG)}")
         where = f"record {number} ({CATALOG.name(operation)})"
         for register in _read(record, where):
             if register not in filled or scopes.hides(register):
                 raise PlanError(f"{where} reads register {register}, which nothing filled before")
-        for register in [result] if type(result) is int else result:
+        for register in results_of(record):
             if register == 0:
                 continue
             if register in filled:

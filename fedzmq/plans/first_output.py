@@ -8,6 +8,7 @@ from typing import Any
 
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.plans.plan import Plan
+from fedzmq.wire.apply import results_of
 
 
 def for_first_output(plan: Plan) -> Plan:
@@ -19,7 +20,7 @@ def for_first_output(plan: Plan) -> Plan:
     wanted = plan.outputs[0].register
     records = list(plan.records)
     least = max([each.place + 1 + each.count for each in plan.backwards], default=0)
-    while len(records) > least and wanted not in _results(records[-1]) and not _leaves_a_trace(records[-1]):
+    while len(records) > least and wanted not in results_of(records[-1]) and not _leaves_a_trace(records[-1]):
         records.pop()
     lowered = [
         replace(each, count=min(each.count, len(records) - each.first))
@@ -27,10 +28,6 @@ def for_first_output(plan: Plan) -> Plan:
         if each.first < len(records)
     ]
     return replace(plan, records=tuple(records), outputs=plan.outputs[:1], lowered=tuple(lowered))
-
-
-def _results(record: Sequence[Any]) -> list[int]:
-    return [record[1]] if type(record[1]) is int else record[1]
 
 
 def _leaves_a_trace(record: Sequence[Any]) -> bool:

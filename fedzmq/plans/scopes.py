@@ -13,6 +13,7 @@ from fedzmq.errors import PlanError
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.listed.differentiation import linked
 from fedzmq.plans.plan import BackwardBody, Plan
+from fedzmq.wire.apply import results_of
 
 LINKED = CATALOG.number(linked)
 MOST_DEEP = 8  # backwards within backwards
@@ -70,7 +71,7 @@ class Scopes:
         if len(self._open) >= MOST_DEEP:
             raise PlanError(f"{where} nests its backward too deeply")
         outputs, inputs = ends(record)
-        filled = record[1] if type(record[1]) is list else [record[1]]
+        filled = results_of(record)
         if len(filled) != 2 * len(outputs) or 0 in filled or len(backward.results) != len(inputs):
             raise PlanError(f"{where} fills a register for each output and one for its gradient")
         end = place + 1 + backward.count

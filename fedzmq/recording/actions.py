@@ -20,6 +20,7 @@ from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.sending import send_tensor
 from fedzmq.tensors.buffers import restore
 from fedzmq.transports.connection import Buffer
+from fedzmq.wire.apply import results_of
 from fedzmq.wire.messages import TensorSpec
 
 Name = tuple[str, int]  # a role, and the number of one of its tensors
@@ -59,7 +60,7 @@ class Compute:
         return CATALOG.name(self.record[0])
 
     def run(self, cast: Cast) -> None:
-        operation, result, mask, arguments, *keywords = self.record
+        operation, _, mask, arguments, *keywords = self.record
         scope = Scope(lambda id: cast.tensors[self.role, id], self._constant)
         values = [
             cast.tensors[self.role, value] if mask >> place & 1 else unpack(value, scope)
@@ -71,9 +72,8 @@ class Compute:
             output = function(*values, **named)
         else:
             output = create(cast.workers[self.role].stream, function, tuple(values), named)
-        results = result if isinstance(result, list) else [result]
         tensors = [each for each in leaves(output) if isinstance(each, torch.Tensor)]
-        for id, tensor in zip(results, tensors, strict=False):
+        for id, tensor in zip(results_of(self.record), tensors, strict=False):
             if id:
                 cast.tensors[self.role, id] = tensor
 

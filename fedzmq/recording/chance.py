@@ -20,7 +20,7 @@ import torch
 from fedzmq.errors import PlanError
 from fedzmq.pointers.origins import LIBRARY
 
-_NOT_THE_USERS = (*LIBRARY, os.path.dirname(os.__file__), "<string>", "<frozen")
+NOT_THE_USERS = (*LIBRARY, os.path.dirname(os.__file__), "<string>", "<frozen")
 _SOURCES: dict[str, Callable[[], object]] = {
     "Python's random": random.getstate,
     "numpy's random": lambda: [each if isinstance(each, str | int | float) else each.tobytes() for each in _numpys()],
@@ -56,7 +56,7 @@ def _line_of(state: Callable[[], object], again: Callable[[], object]) -> str:
     last = [state(), ""]
 
     def look(frame: FrameType, event: str, argument: object) -> Any:
-        if frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+        if frame.f_code.co_filename.startswith(NOT_THE_USERS):
             return None
         now = state()
         if now != last[0] and last[1]:

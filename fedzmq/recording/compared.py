@@ -8,21 +8,19 @@ there may be too many of them but none that does harm.
 from __future__ import annotations
 
 import dis
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
-from fedzmq.pointers.origins import LIBRARY
+from fedzmq.recording.chance import NOT_THE_USERS
 
 MOST = 24  # sizes that are tried
 MOST_WITHIN = 32  # things in a list or a map that is looked through
 DEEPEST = 3  # as self.settings.sizes[0]
 LARGEST = 1024  # so that a recording stays small
 _ARITHMETIC = frozenset({"mpmath", "networkx", "numpy", "sympy", "typing_extensions"})  # what torch itself calls
-_NOT_THE_USERS = (*LIBRARY, os.path.dirname(os.__file__), "<string>", "<frozen")
 
 
 class Compared:
@@ -61,7 +59,7 @@ class Compared:
 
 def _is_the_users(frame: FrameType) -> bool:
     package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return package not in _ARITHMETIC and not frame.f_code.co_filename.startswith(_NOT_THE_USERS)
+    return package not in _ARITHMETIC and not frame.f_code.co_filename.startswith(NOT_THE_USERS)
 
 
 def _orders(code: CodeType) -> bool | None:

@@ -34,6 +34,7 @@ from fedzmq.recording.values import Values
 from fedzmq.tensors.buffers import export
 from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
+from fedzmq.wire.apply import results_of
 from fedzmq.wire.messages import Backward, Command, Described, Gradients, SetData
 
 DETACH = torch.Tensor.detach
@@ -106,7 +107,7 @@ class Tape(Stream):
             place[2] = len(self.constants)
             self.constants.append(bytes(export(tensor, copy=True)[2]))
         self._keep(record, modes, origin)
-        ids = record[1] if isinstance(record[1], list) else [record[1]]
+        ids = results_of(record)
         self.unknown += [Unknown(ids[output], dimension, size) for output, dimension, size in self._supposed]
         self._supposed = []
         if self._packed is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.pointers.stream import Record
+from fedzmq.wire.apply import results_of
 
 _AS_MANY = frozenset(
     f"{home}.{name}"
@@ -58,8 +59,8 @@ class Values:
 
     def note(self, record: Record, constants: Sequence[bytes]) -> None:
         """An operation gave what its record names."""
-        operation, result, mask, arguments, *keywords = record
-        results = result if isinstance(result, list) else [result]
+        operation, _, mask, arguments, *keywords = record
+        results = results_of(record)
         known = [
             self.of(each) if mask >> index & 1 else self._seen(each, constants) for index, each in enumerate(arguments)
         ]
@@ -72,9 +73,9 @@ class Values:
             is_new = CATALOG.is_random(operation)
             self._numbers[id] = fresh if is_new else self._table.setdefault((key, place), fresh)
         if mask & 1 and results[0] and CATALOG.name(operation) in _AS_MANY and not _names_a_dtype(arguments, *keywords):
-            self.same_truths(results[0], arguments[0])
+            self._same_truths(results[0], arguments[0])
 
-    def same_truths(self, id: int, source: int) -> None:
+    def _same_truths(self, id: int, source: int) -> None:
         self._like[id] = (self.of(id), self.truths(source))
 
     def _seen(self, value: Any, constants: Sequence[bytes]) -> Hashable:

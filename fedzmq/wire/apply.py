@@ -8,6 +8,7 @@ each output that is not kept. Bit i of `mask` says that argument i is the id of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fedzmq.errors import ProtocolError
@@ -49,6 +50,12 @@ def check_apply(record: Any) -> list[Any]:
     if len(record) == 5:
         _check_keywords(record[4])
     return record
+
+
+def results_of(record: Sequence[Any]) -> list[int]:
+    """The ids that a record names, 0 for each output that is not kept; [0] where nothing new is named."""
+    result = record[1]
+    return [result] if type(result) is int else list(result)
 
 
 def _check_results(results: Any) -> None:

@@ -16,6 +16,7 @@ from fedzmq.errors import OperationRefused, ProtocolError
 from fedzmq.operations.arguments import Scope, unpack, unpack_keywords
 from fedzmq.operations.catalog import Catalog, Operation
 from fedzmq.operations.uncounted import counted
+from fedzmq.wire.apply import results_of
 from fedzmq.wire.messages import Failure, Probe
 from fedzmq.worker.answer import Answer
 from fedzmq.worker.failure import failure_of
@@ -74,8 +75,7 @@ class OperationCalls:
 
     def apply_guarded(self, record: list[Any]) -> None:
         """Run a record where something private may be among its operands."""
-        results = [record[1]] if type(record[1]) is int else record[1]
-        with guarded_record(self._store, record, results, self._catalog):
+        with guarded_record(self._store, record, results_of(record), self._catalog):
             self.apply(record)
 
     def probe(self, command: Probe) -> Answer:
@@ -132,7 +132,7 @@ class OperationCalls:
 
     def _failed(self, record: list[Any], error: Exception) -> None:
         failure, is_new = self._failure_of(record, error)
-        targets = [record[1]] if type(record[1]) is int else [*record[1]]
+        targets = results_of(record)
         written_to = list(written(record, self._catalog))
         if is_new:
             self._store.remember(failure)
