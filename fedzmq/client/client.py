@@ -130,6 +130,11 @@ class Client:
             return None
         return self.worker(name)
 
+    def forked(self) -> None:
+        """This process was forked from the client's: no pointer of it can be used here."""
+        for handle in self._handles.values():
+            handle.stream.forked()
+
     def names(self) -> tuple[str, ...]:
         """The workers that are known to be here."""
         here = {name for name, handle in self._handles.items() if not handle.is_lost}

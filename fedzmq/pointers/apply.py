@@ -29,7 +29,7 @@ from fedzmq.pointers.out import into_out
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.refusals import name_of, why
 from fedzmq.pointers.rehearsal import MOST_BYTES, at_home, check, in_its_words, known
-from fedzmq.pointers.remote import ORDINARY, Composite, Remote
+from fedzmq.pointers.remote import ORDINARY, SCRIPT, Composite, Remote, is_traced
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.signature import GETITEM, SETITEM, Signature, count_operands, filled
 from fedzmq.pointers.stand_ins import STAND_INS
@@ -123,6 +123,8 @@ def _perform_or_learn(call: _Call, stream: Stream, cls: type[Remote]) -> Any:
     key = (*call.parts, modes)
     effect = stream.effects.get(key)
     if effect is None:
+        if is_traced():  # what is learned now would be wrong afterwards
+            raise OperationRefused("torch.jit.trace", SCRIPT)
         effect = _foreseen(stream, call) or _in_place_unseen(call, modes)
         if effect is None and not apart:
             effect = stream.supposed(call)
@@ -222,7 +224,7 @@ def _perform(stream: Stream, effect: Effect, modes: Modes, call: _Call, cls: typ
         reference = _new(stream, output, references)
         base = references[output.view] if output.view >= 0 else None
         if base is not None:
-            reference.is_view_of(base)
+            reference.is_view_of(base, is_sealed=output.is_sealed)
             views.append((reference, base))
         tensors.append(cls.around(reference))
         ids.append(reference.id)

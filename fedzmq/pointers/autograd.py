@@ -9,7 +9,7 @@ import torch
 from fedzmq.pointers.graph import Node
 from fedzmq.pointers.meeting import apart, check_local
 from fedzmq.pointers.metadata import CONSTANT, INNER
-from fedzmq.pointers.origins import origin
+from fedzmq.pointers.origins import origin, warn
 from fedzmq.pointers.remote import Handler, Remote
 from fedzmq.wire.messages import SetGrad
 
@@ -54,7 +54,14 @@ def set_requires_grad(p: Remote, value: bool) -> None:
 
 def grad(p: Remote) -> Remote | None:
     leaf = p._ref.leaf
-    return None if leaf is None else leaf.grad
+    if leaf is not None:
+        return leaf.grad
+    if p._ref.meta.kind == INNER:
+        warn(
+            "the .grad of a tensor that was computed is asked for, and a backward gives one to leaves alone; "
+            ".retain_grad() on the tensor, before the backward, keeps it"
+        )
+    return None
 
 
 def set_grad(p: torch.Tensor, value: torch.Tensor | None) -> None:
@@ -70,6 +77,8 @@ def set_grad(p: torch.Tensor, value: torch.Tensor | None) -> None:
         return
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+    if value is p:
+        raise RuntimeError("can't assign Variable as its own grad")
     check_local("assigning a gradient", [value], False, reference.stream.strict)
     if not isinstance(value, Remote):
         value = type(p).around(reference.stream.put(value.detach()))

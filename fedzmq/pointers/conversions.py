@@ -56,6 +56,12 @@ def to(p: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
     return p if stays else p.contiguous(memory_format=memory_format)
 
 
+def parse_to(*args: Any, **kwargs: Any) -> Any:
+    """What `module.to(p)` asks for: the pointer's dtype. Where it lives is no device of this process."""
+    dtypes: Any = [each.dtype if isinstance(each, Remote) else each for each in args]
+    return torch._C._nn._parse_to(*dtypes, **kwargs)
+
+
 def type_of(p: Remote, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
     if dtype is None:
         return torch.empty(0, dtype=p._ref.meta.dtype).type()
@@ -105,6 +111,7 @@ CONVERSIONS: dict[Any, Handler] = {
     _DATA.__set__: _assign_data,
     **{getattr(T, name): here for name in ("cpu", "cuda", "ipu", "mtia", "xpu") if hasattr(T, name)},
     T.to: to,
+    torch._C._nn._parse_to: parse_to,
     T.type: type_of,
     T.new_tensor: new_tensor,
     T.module_load: load,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,6 +56,9 @@ class Directory(Protocol):
     def names(self) -> tuple[str, ...]:
         """Those that are known to be here."""
 
+    def forked(self) -> None:
+        """This process was forked from that of the workers' connections, which it must not touch."""
+
     @property
     def home(self) -> Home: ...
 
@@ -75,6 +79,10 @@ class Directories:
     def newest_first(self) -> list[Directory]:
         return [found for each in reversed(self._all) if (found := each()) is not None]
 
+    def forked(self) -> None:
+        for directory in self.newest_first():
+            directory.forked()
+
     def find(self, name: str) -> Destination | Home:
         """Raises WorkerNotFoundError."""
         directories = self.newest_first()
@@ -94,6 +102,8 @@ class Directories:
 
 # The verbs belong to torch's tensors, and so to the whole process; a name in `x.send("bob")` has no other context.
 DIRECTORIES = Directories()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=DIRECTORIES.forked)
 
 
 def destination_of(place: Destination | Home | str) -> Destination | Home:

@@ -32,6 +32,7 @@ _ENDS: dict[str, Callable[[Any], bool]] = {
     "LinalgVectorNormBackward0": lambda node: bool(node._saved_ord == 0),
     "OrmqrBackward0": lambda node: node._saved_input2.numel() == 0,
 }
+_ONE_OF_SEVERAL = torch._C._autograd.CreationMeta.MULTI_OUTPUT_NODE
 LIMIT = 8192  # signatures that are remembered, at least; twice as many at most
 
 
@@ -40,13 +41,15 @@ class Output:
     """One tensor that an operation gives.
 
     `alias` is the position of the operand that it is, -1 for a new tensor. `view` is the position of the operand that
-    it is a view of, or -1. `sources` are the positions of the operands that its gradient reaches, None for all.
+    it is a view of, or -1. `sources` are the positions of the operands that its gradient reaches, None for all. With
+    `is_sealed` it is one of several views from one step of backward, which torch lets nobody write to in place.
     """
 
     meta: Meta
     alias: int
     view: int
     sources: tuple[int, ...] | None
+    is_sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,11 +251,12 @@ def _collect(
 
 def _output(tensor: torch.Tensor, operands: list[torch.Tensor], before: list[_Before]) -> Output:
     alias = next((index for index, operand in enumerate(operands) if operand is tensor), -1)
-    view = -1
+    view, is_sealed = -1, False
     if alias < 0 and tensor._is_view():
         base = tensor._base
         view = next((index for index, operand in enumerate(operands) if operand is base or operand._base is base), -1)
-    return Output(meta_of(tensor), alias, view, _sources(tensor, before))
+        is_sealed = torch._C._autograd._get_creation_meta(tensor) == _ONE_OF_SEVERAL
+    return Output(meta_of(tensor), alias, view, _sources(tensor, before), is_sealed)
 
 
 def _sources(tensor: torch.Tensor, before: list[_Before]) -> tuple[int, ...] | None:

@@ -121,15 +121,17 @@ class Doorway(Leaf):
 class Storage:
     """What a tensor and its views share: a write to one of them under grad mode is in the history of all of them.
 
-    `is_watched` says that somebody wants the gradient of one of them that is no leaf, as it is now.
+    `is_watched` says that somebody wants the gradient of one of them that is no leaf, as it is now. `sealed` are the
+    ids of those that cannot be written to under grad mode.
     """
 
-    __slots__ = ("is_watched", "node", "root", "version")
+    __slots__ = ("is_watched", "node", "root", "sealed", "version")
 
     def __init__(self, root: int, node: Node | None) -> None:
         self.root = root  # the id of the tensor that the views are of
         self.node = node
         self.version = 0
+        self.sealed: set[int] = set()
         self.is_watched = node is not None and node.watched is not None and node.watched.inner is not None
 
     def written(self, node: Node) -> None:

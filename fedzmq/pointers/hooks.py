@@ -106,7 +106,8 @@ def run_after(leaves: Sequence[Leaf]) -> None:
         watched = leaf.watched
         if watched is not None and watched.after:
             for hook in list(watched.after.values()):
-                hook(watched.pointer)
+                if hook(watched.pointer) is not None:
+                    raise RuntimeError("Tensor post accumulate grad hooks should return None.")
 
 
 def _node(p: Remote, otherwise: str) -> Node:

@@ -82,13 +82,13 @@ class Located(Remote):
     def tag(self: Self, *tags: str) -> Self:
         """Tag the tensor, so that a search on its worker finds it; returns the pointer."""
         add_tags(self, *tags)
-        self._say_labels()
+        self._say_labels_to_others()
         return self
 
     def describe(self: Self, description: str) -> Self:
         """Describe the tensor, for those who find it; returns the pointer."""
         set_description(self, description)
-        self._say_labels()
+        self._say_labels_to_others()
         return self
 
     def private_(self: Self, *users: str) -> Self:
@@ -102,6 +102,7 @@ class Located(Remote):
         pointer.
         """
         self._ref.stream.command(Share(self._ref.id, clients), origin())
+        self.__dict__["_is_shared"] = True
         self._ref.stream.settle()
         return self
 
@@ -210,6 +211,11 @@ class Located(Remote):
             f"the pointer was spent by .get() or .move() at {where}: use what that returned, "
             "or .copy().get() there, which leaves the tensor on the worker"
         )
+
+    def _say_labels_to_others(self) -> None:
+        self._say_labels()
+        if "_is_shared" in self.__dict__:
+            self._ref.stream.settle()  # they find it by these when this returns
 
     def _say_labels(self) -> None:
         tell_rule(self)

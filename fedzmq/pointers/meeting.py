@@ -15,7 +15,7 @@ from torch.autograd import forward_ad
 from fedzmq.errors import GetNotPermittedError, OperationRefused, TensorsNotCollocatedException
 from fedzmq.pointers.effects import Effect
 from fedzmq.pointers.graph import Leaf
-from fedzmq.pointers.metadata import CONSTANT
+from fedzmq.pointers.metadata import CONSTANT, INNER
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Remote
 from fedzmq.pointers.signature import filled
@@ -75,12 +75,30 @@ def check_written(operation: str, operands: Sequence[torch.Tensor], effect: Effe
         target = operands[written.position]
         if not isinstance(target, Remote):
             raise apart(operation, operands, "the one that is written to is local")
+        if operation.endswith("_"):
+            _check_view(operation, target._ref)
         if _is_watched(target._ref):
             raise OperationRefused(
                 operation,
                 "it would write to a tensor whose gradient is hooked or retained, which would then be that of the new "
                 "values; write before, or use the form that gives a new tensor",
             )
+
+
+def _check_view(operation: str, reference: Reference) -> None:
+    """Raises, as torch does, for a write in place that a view does not take. On its worker nobody might ask for it."""
+    storage = reference.storage
+    if storage is None or reference.meta.kind != INNER or not torch.is_grad_enabled():
+        return
+    if operation == "Tensor.detach_" and reference.id != storage.root:
+        raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+    if reference.id in storage.sealed:
+        raise RuntimeError(
+            "this is one of several views that one function gave, as split and unbind do, and such a view cannot be "
+            "modified in place where gradients are taken; subscripts and narrow give views that can"
+        )
+    if isinstance(storage.node, Leaf) and not operation.startswith("nn.init."):  # those write under no_grad
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
 
 
 def _is_watched(reference: Reference) -> bool:

@@ -83,6 +83,44 @@ class MultiPointer(Composite):
         """Second tensors on the same workers."""
         return MultiPointer.of([child.copy() for child in self.children.values()])  # type: ignore[attr-defined]
 
+    def tag(self, *tags: str) -> MultiPointer:
+        """Tag the tensor on every one of its workers."""
+        return self._each("tag", *tags)
+
+    def describe(self, description: str) -> MultiPointer:
+        return self._each("describe", description)
+
+    @property
+    def tags(self) -> set[str]:
+        found: set[str] = next(self.pointers()).tags  # type: ignore[attr-defined]
+        return found
+
+    @property
+    def description(self) -> str:
+        found: str = next(self.pointers()).description  # type: ignore[attr-defined]
+        return found
+
+    @property
+    def garbage_collection(self) -> bool:
+        """As that of a pointer, for all of them."""
+        return all(child._ref.is_collected for child in self.pointers())
+
+    @garbage_collection.setter
+    def garbage_collection(self, value: bool) -> None:
+        for child in self.pointers():
+            child._ref.is_collected = bool(value)
+
+    gc = garbage_collection
+    garbage_collect_data = garbage_collection
+
+    @property
+    def disable_gc(self) -> MultiPointer:
+        self.garbage_collection = False
+        return self
+
+    def get_(self) -> NoReturn:
+        raise PointerError(f"{self!r} cannot become one tensor in place; .get() gives the values, one for each worker")
+
     def combine(self, *others: torch.Tensor) -> MultiPointer:
         return combine_pointers(self, *others)
 
@@ -90,6 +128,11 @@ class MultiPointer(Composite):
         raise PointerError(f"{self!r} is on several workers already; .get() brings the values here")
 
     move = send_ = send
+
+    def _each(self, verb: str, *args: str) -> MultiPointer:
+        for child in self.pointers():
+            getattr(child, verb)(*args)
+        return self
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]  # torch leaves its name out
         first = next(self.pointers())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections import deque
 from collections.abc import Sequence
 from types import CodeType, FrameType
@@ -28,6 +29,12 @@ def origin() -> Origin | None:
     while frame is not None and frame.f_code.co_filename.startswith(LIBRARY):
         frame = frame.f_back
     return None if frame is None else (frame.f_code, frame.f_lineno)
+
+
+def warn(text: str) -> None:
+    """A UserWarning at the line of the user's program, which Python shows once for each line."""
+    where = origin()
+    warnings.warn_explicit(text, UserWarning, where[0].co_filename if where else "<unknown>", where[1] if where else 1)
 
 
 def shown(origin: Origin | None) -> str:

@@ -37,6 +37,8 @@ _any_autocast = torch._C._is_any_autocast_enabled
 _default_dtype = torch.get_default_dtype
 _wrapper = torch.Tensor._make_wrapper_subclass
 _frame = sys._getframe
+_REAL: Any = torch.Tensor.real
+_IMAG: Any = torch.Tensor.imag
 _SET = torch.ops.aten.set_.source_Tensor
 
 
@@ -155,6 +157,25 @@ class Pointer(Located):
         record = (operation, id, mask, values, keywords) if keywords else (operation, id, mask, values)
         stream.append(record, modes, issued)
         return result
+
+    # Torch asks nobody where it writes to one of these.
+    @property
+    def real(self) -> torch.Tensor:
+        part: torch.Tensor = _REAL.__get__(self)
+        return part
+
+    @real.setter
+    def real(self, value: torch.Tensor) -> None:
+        self.real.copy_(value)
+
+    @property
+    def imag(self) -> torch.Tensor:
+        part: torch.Tensor = _IMAG.__get__(self)
+        return part
+
+    @imag.setter
+    def imag(self, value: torch.Tensor) -> None:
+        self.imag.copy_(value)
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]  # torch declares it without the function

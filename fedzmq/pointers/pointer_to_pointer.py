@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from fedzmq.errors import InvalidTensorForRemoteGet
-from fedzmq.pointers.destination import Destination, Home, worker_of
+from fedzmq.pointers.destination import Destination, Home, destination_of, worker_of
 from fedzmq.pointers.nesting import leaves, mapped
 from fedzmq.pointers.remote import META, Composite, Remote
 
@@ -66,6 +66,14 @@ class PointerToPointer(Composite):
     def send(self, destination: Destination | Home | str) -> PointerToPointer:
         """A pointer, held by one worker more, to this one."""
         return PointerToPointer.held(self.end, (worker_of(destination), *self.places))
+
+    def move(self, destination: Destination | Home | str) -> torch.Tensor:
+        """The same, held by another worker. Moved here it is what `get` gives."""
+        place = destination_of(destination)
+        if not self.places:
+            return self.end.move(place)  # type: ignore[attr-defined, no-any-return]  # every pointer has it
+        held = self.get()
+        return held if isinstance(place, Home) else held.send(place)  # type: ignore[attr-defined]
 
     def remote_get(self) -> PointerToPointer:
         """Have the worker get what its pointer points to, and hold that instead; in place, and returned."""

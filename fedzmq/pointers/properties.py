@@ -144,7 +144,8 @@ def shown(p: Remote, *, tensor_contents: Any = None) -> str:
     kind = "Parameter pointer" if getattr(p, "_is_param", False) else "Pointer"
     grad = ", requires_grad" if meta.kind else ""
     dtype_name = str(meta.dtype).removeprefix("torch.")
-    return f"{kind}({extents} {dtype_name} on {reference.stream.worker}, #{reference.id}{grad})"
+    tags = "".join([f", {tag!r}" for tag in p.__dict__.get("_tags", ())])
+    return f"{kind}({extents} {dtype_name} on {reference.stream.worker}, #{reference.id}{grad}{tags})"
 
 
 def formatted(p: Remote, spec: str) -> str:

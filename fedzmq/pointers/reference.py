@@ -108,11 +108,14 @@ class Reference:
         self.meta = self.meta.of_kind(INNER)
         self.node = node
 
-    def is_view_of(self, base: Reference) -> None:
-        if base.storage is None:
-            base.storage = Storage(base.id, base.node)
-        self.storage = base.storage
-        self.seen = base.storage.version
+    def is_view_of(self, base: Reference, is_sealed: bool = False) -> None:
+        storage = base.storage
+        if storage is None:
+            storage = base.storage = Storage(base.id, base.node)
+        self.storage = storage
+        self.seen = storage.version
+        if is_sealed or (storage.sealed and base.id in storage.sealed):
+            storage.sealed.add(self.id)
 
     def written(self, meta: Meta, node: Node | None) -> None:
         """An operation wrote into this tensor, which is like this now; `node` is the write, if it has a gradient."""

@@ -17,7 +17,7 @@ import torch
 
 import fedzmq
 from fedzmq.errors import OperationRefused, PointerError
-from fedzmq.pointers.remote import Handler, Remote
+from fedzmq.pointers.remote import SCRIPT, Handler, Remote
 
 T = torch.Tensor
 
@@ -87,6 +87,8 @@ def name_of(func: Callable[..., Any]) -> str:
 
 def why(func: Callable[..., Any]) -> tuple[str, ...]:
     """The reason that a function is not on the list of operations, where there is one to tell."""
+    if isinstance(func, torch._C.ScriptMethod):
+        return (SCRIPT,)
     if isinstance(func, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
         return ("torch.ops are the kernels beneath torch's functions; call those",)
     last = name_of(func).rpartition(".")[2]

@@ -15,10 +15,16 @@ from fedzmq.pointers.reference import Reference
 
 META: Final = torch.device("meta")
 _TRANSFORMS: Final = os.path.join(os.path.dirname(torch.__file__), "_functorch", "")
+SCRIPT: Final = "TorchScript is code, and no code travels; call the module or function that it is made of"
 ORDINARY: Final = object()  # what a handler of special functions returns for "an operation like any other after all"
 
 Handler = Callable[..., Any]  # takes the arguments of the torch function that it stands for
 Self = TypeVar("Self", bound="Remote")
+
+
+def is_traced() -> bool:
+    """Whether torch.jit.trace is at work: sizes are tensors then."""
+    return torch._C._get_tracing_state() is not None
 
 
 class Composite(torch.Tensor):
@@ -63,6 +69,8 @@ class Remote(torch.Tensor):
 
 
 def _why_it_got_here() -> str:
+    if is_traced():
+        return SCRIPT
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_filename.startswith(_TRANSFORMS):

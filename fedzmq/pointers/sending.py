@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 
 import torch
@@ -11,7 +10,7 @@ from torch import nn
 from fedzmq.pointers.destination import Destination
 from fedzmq.pointers.labelling import copy_labels
 from fedzmq.pointers.metadata import CONSTANT, LEAF
-from fedzmq.pointers.origins import origin
+from fedzmq.pointers.origins import warn
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.private import check_send, users_among
 
@@ -52,11 +51,7 @@ def send_tensor(
 
 
 def _warn_of_history(worker: str) -> None:
-    where = origin()
-    warnings.warn_explicit(
+    warn(
         "this tensor was computed from others that require grad, and its history stays here: its gradient ends on "
-        f"{worker!r}. Send it with requires_grad=True to have the gradient flow home, or send .detach()",
-        UserWarning,
-        where[0].co_filename if where else "<unknown>",
-        where[1] if where else 1,
+        f"{worker!r}. Send it with requires_grad=True to have the gradient flow home, or send .detach()"
     )

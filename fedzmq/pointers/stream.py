@@ -10,12 +10,12 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch.utils.hooks import RemovableHandle
 
-from fedzmq.errors import FedzmqError, NeedsValueError, ProtocolError
+from fedzmq.errors import FedzmqError, NeedsValueError, PointerError, ProtocolError
 from fedzmq.pointers.call import Call
 from fedzmq.pointers.effects import Effect, Effects
 from fedzmq.pointers.failures import error_of
@@ -58,6 +58,18 @@ DROPS = 16_384  # ids that one record forgets
 ROOM = 16  # outputs that an operation of unforeseen outputs may have
 
 Record = tuple[Any, ...]  # an operation: see fedzmq.wire.apply
+
+
+class _Forked:
+    """Stands where the lock was, which a thread of the other process may hold forever."""
+
+    def __enter__(self) -> NoReturn:
+        raise PointerError(
+            "a pointer is of the process that made it, and this one was forked from that: use it there, as with "
+            "DataLoader(num_workers=0)"
+        )
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 class Stream:
@@ -314,6 +326,10 @@ class Stream:
         autocast = None if modes.autocast is None else name_of(modes.autocast)
         self._add(Mode(modes.grad, autocast, name_of(modes.default_dtype)), None)
         self.modes = modes
+
+    def forked(self) -> None:
+        """Have every command refused: this process was forked from the one that the stream is of."""
+        self._lock = _Forked()  # type: ignore[assignment]  # whoever commands takes it first
 
     def run_of_ids(self, length: int) -> int:
         # Another thread may take an id in between; the ids of a run that it broke are never used.

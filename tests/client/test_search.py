@@ -103,6 +103,13 @@ def test_a_shared_tensor_is_found_by_the_clients_that_it_is_shared_with(clients:
     del torch_friends, strangers
 
 
+def test_what_is_tagged_once_it_is_shared_is_found_at_once(clients: tuple[Client, Client]) -> None:
+    mine, theirs = clients
+    p = torch.ones(2).send(mine.worker("bob")).share().tag("#late").describe("too late")
+    assert len(theirs.worker("bob").search("#late", "too late")) == 1
+    assert p.tags == {"#late"}
+
+
 def test_what_a_client_shared_is_gone_with_it(site: LocalCluster) -> None:
     with site.connect() as other:
         with site.connect() as one:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from fedzmq.client.hook import TorchHook
 from fedzmq.client.virtual import VirtualWorker
@@ -10,6 +13,7 @@ from fedzmq.errors import (
     InvalidTensorForRemoteGet,
     NotInPlaceError,
     ObjectNotFoundError,
+    PointerError,
     TensorsNotCollocatedException,
     UsageError,
     WorkerNotFoundError,
@@ -294,3 +298,44 @@ def test_a_chain_meets_a_pointer_wherever_it_stands(bob: VirtualWorker, alice: V
     chain, one = torch.ones(2).send(bob).send(alice), torch.ones(2).send(bob)
     for both in (one + chain, chain + one):
         assert both.get().get().tolist() == [2.0, 2.0]
+
+
+def test_a_multi_pointer_is_labelled_and_kept_on_every_worker(bob: VirtualWorker, alice: VirtualWorker) -> None:
+    p = torch.ones(2).tag("#a").send(bob, alice)
+    assert p.tag("#b").describe("ones") is p
+    assert (p.tags, p.description) == ({"#a", "#b"}, "ones")
+    assert [len(worker.search("#b", "ones")) for worker in (bob, alice)] == [1, 1]
+    assert p.gc
+    p.gc = False
+    assert (p.garbage_collection, p.disable_gc.garbage_collect_data) == (False, False)
+    del p
+    assert (bob.objects_count(), alice.objects_count()) == (1, 1)
+
+
+def test_a_multi_pointer_does_not_become_one_tensor(bob: VirtualWorker, alice: VirtualWorker) -> None:
+    with pytest.raises(PointerError, match="gives the values, one for each worker"):
+        torch.ones(2).send(bob, alice).get_()
+
+
+def test_another_worker_holds_the_pointer_that_is_moved(
+    hook: TorchHook, bob: VirtualWorker, alice: VirtualWorker
+) -> None:
+    james = VirtualWorker(hook, "james")
+    chain = torch.ones(2).send(bob).send(alice).move(james)
+    assert isinstance(chain, PointerToPointer)
+    assert chain.location is james
+    back = chain.move(hook.local_worker)
+    assert isinstance(back, Pointer)
+    assert back.location is bob
+
+
+def test_what_a_pointer_is_tagged_with_is_shown(bob: VirtualWorker) -> None:
+    p = torch.ones(2).tag("#fun").send(bob)
+    assert repr(p) == f"Pointer(2 float32 on bob, #{p.id_at_location}, '#fun')"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process forks here")
+def test_a_process_that_was_forked_has_no_use_of_pointers(bob: VirtualWorker) -> None:
+    rows = DataLoader(TensorDataset(torch.ones(2).send(bob)), num_workers=1, multiprocessing_context="fork")
+    with pytest.raises(PointerError, match="num_workers=0"):
+        next(iter(rows))

@@ -102,6 +102,53 @@ def test_writing_to_a_leaf_is_an_error_here(bob: Place) -> None:
         leaf(bob).add_(1)
 
 
+REFUSED_WRITES: dict[str, Callable[[Tensor], object]] = {
+    "a row of a leaf": lambda p: p[0].zero_(),
+    "a view of a view of a leaf": lambda p: p.view(4)[1:].__setitem__(0, 1.0),
+    "one of several": lambda p: (p * 1).split(1)[0].mul_(2),
+    "a part of one of several": lambda p: (p * 1).unbind()[0][0].mul_(2),
+    "a view loses its history": lambda p: (p * 1)[0].detach_(),
+    "its own gradient": lambda p: setattr(p, "grad", p),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_WRITES)
+def test_a_write_that_torch_refuses_is_refused_at_the_line_that_does_it(bob: Place, name: str) -> None:
+    p = torch.ones(2, 2, requires_grad=True)
+    for each in (p, p.send(bob)):
+        with pytest.raises(RuntimeError) as caught:
+            REFUSED_WRITES[name](each)
+        assert type(caught.value) is RuntimeError  # and not what a worker says, where nobody may ever ask for it
+
+
+def test_views_are_written_to_where_no_gradient_is_taken(bob: Place) -> None:
+    p = torch.ones(2, 2, requires_grad=True).send(bob)
+    with torch.no_grad():
+        p[0].zero_()
+        (p * 1).unbind()[0].zero_()
+    q = p.detach()
+    q.unbind()[1].mul_(3)
+    (p * 1).tensor_split(2)[0].add_(1)  # which are views from a step each
+    close(p.get(), torch.tensor([[0.0, 0.0], [3.0, 3.0]], requires_grad=True))
+
+
+def test_a_gradient_that_no_backward_gives_is_warned_of(bob: Place) -> None:
+    p = torch.ones(2, requires_grad=True).send(bob)
+    q = p * 2
+    with pytest.warns(UserWarning, match="retain_grad") as warned:
+        assert q.grad is None
+    assert warned[0].filename == __file__
+    q.retain_grad()
+    assert (q.grad, p.grad, q.detach().grad) == (None, None, None)
+
+
+def test_parts_of_complex_numbers_are_written_to(bob: Place) -> None:
+    p = torch.ones(2, dtype=torch.complex64).send(bob)
+    p.real = torch.tensor([5.0, 6.0])
+    p.imag = p.real * 2
+    close(p.get(), torch.tensor([5 + 10j, 6 + 12j]))
+
+
 def test_writing_to_a_tensor_gives_it_a_history(bob: Place) -> None:
     p, total = leaf(bob), torch.zeros(3).send(bob)
     total += p

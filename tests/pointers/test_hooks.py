@@ -248,3 +248,10 @@ def test_a_hook_of_several_tensors_is_refused_in_words(bob: Place, mode: Any) ->
     tensors = [torch.ones(2).send(bob).requires_grad_() for _ in range(2)]
     with pytest.raises(OperationRefused):
         register_multi_grad_hook(tensors, lambda gradients: None, mode=mode)
+
+
+def test_a_hook_after_the_gradient_has_nothing_to_give(bob: Place) -> None:
+    p = torch.ones(2, requires_grad=True).send(bob)
+    p.register_post_accumulate_grad_hook(lambda leaf: leaf.grad * 2)
+    with pytest.raises(RuntimeError, match="should return None"):
+        p.sum().backward()

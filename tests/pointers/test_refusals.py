@@ -8,7 +8,7 @@ from torch import nn
 from torch.overrides import get_overridable_functions
 from torch.testing import assert_close
 
-from fedzmq.errors import NeedsValueError
+from fedzmq.errors import NeedsValueError, OperationRefused
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.listed.inplace_functions import INPLACE_FUNCTIONS
 from fedzmq.pointers.decomposed import DECOMPOSED
@@ -87,3 +87,24 @@ def test_a_module_that_swaps_its_parameters_loads_over_there(bob: Place) -> None
     finally:
         torch.__future__.set_swap_module_params_on_conversion(False)
     assert torch.equal(module.get().weight, saved.weight)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_trace_is_refused_and_leaves_nothing_behind(bob: Place) -> None:
+    p = torch.ones(3, 17).send(bob)
+    with pytest.raises(OperationRefused, match="TorchScript is code"):
+        torch.jit.trace(lambda t: torch.acosh(t) * 3, (p,))
+    assert all(type(extent) is int for extent in torch.acosh(p).shape)
+    assert repr(torch.acosh(p)).startswith("Pointer(3x17 float32 on bob")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_scripted_module_says_what_to_call_instead(bob: Place) -> None:
+    with pytest.raises(OperationRefused, match="call the module or function that it is made of"):
+        torch.jit.script(nn.Identity())(torch.ones(2).send(bob))
+
+
+def test_a_module_takes_the_dtype_of_a_pointer(bob: Place) -> None:
+    p = torch.ones(1, dtype=torch.float64).send(bob)
+    assert nn.Linear(2, 2).to(p).weight.dtype is torch.float64
+    assert nn.Linear(2, 2).send(bob).to(p).weight.dtype is torch.float64
