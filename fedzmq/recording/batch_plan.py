@@ -152,7 +152,8 @@ def _write_back(held: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None
             buffer = name.removeprefix("module.")
             raise PlanError(
                 f"the model assigns {tuple(new.shape)} to its buffer {buffer!r}, which has the shape "
-                f"{tuple(tensor.shape)}; what travels keeps its shape"
+                f"{tuple(tensor.shape)}; what travels keeps its shape: where the first call settles it, call the model "
+                "once, on an example, before it is recorded"
             )
         tensor.copy_(new)
 

@@ -21,7 +21,6 @@ from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.stream import Stream
 
 _DRAW = frozenset({torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal})
-_DRAW_FROM = frozenset({torch.normal, torch.bernoulli, torch.multinomial, torch.poisson})
 _MAKE = _DRAW | {
     torch.arange,
     torch.empty,
@@ -72,10 +71,10 @@ class Makers(TorchFunctionMode):
                 return leaf
         if self._leaves:
             args, given = mapped(args, self._there), mapped(given, self._there)
-        if func in _DRAW_FROM and self._tape is not None and args and type(args[0]) is torch.Tensor:
-            # What is drawn from a tensor of the program's own is drawn from the same one on the tape.
-            there = create(self._tape, torch.zeros, (tuple(args[0].shape),), {"dtype": args[0].dtype}) + args[0]
-            return func(there, *args[1:], **given)
+        if self._tape is not None and args and type(args[0]) is torch.Tensor:
+            number = CATALOG.numbers.get(func)
+            if number is not None and CATALOG.is_random(number):
+                return self._drawn(CATALOG.name(number), func, args, given)
         if func is torch.tensor and self._everything and self._tape is not None and not _is_taken_apart(args, given):
             return Pointer.around(self._tape.put(func(*args, **given)))
         if func not in _MAKE or func not in CATALOG.numbers or self._tape is None or _is_taken_apart(args, given):
@@ -85,6 +84,27 @@ class Makers(TorchFunctionMode):
         if func in _DRAW or self._everything or number in self._chosen:
             return create(self._tape, func, args, given)
         return func(*args, **given)
+
+    def _drawn(self, name: str, func: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
+        """What is drawn from a tensor of the program's own, or into one, is drawn on the tape."""
+        assert self._tape is not None
+        tensor = args[0]
+        if name.endswith("_") and name.startswith(("Tensor.", "nn.init.")):
+            if not _is_alone(tensor):
+                return func(*args, **given)
+            self._leaves[id(tensor)] = tensor, self._like(tensor)
+            return func(self._leaves[id(tensor)][1], *args[1:], **given)
+        before = torch.get_rng_state()
+        found = func(*args, **given)
+        if found is tensor or torch.equal(before, torch.get_rng_state()):
+            return found
+        torch.set_rng_state(before)
+        return func(self._like(tensor) + tensor, *args[1:], **given)
+
+    def _like(self, tensor: torch.Tensor) -> Any:
+        """Zeros on the tape."""
+        assert self._tape is not None
+        return create(self._tape, torch.zeros, (tuple(tensor.shape),), {"dtype": tensor.dtype})
 
     def _leaf(self, func: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
         """The tape's own of a tensor that gradients are to be taken for, where the program made that out of nothing."""
@@ -109,6 +129,12 @@ class Makers(TorchFunctionMode):
 def varying(one: Makers, other: Makers) -> set[int]:
     """The numbers of those calls that two batches of different size differ in."""
     return {number for number, (a, b) in enumerate(zip(one.calls, other.calls, strict=False)) if a != b}
+
+
+def _is_alone(tensor: torch.Tensor) -> bool:
+    """Nothing else has its memory, and it takes no gradient."""
+    own = torch._C._storage_Use_Count(tensor.untyped_storage()._cdata) <= 2  # the tensor, and what was just asked for
+    return own and not tensor._is_view() and not tensor.requires_grad
 
 
 def _is_taken_apart(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -204,14 +204,17 @@ class OwnBuffers(nn.Module):
 
 
 class Noisy(nn.Module):
-    """Draws numbers for each example, and for all."""
+    """Draws numbers for each example, and for all, from tensors of its own, and into one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(6, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x + 0.1 * torch.randn(x.shape)) + torch.rand(3)
+        places = F.dropout(torch.arange(6.0).sin(), 0.3).expand(len(x), 6)
+        gain = torch.empty(3)
+        gain.uniform_(0.5, 1.5)
+        return self.linear(x + 0.1 * torch.randn(x.shape) + places) * gain + torch.rand(3)
 
 
 class Distributed(nn.Module):
