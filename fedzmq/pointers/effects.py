@@ -129,15 +129,15 @@ class Effects:
         """The effect of `call(operands)` on operands of these metadata, of which it is known to write to `written`.
 
         Raises Unforeseeable, or what torch raises for such operands. A `blind` operation is not called: it is taken to
-        leave all metadata alone and to return None. With `from_kernel` it is called on tensors of ones, where such are
-        on the worker's device here too.
+        leave all metadata alone and to return None. With `from_kernel` it is called on tensors of ones, where nothing
+        says that the worker's are on another device than the CPU.
         """
         self.misses += 1
         if blind:
             into = tuple(Written(position, metas[position], ()) for position in written)
             return Effect(operation, (), into, lambda tensors: None, False)
         with self._lock, _tracked():
-            if from_kernel and self.device.type == "cpu":
+            if from_kernel and self.device.type in ("cpu", "meta"):
                 try:
                     return _learned(operation, [ones(meta) for meta in metas], call, written)
                 except RuntimeError as error:

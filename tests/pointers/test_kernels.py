@@ -19,6 +19,7 @@ FIRST = """
 import sys
 import torch
 import fedzmq
+from fedzmq.recording.training_plan import training_plan
 bob = fedzmq.VirtualWorker(fedzmq.TorchHook(torch), id="bob")
 model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1)).send(bob)
 x = torch.ones(4, 3).send(bob)
@@ -29,6 +30,9 @@ with torch.no_grad():
         parameter -= 0.1 * parameter.grad
 assert loss.get().shape == ()
 assert model.get()[0].weight.shape == (2, 3)
+digits = torch.nn.Sequential(torch.nn.Linear(784, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10))
+like = torch.zeros(2, 784), torch.zeros(2, dtype=torch.int64)
+training_plan(digits, torch.nn.functional.cross_entropy, *like)
 assert not {"torch._dynamo", "sympy"} & sys.modules.keys()
 """
 
@@ -73,9 +77,14 @@ def test_a_kernel_and_a_fake_teach_the_same(kind: Kind, strides: tuple[int, int]
 
 def test_large_tensors_and_searches_are_not_computed_here() -> None:
     small = meta(torch.Size([8]), torch.float32, (1,))
-    large = meta(torch.Size([1 << 20]), torch.float32, (1,))
+    large = meta(torch.Size([1 << 22]), torch.float32, (1,))
+    tall, wide = (meta(torch.Size(shape), torch.float32, (1, 1)) for shape in ([1 << 12, 1], [1, 1 << 12]))
     assert can_tell(torch.add, (), [small, small])
     assert not can_tell(torch.add, (), [small, large])
+    assert not can_tell(torch.add, (), [tall, wide])
+    assert not can_tell(torch.outer, (), [tall, wide])
+    assert not can_tell(F.linear, (), [tall, tall])
+    assert can_tell(F.linear, (), [wide, wide])
     assert not can_tell(torch.Tensor.__getitem__, (small, torch.ones(8, dtype=torch.bool)), [small, small])
     assert not can_tell(torch.Tensor.view, (small, torch.tensor(8)), [small, small])
     assert not can_tell(torch.Tensor.__setitem__, (small, torch.ones(8, dtype=torch.bool), 1.0), [small, small])
