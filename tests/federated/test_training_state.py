@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,6 @@ from fedzmq.federated.strategies.scaffold import Scaffold
 from fedzmq.federated.strategies.strategy import Strategy
 from fedzmq.federated.trainer import Trainer
 from fedzmq.federated.training_job import TrainingJob
-from fedzmq.recording.training_plan import training_plan
 from fedzmq.wire.messages import Train
 from fedzmq.worker.training import tasks
 from fedzmq.worker.training.train import Outcome
@@ -41,6 +41,8 @@ from tests.worker.training.trained import data_of, state_of
 
 JOB = TrainingJob("data", rounds=4, epochs=1, batch_size=4, options={"lr": 0.1}, seed=3, workers=3)
 NAMES = ("alice", "bob", "carol")
+
+Ended = tuple[list[torch.Tensor], list[RoundReport]]
 
 
 class Draws(FedAvg):
@@ -95,10 +97,9 @@ def coordinator(
     moment: tuple[str, int] = ("", 0),
     job: TrainingJob = JOB,
     said: list[str] | None = None,
-) -> tuple[list[torch.Tensor], list[RoundReport]]:
+) -> Ended:
     """Train until the end, or until that moment; gives the model, which did not begin as in any other coordinator."""
     model = copy.deepcopy(made.module)
-    plan = training_plan(made.module, made.loss, made.features, made.targets)
     if folder.exists():
         with torch.no_grad():
             for parameter in model.parameters():
@@ -109,7 +110,7 @@ def coordinator(
         trainer = Trainer(
             client,
             model,
-            plan,
+            made.plan,
             job,
             strategy=strategy,
             ledger=ledger,
@@ -128,12 +129,39 @@ def site(meeting: Meeting, made: Made, names: tuple[str, ...] = NAMES) -> None:
         meeting.worker(name, [data_of(made).rows(torch.arange(8 + 3 * NAMES.index(name)))])
 
 
-@pytest.fixture
-def made() -> Iterator[Made]:
-    random = torch.get_rng_state()
-    torch.manual_seed(0)
-    yield MODULES["cnn"]()
-    torch.set_rng_state(random)
+@pytest.fixture(scope="module")
+def made() -> Made:
+    return MODULES["cnn"]()
+
+
+@pytest.fixture(autouse=True)
+def chance() -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def undisturbed(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ended]:
+    """How a training with this strategy ends that nobody interrupts."""
+
+    @cache
+    def trained(name: str) -> Ended:
+        return interrupted(made, tmp_path_factory.mktemp("undisturbed") / "run", name)
+
+    return trained
+
+
+def interrupted(made: Made, folder: Path, name: str, *moments: tuple[str, int]) -> Ended:
+    """How it ends after a coordinator was killed at each of these moments."""
+    job = replace(JOB, fraction=0.6) if name in ("fedavg", "scaffold") else JOB
+    with torch.random.fork_rng(devices=[]), Meeting() as meeting:
+        torch.manual_seed(1)
+        site(meeting, made)
+        for each in (*moments, ("", 0)):
+            ended = coordinator(meeting, made, folder, STRATEGIES[name](), each, job)
+            torch.manual_seed(2)  # another process is elsewhere with its random numbers
+    return ended
 
 
 @pytest.mark.parametrize(
@@ -144,22 +172,12 @@ def made() -> Iterator[Made]:
     ],
 )
 def test_a_killed_coordinators_successor_ends_with_the_same_bits(
-    made: Made, tmp_path: Path, name: str, moment: tuple[str, int]
+    made: Made, undisturbed: Callable[[str], Ended], tmp_path: Path, name: str, moment: tuple[str, int]
 ) -> None:
-    job = replace(JOB, fraction=0.6) if name in ("fedavg", "scaffold") else JOB
-    ends = []
-    for moments in ([("", 0)], [moment, ("", 0)]):
-        torch.manual_seed(1)
-        folder = tmp_path / f"run{len(moments)}"
-        with Meeting() as meeting:
-            site(meeting, made)
-            for each in moments:
-                state, reports = coordinator(meeting, made, folder, STRATEGIES[name](), each, job)
-                torch.manual_seed(2)  # another process is elsewhere with its random numbers
-        ends.append((state, reports))
-    (undisturbed, its_reports), (resumed, reports) = ends
+    wanted, its_reports = undisturbed(name)
+    resumed, reports = interrupted(made, tmp_path / "run", name, moment)
 
-    assert all(map(torch.equal, resumed, undisturbed))
+    assert all(map(torch.equal, resumed, wanted))
     assert [*map(timeless, reports)] == [*map(timeless, its_reports)]
 
 
@@ -282,13 +300,12 @@ def test_a_training_without_rounds_goes_on_from_its_last_step(made: Made, tmp_pa
     for stops in ((4,), (2, 4)):
         with Meeting() as meeting:
             meeting.worker("bob", [data_of(made)])
-            plan = training_plan(made.module, made.loss, made.features, made.targets)
             for stop in stops:
                 model = copy.deepcopy(made.module)
                 with RunLedger(tmp_path / f"run{len(stops)}") as ledger:
                     client = meeting.client(f"coordinator{stop}")
                     job = replace(JOB, workers=1)
-                    trainer = AsyncTrainer(client, model, plan, job, strategy=FedAsync(), ledger=ledger)
+                    trainer = AsyncTrainer(client, model, made.plan, job, strategy=FedAsync(), ledger=ledger)
                     for report in trainer.rounds():
                         if report.round == stop:
                             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,10 @@ class Made:
         """What the module is called with."""
         return (self.features, *self.others)
 
+    @cached_property
+    def plan(self) -> bytes:
+        return training_plan(self.module, self.loss, self.inputs, self.targets)
+
 
 def made_of(
     module: Callable[[], nn.Module], data: Callable[[], tuple[Tensor, ...]], loss: Loss = cross_entropy
@@ -48,8 +53,7 @@ class Recorded:
     """A plan with a copy of its module's state, as it is now."""
 
     def __init__(self, made: Made) -> None:
-        body = training_plan(made.module, made.loss, made.inputs, made.targets)
-        self.compiled = CompiledPlan(from_bytes(body))
+        self.compiled = CompiledPlan(from_bytes(made.plan))
         self.made = made
         self.parameters = [each.detach().clone() for each in made.module.parameters()]
         self.trained = [
