@@ -322,6 +322,7 @@ def test_a_gradient_tells_what_its_own_graph_reaches(bob: Place, compute: Callab
     assert twice(*[each.detach().send(bob).requires_grad_() for each in here]) == twice(*here)
 
 
+@pytest.mark.filterwarnings("ignore:Using backward")  # said once in a process, whichever test comes first
 def test_a_second_backward_leaves_alone_what_a_first_gradient_does_not_depend_on(bob: Place) -> None:
     def run(x: Tensor, y: Tensor) -> list[Tensor | None]:
         (x * x * x + y).sum().backward(create_graph=True)
