@@ -8,6 +8,7 @@ import sys
 
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.testing.benchmarks.figures import FIGURES, ON_REQUEST
+from tests.cli.conftest import Call
 
 FIELDS = {"figure", "what", "unit", "ours", "peer", "theirs", "bound", "compared", "extra", "met"}
 
@@ -42,25 +43,26 @@ def test_what_takes_dozens_of_processes_is_measured_on_request() -> None:
     assert all(row["met"] in (True, False) for row in rows)
 
 
-def test_a_table_says_what_is_wanted() -> None:
-    done = bench("virtual")
+def test_a_table_says_what_is_wanted(call: Call) -> None:
+    ended = call("bench", "--quick", "virtual")
 
-    assert done.returncode == 0, done.stderr
-    assert "plain torch" in done.stdout
-    assert "2.2" in done.stdout
+    assert ended.code == 0, ended.err
+    assert "plain torch" in ended.out
+    assert "2.2" in ended.out
 
 
-def test_at_a_running_broker_only_fedzmq_is_measured(site: LocalCluster) -> None:
-    done = bench("--json", "--broker", site.address, "--worker", "bob", "operations", "get", "transfer", "plan")
+def test_at_a_running_broker_only_fedzmq_is_measured(call: Call, site: LocalCluster) -> None:
+    figures = ("operations", "get", "transfer", "plan")
+    ended = call("bench", "--quick", "--json", "--broker", site.address, "--worker", "bob", *figures)
 
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in ended.out.splitlines()]
+    assert ended.code == 0, ended.err
     assert [row["figure"] for row in rows if row["theirs"] is None][:2] == ["operations", "get"]
     assert not any(row["peer"] for row in rows)
 
 
-def test_an_unknown_figure_names_the_known() -> None:
-    done = bench("speed")
+def test_an_unknown_figure_names_the_known(call: Call) -> None:
+    ended = call("bench", "speed")
 
-    assert done.returncode == 2
-    assert "operations" in done.stderr
+    assert ended.code == 2
+    assert "operations" in ended.err

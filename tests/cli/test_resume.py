@@ -45,19 +45,20 @@ def test_a_killed_coordinator_goes_on_where_it_was_and_ends_with_the_same_bits(
     assert first == second
 
 
-def test_workers_that_were_started_for_a_run_and_died_with_it_go_on_with_what_they_kept(tmp_path: Path) -> None:
+def test_workers_that_were_started_for_a_run_and_died_with_it_go_on_with_what_they_kept(
+    call: Call, tmp_path: Path
+) -> None:
     options = ("train", *SCAFFOLD, "--rounds", "6", "--workers", "2")
-    with Fedzmq(*options, "--out", "undisturbed", folder=tmp_path) as run:
-        assert run.wait() == 0, run.said
+    undisturbed = call(*options, "--out", "undisturbed")
     with Fedzmq(*options, "--out", "run", folder=tmp_path) as run:
         run.expect('"round"', times=3)
         run.signal(signal.SIGKILL)
         run.wait()
-    with Fedzmq("train", "--resume", "run", folder=tmp_path) as run:
-        assert run.wait() == 0, run.said
         until(lambda: run.family() == [], lambda: run.said)
+    resumed = call("train", "--resume", "run")
     first, second = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("undisturbed", "run"))
 
+    assert (undisturbed.code, resumed.code) == (0, 0), undisturbed.err + resumed.err
     assert first == second
 
 

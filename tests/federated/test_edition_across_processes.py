@@ -6,7 +6,7 @@ import copy
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -34,6 +34,19 @@ def model() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 800_000), nn.Tanh(), nn.Linear(800_000, 3))
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    """Who hangs is not taken for lost within the time that a test takes."""
+    with LocalCluster(NAMES, data="iris", silence=60.0) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster: LocalCluster) -> Iterator[Client]:
+    with cluster.connect(shared_memory=False) as client:
+        yield client
+
+
 def bytes_of(model: nn.Module) -> int:
     return sum(tensor.nbytes for tensor in model.parameters())
 
@@ -58,36 +71,37 @@ def once_it_is_half_out(client: Client, act: Callable[[], None]) -> None:
     client.endpoint.publish = publishes  # type: ignore[method-assign]
 
 
-def test_a_broker_that_is_killed_and_started_again_in_the_middle_costs_time_alone(model: nn.Module) -> None:
+def test_a_broker_that_is_killed_and_started_again_in_the_middle_costs_time_alone(
+    client: Client, cluster: LocalCluster, model: nn.Module
+) -> None:
     assert bytes_of(model) > 1.2 * AHEAD_BYTES
-    with LocalCluster(NAMES, data="iris") as cluster, cluster.connect(shared_memory=False) as client:
-        (undisturbed,) = trainer(client, model).rounds()
-        restart: list[threading.Thread] = []
+    (undisturbed,) = trainer(client, model).rounds()
+    restart: list[threading.Thread] = []
 
-        def kill() -> None:
-            cluster.kill("broker")
-            restart.append(threading.Thread(target=cluster.restart_broker))
-            restart[0].start()
+    def kill() -> None:
+        cluster.kill("broker")
+        restart.append(threading.Thread(target=cluster.restart_broker))
+        restart[0].start()
 
-        once_it_is_half_out(client, kill)
-        (report,) = trainer(client, model).rounds()
-        restart[0].join()
+    once_it_is_half_out(client, kill)
+    (report,) = trainer(client, model).rounds()
+    restart[0].join()
 
     assert [answer.worker for answer in report.answered] == list(NAMES)
     assert report.train_loss == undisturbed.train_loss
     assert undisturbed.bytes_sent < 1.02 * bytes_of(model)
 
 
-def test_a_worker_that_hangs_in_the_middle_holds_up_nobody(model: nn.Module) -> None:
-    job = replace(JOB, quorum=2, deadline=1.0)
-    with LocalCluster(NAMES, data="iris", silence=60.0) as cluster, cluster.connect(shared_memory=False) as client:
-        bob = cluster.processes["bob"].pid
-        try:
-            once_it_is_half_out(client, lambda: os.kill(bob, signal.SIGSTOP))
-            (report,) = trainer(client, model, job).rounds()
-        finally:
-            os.kill(bob, signal.SIGCONT)
-        (next_one,) = trainer(client, model).rounds()
+def test_a_worker_that_hangs_in_the_middle_holds_up_nobody(
+    client: Client, cluster: LocalCluster, model: nn.Module
+) -> None:
+    bob = cluster.processes["bob"].pid
+    try:
+        once_it_is_half_out(client, lambda: os.kill(bob, signal.SIGSTOP))
+        (report,) = trainer(client, model, replace(JOB, quorum=2, deadline=1.0)).rounds()
+    finally:
+        os.kill(bob, signal.SIGCONT)
+    (next_one,) = trainer(client, model).rounds()
 
     assert [answer.worker for answer in report.answered] == ["alice", "carol"]
     assert [answer.worker for answer in next_one.answered] == list(NAMES)
