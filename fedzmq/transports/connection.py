@@ -48,7 +48,8 @@ class Connection(ABC):
     - A medium that can tell publishes, as MEDIUM, on the topic DEPARTURES who went. The frames are the name, a tag of
       the connection that had it, and `left` (it closed) or `lost` (its link broke: it may be back, with the same tag).
     - A medium that can tell publishes, as MEDIUM, on the topic PARTIES who is connected, when somebody begins to
-      hear it and again and again from then on; see `fedzmq.transports.party`.
+      hear it and again from then on, as it changes or now and then; see `fedzmq.transports.party`. On one that cannot,
+      a client that comes waits a second for those who may be there.
     - A medium may refuse frames above a size of its own, of 16 MiB at least: `send` raises `LimitExceeded` for them.
     - After `close`, every call but `close` raises `TransportClosed`. No exception but fedzmq's own comes out.
     """

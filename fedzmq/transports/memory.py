@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from weakref import WeakValueDictionary
 
 from fedzmq.errors import AddressError, NameTaken, TransportClosed
-from fedzmq.transports.connection import DEPARTURES, MEDIUM, Buffer, Connection, Delivery
+from fedzmq.transports.connection import DEPARTURES, MEDIUM, PARTIES, Buffer, Connection, Delivery
 from fedzmq.transports.names import check_name, check_publishable, check_topic
+from fedzmq.transports.party import Party
 
 _TAG_BYTES = 8
 
@@ -49,6 +50,12 @@ class Hub:
         for subscriber in self.topics.get(topic, ()):
             if subscriber is not except_to:
                 self.post(subscriber, Delivery(sender, topic, list(frames)))
+
+    def tell_parties(self) -> None:
+        """To those who want to hear who is here. Hold `lock`."""
+        for subscriber in self.topics.get(PARTIES, ()):
+            frames: list[Buffer] = [member.party().frame() for member in self.members.values()]
+            self.post(subscriber, Delivery(MEDIUM, PARTIES, frames))
 
     def leave(self, topic: str, subscriber: MemoryConnection) -> None:
         """Hold `lock`."""
@@ -92,6 +99,7 @@ class MemoryConnection(Connection):
         self.arrived = threading.Condition(self._hub.lock)
         self._tag = os.urandom(_TAG_BYTES)
         self._topics: set[str] = set()
+        self._came = time.monotonic()
         self._woken = False
         self._closed = False
         with self._hub.lock:
@@ -133,6 +141,7 @@ class MemoryConnection(Connection):
             self._topics.add(topic)
             if self._holds_name():
                 self._hub.topics.setdefault(topic, set()).add(self)
+                self._hub.tell_parties()
 
     def unsubscribe(self, topic: str) -> None:
         check_topic(topic)
@@ -192,6 +201,11 @@ class MemoryConnection(Connection):
             if self._hub.members.get(self.name) is self:
                 del self._hub.members[self.name]
                 self._hub.publish(DEPARTURES, MEDIUM, [self.name.encode(), self._tag, b"left"], except_to=self)
+                self._hub.tell_parties()
+
+    def party(self) -> Party:
+        """What the hub tells of it: nobody is silent, as whoever is asked is run. Hold the hub's lock."""
+        return Party(self.name, time.monotonic() - self._came, 0.0, 0, frozenset(self._topics))
 
     def _wait(self, timeout: float | None) -> None:
         self._hub.waiting.add(self)

@@ -21,6 +21,7 @@ from fedzmq.errors import (
 from fedzmq.session.heartbeat import ROLL_CALL, WORKERS, Heartbeat
 from fedzmq.transports.registry import connect as connect_transport
 from tests.processes import until
+from tests.worker.hub import Meeting
 
 NOBODY = "tcp://127.0.0.1:1"  # a port that only root may listen at, and nothing does
 
@@ -61,6 +62,14 @@ def test_whoever_connects_knows_at_once_who_is_there() -> None:
         with connect(broker.address) as client:
             assert [each.name for each in client.workers()] == ["bob"]
         worker.join()
+
+
+def test_a_client_in_the_workers_process_knows_them_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedzmq.client.attendance.SLOWEST_BEAT", 1e6)
+    with Meeting() as meeting:
+        meeting.running_worker("bob")
+        with connect(meeting.address) as client:
+            assert client.names() == ("bob",)
 
 
 def test_a_worker_that_says_nothing_is_not_waited_for_any_longer() -> None:

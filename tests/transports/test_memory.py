@@ -11,8 +11,9 @@ import pytest
 from fedzmq.errors import AddressError
 from fedzmq.testing.conformance import TransportContract
 from fedzmq.testing.conformance.parties import expect, thread
-from fedzmq.transports.connection import Delivery
+from fedzmq.transports.connection import PARTIES, Delivery
 from fedzmq.transports.memory import MemoryConnection, connect
+from fedzmq.transports.party import parse
 
 
 class TestMemory(TransportContract):
@@ -186,6 +187,17 @@ def test_a_member_that_closes_is_announced(address: str, alice: MemoryConnection
     departure = expect(alice)
     assert (departure.sender, departure.topic) == ("broker", "departures")
     assert [bytes(frame) for frame in departure.frames[::2]] == [b"bob", b"left"]
+
+
+def test_who_asks_who_is_here_is_told_and_told_again_when_it_changes(address: str, alice: MemoryConnection) -> None:
+    alice.subscribe(PARTIES)
+    first = expect(alice)
+    with connect(address, "bob") as bob:
+        bob.subscribe("news")
+        told = [{each.name: each.hears for each in map(parse, delivery.frames)} for delivery in (first, expect(alice))]
+
+    assert told == [{"alice": {PARTIES}}, {"alice": {PARTIES}, "bob": {"news"}}]
+    assert [parse(frame).name for frame in expect(alice).frames] == ["alice"]
 
 
 def test_a_refused_newcomer_gets_the_name_when_its_holder_closes(address: str, alice: MemoryConnection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
 from collections.abc import Collection, Mapping
@@ -14,6 +15,7 @@ from fedzmq.files.whole_file import WholeFile, sweep
 
 _SUFFIX = ".safetensors"
 _PIECE = 1 << 20  # bytes read at once
+_DAMAGED = (errno.ENOENT, errno.EIO, errno.EISDIR, errno.ELOOP)  # what a disk, or somebody's hand, makes of a file
 
 
 class TensorFiles:
@@ -38,14 +40,16 @@ class TensorFiles:
         return self._folder / (name + _SUFFIX)
 
     def is_whole(self, name: str) -> bool:
-        """The file is there, and no byte of it is another one."""
+        """The file is there, can be read by whoever may, and no byte of it is another one."""
         digest = hashlib.sha256()
         try:
             with self.path(name).open("rb") as file:
                 while piece := file.read(_PIECE):
                     digest.update(piece)
-        except FileNotFoundError:
-            return False
+        except OSError as error:
+            if error.errno in _DAMAGED:
+                return False
+            raise
         return digest.hexdigest() == name
 
     def read(self, name: str) -> dict[str, torch.Tensor]:

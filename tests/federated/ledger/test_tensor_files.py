@@ -37,3 +37,12 @@ def test_what_was_written_since_is_never_removed(tmp_path: Path) -> None:
 
     assert files.is_whole(first)
     assert files.is_whole(second)
+
+
+def test_a_folder_in_a_files_place_is_not_whole(tmp_path: Path) -> None:
+    files = TensorFiles(tmp_path)
+    name = files.write(weights(1.0))
+    files.path(name).unlink()
+    files.path(name).mkdir()
+
+    assert not files.is_whole(name)
