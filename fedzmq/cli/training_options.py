@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fedzmq.client.waiting import MOST_NAMES
 from fedzmq.cluster.names import worker_names
 from fedzmq.data.split import Split
 from fedzmq.errors import UsageError
 from fedzmq.federation.federation import Federation
-
-MOST_NAMES = 12  # workers that are named one by one
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from fedzmq.errors import AddressError
+from fedzmq.federated.numbers import MOST
 from fedzmq.suggestion import nearest
 
 SECONDS = "SECONDS"  # the metavar of an option that is a time
-MOST = 1_000_000_000  # of whatever is counted: more is a slip of the keyboard
 
 
 class Number(click.FloatRange):

@@ -15,6 +15,7 @@ FIRST = 5.0  # seconds of waiting that need no words
 LOOK = 0.25  # seconds between two looks at who is silent
 RAREST = 60.0  # seconds between two words in the long run
 MOST = 3  # workers that are told of one by one
+MOST_NAMES = 12  # the same, where nothing is said of them but their names
 
 
 class Waiting:

@@ -69,7 +69,7 @@ class Data(Indexed):
         return replace(self, name=name)
 
 
-def first_of(examples: Examples, most: int = 2) -> Data:
+def first_rows(examples: Examples, most: int = 2) -> Data:
     """The first few examples, in memory."""
     features, *others, targets = next(islice(examples.in_order(most), 1))
     names = tuple(column.name for column in examples.columns)

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
-from fedzmq.client.waiting import first_of
+from fedzmq.client.waiting import MOST_NAMES, first_of
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.errors import NotEnoughWorkers, UnavailableError, WorkerNotFoundError
 from fedzmq.wire.messages import DataDescribed, DatasetInfo
@@ -20,7 +20,6 @@ from fedzmq.wire.messages import DataDescribed, DatasetInfo
 TELL_AFTER = 1.0  # seconds of waiting that need no words
 TELL_EVERY = 5.0  # seconds between two words about what is waited for
 LOOK = 0.2  # seconds between two calls of the roll
-MOST_NAMES = 12  # workers that are named one by one
 
 
 class Cohort:

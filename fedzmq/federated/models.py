@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from fedzmq.data.data import first_of
+from fedzmq.data.data import first_rows
 from fedzmq.data.examples import Examples
 from fedzmq.data.own_code import names_a_function, one_line, own_function
 from fedzmq.errors import ModelError
@@ -44,7 +44,7 @@ def check_model(source: str, model: nn.Module, data: Examples) -> None:
 
     Runs it once on a few of them in evaluation mode, which changes nothing in it.
     """
-    *inputs, targets = first_of(data).tensors
+    *inputs, targets = first_rows(data).tensors
     try:
         with evaluating(model), torch.no_grad():
             answer = model(*inputs)

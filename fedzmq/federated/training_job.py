@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Integral
 
 from fedzmq.errors import UsageError
+from fedzmq.federated.numbers import check_count, check_number
 from fedzmq.federated.seeds import derive
 from fedzmq.wire.messages import Course, HeldOut
 from fedzmq.worker.training.optimizers.table import check_optimizer
@@ -22,8 +23,6 @@ _NUMBERS = (
     *("clip_norm", "clip_value", "max_seconds", "holdout"),
 )
 _OPTIONAL = ("cohort", "fraction", "quorum", "deadline", "clip_norm", "clip_value", "max_steps", "max_seconds")
-
-MOST = 1_000_000_000  # of whatever is counted: more is a slip of the keyboard
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class TrainingJob:
         for name in (*_COUNTS, *_NUMBERS):
             number = getattr(self, name)
             if number is not None or name not in _OPTIONAL:
-                (_check_count if name in _COUNTS else _check_number)(name, number)
+                (check_count if name in _COUNTS else check_number)(name, number)
         if self.patience < 0:
             raise UsageError(f"patience is {self.patience:g} s, and it cannot be negative")
         if self.cohort is not None and self.fraction is not None:
@@ -143,19 +142,6 @@ class TrainingJob:
     def asked(self, present: int, needed: int = 1) -> int:
         """How many workers it asks for them."""
         return min(present, _up(self.wanted(present, needed) * self.over_selection))
-
-
-def _check_count(name: str, number: object) -> None:
-    if not isinstance(number, Integral) or isinstance(number, bool):
-        raise UsageError(f"{name} is {number!r}, and a whole number from 1 is expected")
-    if not 1 <= int(number) <= MOST:
-        bound = "least 1" if int(number) < 1 else f"most {MOST}"
-        raise UsageError(f"{name} is {number}, and at {bound} is needed")
-
-
-def _check_number(name: str, number: object) -> None:
-    if not isinstance(number, Real) or isinstance(number, bool) or math.isnan(number):
-        raise UsageError(f"{name} is {number!r}, and a number is expected")
 
 
 def _up(number: float) -> int:

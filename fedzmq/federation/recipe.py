@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from fedzmq.client.client import Client
-from fedzmq.data.data import Data, first_of
+from fedzmq.data.data import Data, first_rows
 from fedzmq.data.examples import Examples
 from fedzmq.data.survey import MOST_CLASSES
 from fedzmq.errors import DataError, ModelError
@@ -52,7 +52,7 @@ def recipe_for(model: torch.nn.Module | str, loss: Loss | None, examples: Exampl
 
     A model by name is new, and drawn from `seed`. One with a loss of its own may answer as it likes.
     """
-    sample = first_of(examples)
+    sample = first_rows(examples)
     if isinstance(model, str):
         outputs = 1 if sample.classes is not None else sample.targets.shape[1]
         made = load_model(model, sample.features.shape[1:], sample.classes, seed, outputs)

@@ -138,7 +138,7 @@ class OperationCalls:
             self._store.remember(failure)
             targets += written_to  # it may have begun to write
         elif written_to:  # it did not begin: one bad batch must not cost the weights that its step would have changed
-            self._store.spared(failure)
+            self._store.skip_write(failure)
         for id in targets:
             if id:
                 self._store.poison(id, failure)

@@ -60,7 +60,8 @@ class Store:
         self.position = 0
         """How many records of this client have been run."""
         self._unreported: list[Failure] = []
-        self._withheld: Failure | None = None
+        self.skipped: Failure | None = None
+        """The failure that kept a write from happening, as long as nobody was told of it."""
 
     def __len__(self) -> int:
         return len(self.tensors)
@@ -135,25 +136,21 @@ class Store:
         if len(self._unreported) < MOST_UNREPORTED:
             self._unreported.append(failure)
 
-    def spared(self, failure: Failure) -> None:
+    def skip_write(self, failure: Failure) -> None:
         """A write did not happen because of this failure: the next fetch tells of it, whatever it fetches."""
         if any(other is failure for other in self._unreported):
-            self._withheld = failure
-
-    def withheld(self) -> Failure | None:
-        """The failure that kept a write from happening and that nobody was told of."""
-        return self._withheld
+            self.skipped = failure
 
     def told(self, failure: Failure) -> None:
         """The client learnt of this failure another way."""
         self._unreported = [other for other in self._unreported if other is not failure]
-        if self._withheld is failure:
-            self._withheld = None
+        if self.skipped is failure:
+            self.skipped = None
 
     def report(self) -> tuple[Failure, ...]:
         """The failures that nobody has been told of, each once."""
         failures, self._unreported = tuple(self._unreported), []
-        self._withheld = None
+        self.skipped = None
         return failures
 
     def _recounted(self) -> int:

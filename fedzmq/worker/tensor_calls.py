@@ -42,7 +42,7 @@ class TensorCalls:
     def fetch(self, command: Fetch) -> Answer:
         """Raises Inherited where a failure has not been told that kept something from being written."""
         tensor = self._store.readable(command.id)
-        failure = self._store.withheld()
+        failure = self._store.skipped
         if failure is not None:
             raise Inherited(failure)
         copy = tensor.nbytes < SHARE_FROM or self._message.goes_on_writing

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from fedzmq.data.batches import batches
-from fedzmq.data.data import Data, first_of
+from fedzmq.data.data import Data, first_rows
 from fedzmq.data.examples import GATHERED_BYTES
 
 
@@ -58,7 +58,7 @@ def test_columns_are_described_by_one_example() -> None:
 
 
 def test_the_first_examples_are_a_set_of_their_own() -> None:
-    few = first_of(two_inputs(5))
+    few = first_rows(two_inputs(5))
 
     assert (len(few), few.classes, few.columns) == (2, 3, two_inputs(5).columns)
 

@@ -14,9 +14,10 @@ from torch.nn.functional import mse_loss
 
 from fedzmq.client.client import Client
 from fedzmq.cluster.local_cluster import START, LocalCluster
+from fedzmq.federated.numbers import MOST
 from fedzmq.federated.report import RoundReport
 from fedzmq.federated.trainer import Trainer
-from fedzmq.federated.training_job import MOST, TrainingJob
+from fedzmq.federated.training_job import TrainingJob
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.testing.benchmarks.crew import DATA, Crew
 
