@@ -25,6 +25,10 @@ class LocalWorker(Home, Neighbour):
     def id(self) -> str:
         return self.name
 
+    def clear_objects(self) -> LocalWorker:
+        """Itself: nothing is kept here for anybody, because tensors that are here are torch's own."""
+        return self
+
     def get_worker(self, worker: Any, fail_hard: bool = False) -> Any:
         """See `Client.get_worker`."""
         return self if worker in (self, self.name) else self._client.get_worker(worker, fail_hard)

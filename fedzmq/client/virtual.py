@@ -38,7 +38,8 @@ class VirtualWorker(WorkerHandle):
     """A worker called `id` in this process. Making it again gives a second handle of the same worker.
 
     `data` are tensors that it has from the start: a search finds those with tags, and they stay when pointers go.
-    `functions` can be called by their names: `bob.function("double")(x)`.
+    `functions` can be called by their names: `bob.function("double")(x)`. Programs written for PySyft may say
+    `is_client_worker=False`, `auto_add=True` and `verbose=False` too, which is what every worker here is.
     """
 
     _worker: Worker
@@ -52,7 +53,14 @@ class VirtualWorker(WorkerHandle):
         data: Iterable[torch.Tensor] = (),
         functions: Mapping[str, Callable[..., Any]] | None = None,
         message_pending_time: float = 0.0,
+        is_client_worker: bool = False,
+        auto_add: bool = True,
+        verbose: bool = False,
     ) -> None:
+        if is_client_worker or verbose or not auto_add:
+            raise UsageError(
+                "a virtual worker keeps tensors, is found by all others and prints nothing: leave those out"
+            )
         if not hasattr(hook, "virtual_workers"):
             raise UsageError(
                 f"a virtual worker is made with a hook, fedzmq.TorchHook(torch), and not with {hook!r:.60}"
@@ -67,7 +75,7 @@ class VirtualWorker(WorkerHandle):
             self._worker, self._pace = first._worker, first._pace
             for name, function in (functions or {}).items():
                 self.register_function(name, function)
-            self._hold(data)
+            self.load_data(data)
             return
         connection = MemoryConnection(client.address, id)
         self._worker = Worker(connection, functions=functions, silence=math.inf, shared_memory=False)
@@ -77,7 +85,7 @@ class VirtualWorker(WorkerHandle):
         self.stream.strict = hook.strict
         hook.virtual_workers[id] = self
         client.adopt(self)
-        self._hold(data)
+        self.load_data(data)
         self.message_pending_time = message_pending_time
 
     @property
@@ -105,7 +113,8 @@ class VirtualWorker(WorkerHandle):
         self._worker.functions.add(name, function)
         return self
 
-    def _hold(self, data: Iterable[torch.Tensor]) -> None:
+    def load_data(self, data: Iterable[torch.Tensor]) -> None:
+        """Have it keep these tensors, as those that it was made with."""
         for tensor in data:
             pointer = tensor.send(self, garbage_collect_data=False)  # type: ignore[attr-defined]  # a verb
             tensor.__dict__.update(id=pointer.id_at_location, owner=self)

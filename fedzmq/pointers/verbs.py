@@ -157,8 +157,8 @@ def _here(tensor: torch.Tensor) -> None:
     """None: the tensor is in this process."""
 
 
-def _owner(tensor: torch.Tensor) -> object:
-    """Whose the tensor is: this process, as the client that was made last; None before there is one."""
+def owner_of(held: object) -> object:
+    """Whose a tensor or a plan is: this process, as the client that was made last; None before there is one."""
     return next((directory.home for directory in DIRECTORIES.newest_first()), None)
 
 
@@ -201,7 +201,7 @@ _OF_TENSORS: dict[str, Callable[..., Any]] = {
 _ANSWERS_OF_TENSORS: dict[str, Callable[..., Any]] = {
     "location": _here,
     "id": id_of,
-    "owner": _owner,
+    "owner": owner_of,
     "tags": tags_of,
     "description": description_of,
     "allowed_users": allowed_users,

@@ -21,7 +21,7 @@ from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import Meta
 from fedzmq.pointers.remote import Remote
 from fedzmq.pointers.stream import Stream
-from fedzmq.pointers.verbs import Place
+from fedzmq.pointers.verbs import Place, owner_of
 from fedzmq.recording.arguments import Expected, check, expected_in, expected_like, expected_of, meta_for, values_in
 from fedzmq.recording.function_plan import Argument, FunctionPlan, function_plan
 from fedzmq.recording.source import OfFunction, OfModule, OfObject, OfRecorded, Source
@@ -57,8 +57,11 @@ class Plan:
             raise PlanError(f"a plan is made of a function or module, and not {function!r:.60}")
         if args_shape is not None and not isinstance(args_shape, (list, tuple)):
             raise PlanError(f"args_shape is a list of shapes, such as [(-1, 2)], and not {args_shape!r:.60}")
+        wrong = next((each for each in state if not isinstance(each, Tensor)), None)
+        if wrong is not None:
+            raise PlanError(f"the state of a plan is a list of tensors, and {wrong!r:.60} is none")
         self.id = os.urandom(8).hex()
-        self.name = name or getattr(function, "__name__", type(function or self).__name__)
+        self.name = self.__name__ = name or getattr(function, "__name__", type(function or self).__name__)
         self.tags: tuple[str, ...] = ()
         self.description = ""
         self._effects = Effects("meta")  # where no import of torch's compiler makes the first call wait
@@ -94,6 +97,11 @@ class Plan:
         return plan
 
     @property
+    def owner(self) -> object:
+        """Whose it is: this process, as the client that was made last; None before there is one."""
+        return owner_of(self)
+
+    @property
     def is_built(self) -> bool:
         return self._expected is not None
 
@@ -104,8 +112,16 @@ class Plan:
         return self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it here, as the function that it is. The first call builds the plan, if nothing else has."""
+        """Run it here, as the function that it is. The first call builds the plan, if nothing else has.
+
+        It runs on the worker that its arguments are on, if it was sent there and none of them requires grad.
+        """
         source = self._source
+        if self._pointers:
+            _, tensors, _ = source.signature.bind(args, kwargs)
+            there = self._where(tensors)
+            if there is not None:
+                return there(*args, **kwargs)
         if self._expected is None:
             names, tensors, bound = source.signature.bind(args, kwargs)
             if not any(isinstance(each, Remote) for each in tensors):  # those may be of a plan that calls this one
@@ -190,6 +206,12 @@ class Plan:
     def __repr__(self) -> str:
         takes = ", ".join(each.place for each in self._expected or ())
         return f"<plan {self.name!r} of ({takes})>" if self.is_built else f"<plan {self.name!r}, not built>"
+
+    def _where(self, tensors: Sequence[Tensor]) -> PlanPointer | None:
+        pointers = [each for each in tensors if isinstance(each, Remote)]
+        if not pointers or any(each.requires_grad for each in tensors):
+            return None
+        return self._pointers.get(pointers[0]._ref.stream)
 
     @property
     def _source(self) -> Source:

@@ -18,7 +18,7 @@ from fedzmq.pointers.origins import origin
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.stream import Stream
-from fedzmq.pointers.verbs import Place
+from fedzmq.pointers.verbs import Place, owner_of
 from fedzmq.recording.function_plan import FunctionPlan
 from fedzmq.tensors.buffers import restore_all
 from fedzmq.wire.messages import FetchPlan, PlanFetched, PlanMissing, PutPlan, RunPlan, SharePlan
@@ -72,6 +72,11 @@ class PlanPointer:
     def location(self) -> object:
         """The worker that has the plan."""
         return self._stream.location
+
+    @property
+    def owner(self) -> object:
+        """Whose pointer it is: that of a client in this process."""
+        return owner_of(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the plan's function gives, as pointers. Raises PlanArgumentError for arguments that it cannot take.

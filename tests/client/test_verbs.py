@@ -21,6 +21,7 @@ from fedzmq.errors import (
 from fedzmq.pointers.multi_pointer import MultiPointer, combine_pointers
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.pointer_to_pointer import PointerToPointer
+from fedzmq.recording.decorators import func2plan
 
 close = torch.testing.assert_close
 
@@ -193,6 +194,22 @@ def test_a_virtual_worker_has_the_data_that_it_was_made_with(hook: TorchHook) ->
     (found,) = james.search("#data")
     assert found.get().tolist() == [1.0, 2.0]
     assert james.objects_count() == 1
+
+
+def test_a_virtual_worker_is_made_as_in_pysyft(hook: TorchHook) -> None:
+    james = VirtualWorker(hook, id="james", is_client_worker=False, auto_add=True, verbose=False)
+    james.load_data([torch.ones(1).tag("#later")])
+    assert len(james.search("#later")) == 1
+    with pytest.raises(UsageError, match="leave those out"):
+        VirtualWorker(hook, id="jon", is_client_worker=True)
+    assert hook.local_worker.clear_objects() is hook.local_worker
+
+
+def test_a_plan_is_fetched_by_its_owner(hook: TorchHook, bob: VirtualWorker) -> None:
+    plan = func2plan(args_shape=[(1,)])(lambda x: x * 3)
+    pointer = plan.send(bob)
+    assert plan.owner is pointer.owner is hook.local_worker
+    assert hook.local_worker.fetch_plan(pointer.id_at_location, bob)(torch.ones(1)).tolist() == [3.0]
 
 
 def test_a_worker_makes_tensors_over_there(bob: VirtualWorker) -> None:

@@ -90,6 +90,31 @@ def test_a_plan_on_several_workers_runs_where_its_arguments_are(bob: Place, alic
         both(torch.ones(1))
 
 
+def test_a_plan_that_was_sent_runs_where_its_arguments_are(bob: Place, alice: Place) -> None:
+    scale = biased()
+    x = torch.tensor([4.0])
+    there = scale.send(bob)
+    before = bob.line.records
+    result = scale(x.send(bob))
+    bob.stream.flush()
+    assert bob.line.records - before <= 3  # what was sent, the call, and a mode
+    assert result.location is there.location
+    assert result.get().tolist() == scale(x).tolist() == scale(x.send(alice)).get().tolist() == [9.0]
+
+
+def test_a_gradient_goes_on_through_a_plan_that_was_sent(bob: Place) -> None:
+    square = func2plan(args_shape=[(1,)])(lambda x: x * x)
+    square.send(bob)
+    p = torch.tensor([3.0], requires_grad=True).send(bob)
+    square(p).sum().backward()
+    assert p.grad.get().tolist() == [6.0]
+
+
+def test_the_state_of_a_plan_is_tensors() -> None:
+    with pytest.raises(PlanError, match="a list of tensors, and 'bias' is none"):
+        func2plan(args_shape=[(1,)], state={"bias": torch.ones(1)})(lambda x, bias: x + bias)  # type: ignore[arg-type]
+
+
 def test_several_outputs_come_as_the_function_gives_them(bob: Place) -> None:
     @plan(torch.zeros(2, 3), torch.zeros(3))
     def several(x: Tensor, y: Tensor) -> Any:
