@@ -21,12 +21,14 @@ Run = Callable[[Registers], None]
 _Get = Callable[[Registers], Any]
 
 
-def resolved(record: Sequence[Any], place: int, last_use: dict[int, int], most_bytes: int | None) -> Run:
+def resolved(
+    record: Sequence[Any], place: int, last_use: dict[int, int], guard: Guard | None, most_bytes: int | None
+) -> Run:
     """Runs the record. Notes in `last_use` that the registers which it reads and fills are used at that place.
 
     Raises ProtocolError or OperationRefused. A result of more than `most_bytes` is refused when it runs.
     """
-    return _Resolver(place, last_use, most_bytes).run(record)
+    return _Resolver(place, last_use, guard, most_bytes).run(record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +42,18 @@ class _Later:
 class _Resolver:
     """Resolves the record at one place, and notes which registers it uses."""
 
-    def __init__(self, place: int, last_use: dict[int, int], most_bytes: int | None) -> None:
+    def __init__(self, place: int, last_use: dict[int, int], guard: Guard | None, most_bytes: int | None) -> None:
         self._place = place
         self._last_use = last_use
+        self._guard = guard
         self._most_bytes = most_bytes
         self._scope = Scope(lookup=self._register, batch=self._of_rows, extent=self._of_extent)
 
     def run(self, record: Sequence[Any]) -> Run:
         number, result, mask, values = record[:4]
-        function, guard = counted(CATALOG.name(number), CATALOG.function(number)), CATALOG.guard(number)
-        if guard is not None and self._most_bytes is not None:
-            function = _guarded(function, guard, self._most_bytes)
+        function = counted(CATALOG.name(number), CATALOG.function(number))
+        if self._guard is not None and self._most_bytes is not None:
+            function = _guarded(function, self._guard, self._most_bytes)
         arguments = [
             self._register(value) if mask >> index & 1 else unpack(value, self._scope)
             for index, value in enumerate(values)

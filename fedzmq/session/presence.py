@@ -13,6 +13,7 @@ from fedzmq.transports.connection import DEPARTURES, Connection, Delivery
 
 TOPICS = frozenset((WORKERS, CLIENTS, ROLL_CALL, DEPARTURES))
 SLOWEST_BEAT = 1.0  # seconds between heartbeats, at the most
+ROLL_REST = 0.1  # seconds in which one answer is enough to any number of roll calls
 HUSH = 4 * SLOWEST_BEAT  # seconds without any sign of life that are worth a word
 
 
@@ -33,6 +34,7 @@ class Presence:
         self._interval = min(SLOWEST_BEAT, roster.silence / 5)
         self._patience = min(3.0, max(1.5, roster.silence / 2))
         self._next_beat = 0.0
+        self._next_answer = -math.inf  # to a roll call
         self._hears_workers = not is_worker
         self._away = True
         self._looked: float | None = None
@@ -96,7 +98,11 @@ class Presence:
             self.roster.broken(bytes(delivery.frames[0]).decode("utf-8", "replace"), now)
             return []
         if delivery.topic == ROLL_CALL:
-            self._beat(now)
+            if now >= self._next_answer:
+                self._next_answer = now + ROLL_REST
+                self._beat(now)
+            else:  # strangers may ask without end, and all clients hear each answer
+                self._next_beat = min(self._next_beat, self._next_answer)
             return []
         beat = heartbeat.parse(delivery.frames)
         if beat.leaving:

@@ -6,7 +6,7 @@ A delivery is known by who posted it and a key that nobody guesses, so that no o
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 from fedzmq.errors import LimitExceeded
@@ -29,7 +29,8 @@ class Delivery(NamedTuple):
 class Exchange:
     """`send` posts a message to an incarnation of a worker, in a session of this worker's own. Any thread may call.
 
-    What waits for one client is bounded by `quota` bytes: what is beyond is replaced by a failure.
+    What one worker posts for one client, as far as it waits, is bounded by `quota` bytes: what is beyond is replaced by
+    a failure. Anybody may say that they are a worker, and none takes the room of what others post.
     """
 
     def __init__(self, send: Send, quota: int = DEFAULT_QUOTA) -> None:
@@ -37,7 +38,7 @@ class Exchange:
         self._quota = quota
         self._lock = threading.Lock()
         self._waiting: dict[tuple[Source, str], Delivery] = {}
-        self._bytes: dict[str, int] = {}  # what waits for each client
+        self._bytes: dict[tuple[str, str], int] = {}  # what waits, by worker and client
         self._broken: set[Source] = set()
 
     def __len__(self) -> int:
@@ -49,11 +50,11 @@ class Exchange:
         with self._lock:
             self._broken.discard(source)
             self._drop((source, message.key))
-            size = self._bytes.get(message.client, 0) + _size(delivery)
+            size = self._bytes.get((source[0], message.client), 0) + _size(delivery)
             if size > self._quota:
                 error = LimitExceeded("the bytes that wait for this client on the worker", size, self._quota)
                 delivery = Delivery(Undelivered(message.key, message.client, failure_of(error, 0, "move")), ())
-            self._count(delivery, 1)
+            self._count(source, delivery, 1)
             self._waiting[source, message.key] = delivery
 
     def has(self, source: Source, key: str) -> bool:
@@ -64,9 +65,16 @@ class Exchange:
         with self._lock:
             return self._drop((source, key))
 
-    def broke(self, source: Source) -> None:
-        """The session with a worker ended: what is not here of it by now will not come."""
-        self._broken.add(source)
+    def broke(self, source: Source, clients: Container[str] = ()) -> None:
+        """The session with a worker ended: what is not here of it by now will not come.
+
+        Of what is here goes what is for none of the clients that are served.
+        """
+        with self._lock:
+            self._broken.add(source)
+            for place, each in [*self._waiting.items()]:
+                if place[0] == source and each.message.client not in clients:
+                    self._drop(place)
 
     def is_broken(self, source: Source) -> bool:
         return source in self._broken
@@ -80,14 +88,14 @@ class Exchange:
     def _drop(self, place: tuple[Source, str]) -> Delivery | None:
         delivery = self._waiting.pop(place, None)
         if delivery is not None:
-            self._count(delivery, -1)
+            self._count(place[0], delivery, -1)
         return delivery
 
-    def _count(self, delivery: Delivery, sign: int) -> None:
-        client = delivery.message.client
-        self._bytes[client] = self._bytes.get(client, 0) + sign * _size(delivery)
-        if not self._bytes[client]:
-            del self._bytes[client]
+    def _count(self, source: Source, delivery: Delivery, sign: int) -> None:
+        account = source[0], delivery.message.client
+        self._bytes[account] = self._bytes.get(account, 0) + sign * _size(delivery)
+        if not self._bytes[account]:
+            del self._bytes[account]
 
 
 def lost(worker: str, position: int) -> Failure:

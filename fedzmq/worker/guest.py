@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from fedzmq.data.examples import Examples
-from fedzmq.errors import WorkerLost
+from fedzmq.errors import LimitExceeded, WorkerLost
 from fedzmq.session.reception import Reception
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import (
@@ -47,6 +47,7 @@ from fedzmq.worker.training.shares import Shares
 from fedzmq.worker.training.tasks import Post, Tasks
 from fedzmq.worker.transfers import Transfers
 
+_RECORD_BYTES = 1024  # that a record takes beside its tensors
 _AWAITING = TASKS | {Claim}  # what may have to wait for a tensor, or for a model
 
 
@@ -87,6 +88,7 @@ class Guest:
             post,
         )
         self._backlog: deque[tuple[list[Any], Sequence[Buffer]]] = deque()  # what waits for a tensor to come
+        self._waiting = 0  # bytes of that
         self._transfers = Transfers(self._store, Exchange(_nowhere) if exchange is None else exchange, client)
         self._labels = labels = Labels(self._store, commons or Commons(), client)
         self._executor = Executor(
@@ -120,9 +122,15 @@ class Guest:
         return self._store.tensors
 
     def run(self, records: list[Any], buffers: Sequence[Buffer]) -> list[Answer]:
-        """The replies to a message's records. Those from the first on that waits for a tensor are kept for `resume`."""
+        """The replies to a message's records. Those from the first on that waits for a tensor are kept for `resume`.
+
+        Raises LimitExceeded where more waits than the client may keep here.
+        """
         if not self._backlog and (_AWAITING.isdisjoint(map(type, records)) or self._ready(records) == len(records)):
             return self._executor.run(records, buffers)
+        self._waiting += _size(records, buffers)
+        if self._backlog and self._waiting > self._store.quota:
+            raise LimitExceeded("the bytes that wait here for a tensor or a model", self._waiting, self._store.quota)
         self._backlog.append((records, buffers))
         return [] if len(self._backlog) > 1 else self.resume()
 
@@ -137,6 +145,7 @@ class Guest:
         while self._backlog:
             records, buffers = self._backlog[0]
             ready = self._ready(records)
+            self._waiting -= _size(records[:ready], buffers if ready == len(records) else ())
             if ready == len(records):
                 self._backlog.popleft()
                 answers += self._executor.run(records, buffers)
@@ -169,6 +178,10 @@ class Guest:
         """How many of the records can run now."""
         ready = self._transfers.ready(records)
         return self._tasks.ready(records if ready == len(records) else records[:ready])
+
+
+def _size(records: Sequence[Any], buffers: Sequence[Buffer]) -> int:
+    return _RECORD_BYTES * len(records) + sum(map(len, buffers))
 
 
 def _silent(run: Callable[[Any], object]) -> Handler:

@@ -117,10 +117,11 @@ class OperationCalls:
         catalog, products = self._catalog, self._store.products
         if catalog.writes[number] == (0,):
             return
+        name, function, guard = catalog.names[number], catalog.functions[number], catalog.guard(number)
         if keywords is None:
-            products.check_tensors(catalog.names[number], catalog.functions[number], arguments)
+            products.check_tensors(name, function, guard, arguments)
         else:
-            products.check(catalog.names[number], catalog.functions[number], arguments, keywords)
+            products.check(name, function, guard, arguments, keywords)
 
     def _keep_all(self, results: Sequence[int], output: Any) -> None:
         outputs = list(tensors(output))

@@ -80,10 +80,10 @@ class Worker:
         self._infos = tuple(dataset_info(each, labels=tell_labels) for each in self._data.values())
         self._plans = PlanShelf(most_bytes=min(MOST_BYTES, quota))
         # Both outlive the clients: a coordinator that was killed comes back as another one.
-        self._memory = Memory(files=kept)
-        self._results = Results()
+        self._memory = Memory(files=kept, most_bytes=quota)
+        self._results = Results(most_bytes=quota)
         self._guests: dict[Peer, Guest] = {}
-        self._exchange = Exchange(self._hand)
+        self._exchange = Exchange(self._hand, quota)
         self._commons = Commons()
         self._privacy = Privacy()
         self.functions = Functions(functions)  # that clients may call
@@ -305,7 +305,7 @@ class Worker:
             self._allowance.forget(peer)
         guest = self._guests.pop(peer, None)
         if guest is None:
-            self._exchange.broke((peer.name, peer.boot))
+            self._exchange.broke((peer.name, peer.boot), {each.name for each in self._guests.copy()})
         else:
             guest.leave()
             self._exchange.forget(peer.name)

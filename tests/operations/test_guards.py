@@ -491,7 +491,7 @@ def test_a_gradient_of_gradients_is_refused_once_its_graph_is_too_large(monkeypa
     for _ in range(6):
         (y,) = torch.autograd.grad([y * x], [x], create_graph=True)
 
-    with pytest.raises(LimitExceeded, match="the operations that a gradient goes through"):
+    with pytest.raises(LimitExceeded, match="the operations that gradients go through"):
         ask("torch.autograd.grad", [y], [x], None, create_graph=True)
 
 

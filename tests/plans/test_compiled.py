@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fedzmq.errors import LimitExceeded, OperationRefused, PlanError, ProtocolError
 from fedzmq.operations.catalog import CATALOG
+from fedzmq.operations.guards import differentiated
 from fedzmq.plans.check import check
 from fedzmq.plans.compiled import compile_plan, constants
 from fedzmq.plans.plan import Constant, Plan, from_bytes
@@ -232,3 +233,32 @@ def test_a_plan_read_back_from_its_bytes_compiles_alike() -> None:
     read: Plan = from_bytes(body)
 
     assert read.to_bytes() == body
+
+
+def test_a_long_step_is_ended_where_whoever_looks_raises() -> None:
+    ran: list[int] = []
+
+    def look() -> None:
+        ran.append(1)
+        if len(ran) == 2:
+            raise InterruptedError
+
+    chain = [op("torch.neg", 3 + number, 0b1, 2 + number) for number in range(100)]
+    step = compile_plan(plan(*chain, op("torch.mul", 104, 0b11, 102, 1)))
+    with pytest.raises(InterruptedError):
+        step(1, W, X, look=look)
+    assert step(1, W, X)
+
+
+def test_what_all_gradients_of_a_step_go_through_is_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(differentiated, "MOST_NODES", 20)
+    gradients = [
+        op("torch.autograd.grad", [5 + number], 0, [{"p": 4}], [{"p": 1}], None, retain_graph=True)
+        for number in range(12)
+    ]
+    records = [op("torch.mul", 3, 0b11, 1, 2), op("torch.sum", 4, 0b1, 3)]
+    few = compile_plan(plan(*records, *gradients[:4], op("torch.sum", 20, 0b1, 5)))
+    for _ in range(8):
+        few(1, W.clone(), X)
+    with pytest.raises(LimitExceeded, match="the operations that gradients go through"):
+        compile_plan(plan(*records, *gradients, op("torch.sum", 20, 0b1, 5)))(1, W.clone(), X)

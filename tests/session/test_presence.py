@@ -6,9 +6,10 @@ from typing import cast
 
 import pytest
 
-from fedzmq.session.presence import Presence
+from fedzmq.session.heartbeat import ROLL_CALL, WORKERS
+from fedzmq.session.presence import ROLL_REST, Presence
 from fedzmq.session.roster import Roster
-from fedzmq.transports.connection import Connection
+from fedzmq.transports.connection import Connection, Delivery
 
 
 class Medium:
@@ -16,12 +17,13 @@ class Medium:
 
     def __init__(self) -> None:
         self.silence = 0.0
+        self.published: list[str] = []
 
     def silent_for(self) -> float:
         return self.silence
 
     def publish(self, topic: str, frames: object) -> None:
-        pass
+        self.published.append(topic)
 
 
 @pytest.fixture
@@ -52,3 +54,14 @@ def test_a_party_that_slept_itself_first_listens_again(medium: Medium, presence:
         medium.silence = 60.0 + tenth / 10
         presence.tick(60.0 + tenth / 10)
     assert presence.away
+
+
+def test_roll_calls_without_end_are_answered_once_in_a_while_and_the_last_one_too(
+    medium: Medium, presence: Presence
+) -> None:
+    medium.published.clear()
+    for _ in range(1000):
+        presence.hear(Delivery("mallory", ROLL_CALL, []), 0.5)
+    assert medium.published == [WORKERS]
+    presence.tick(0.5 + ROLL_REST)
+    assert medium.published == [WORKERS, WORKERS]

@@ -135,3 +135,21 @@ def test_what_is_posted_twice_under_one_key_is_counted_once(post: Post) -> None:
     found = exchange.take(BOB, "other")
     assert found is not None
     assert isinstance(found.message, Deliver)
+
+
+def test_nobody_takes_the_room_of_what_others_post(post: Post) -> None:
+    exchange = Exchange(post, quota=16)
+    for key in ("one", "two"):
+        exchange.arrived(("mallory", b"1"), *delivery(torch.ones(4), key))
+    exchange.arrived(BOB, *delivery(torch.ones(4)))
+    found = exchange.take(BOB, "key")
+    assert found is not None
+    assert isinstance(found.message, Deliver)
+
+
+def test_what_was_posted_for_nobody_here_goes_with_whoever_posted_it(post: Post) -> None:
+    exchange = Exchange(post)
+    exchange.arrived(BOB, *delivery(torch.ones(2), "mine"))
+    exchange.arrived(BOB, *delivery(torch.ones(2), "nobody's", client="other"))
+    exchange.broke(BOB, {"me"})
+    assert (exchange.has(BOB, "mine"), exchange.has(BOB, "nobody's")) == (True, False)

@@ -9,11 +9,24 @@ from typing import Any
 import pytest
 import torch
 
+from fedzmq.errors import LimitExceeded
 from fedzmq.plans.plan import name_of
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.buffers import export_all
 from fedzmq.transports.connection import Buffer
-from fedzmq.wire.messages import DefinePlan, Failed, Fetch, PlanMissing, Progress, Put, Reply, TensorSpec, Trained
+from fedzmq.wire.messages import (
+    Claim,
+    DefinePlan,
+    Drop,
+    Failed,
+    Fetch,
+    PlanMissing,
+    Progress,
+    Put,
+    Reply,
+    TensorSpec,
+    Trained,
+)
 from fedzmq.worker.guest import Guest
 from fedzmq.worker.plan_shelf import PlanShelf
 from tests.recording.recorded import MODULES
@@ -132,3 +145,11 @@ def test_what_a_client_kept_is_free_once_it_is_gone(stay: Stay) -> None:
         assert tensor() is None
     finally:
         gc.enable()
+
+
+def test_what_waits_for_a_tensor_is_bounded() -> None:
+    guest = Guest({}, PlanShelf(), lambda reply, buffers: None, quota=1 << 16)
+    guest.run([Claim(1, "key", "bob", b"1" * 8, False)], [])
+    guest.run([Drop((2,))], [b"x" * (1 << 15)])
+    with pytest.raises(LimitExceeded, match="that wait here for a tensor"):
+        guest.run([Drop((2,))], [b"x" * (1 << 15)])

@@ -3,6 +3,8 @@
 Every operation of several tensors may do that, and most are too frequent for a closer look. It is taken where one of
 them is `notable`, and once for each set of shapes: a run on the meta device, which allocates nothing, in which no
 tensor may be larger than the limit. Written out or not, as views of little are what the next kernel writes out.
+
+No kernel is run on the meta device either with what the operation's own guard refuses.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fedzmq.errors import LimitExceeded
-from fedzmq.operations.guards.guard import Arguments, Keywords
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords
 from fedzmq.operations.guards.memory import Bounded, on_meta
 
 _WIDEST = 16  # bytes of an element
@@ -33,22 +35,39 @@ class Products:
         self._known: set[Hashable] = set()
         self._values = 0  # in what is known
 
-    def check_tensors(self, name: str, function: Callable[..., Any], tensors: Sequence[Tensor]) -> None:
+    def check_tensors(
+        self, name: str, function: Callable[..., Any], guard: Guard | None, tensors: Sequence[Tensor]
+    ) -> None:
         """As `check`, of a call with nothing but tensors: for large ones this is all that it costs them."""
         shapes = (name, *[each.shape for each in tensors], *[each.dtype for each in tensors])
         if shapes not in self._known:
-            self._look(name, function, tensors, {}, shapes)
+            self._look(name, function, guard, tensors, {}, shapes)
 
-    def check(self, name: str, function: Callable[..., Any], arguments: Arguments, keywords: Keywords) -> None:
+    def check(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        guard: Guard | None,
+        arguments: Arguments,
+        keywords: Keywords,
+    ) -> None:
         """Raises LimitExceeded. What else is wrong with a call, its kernel says."""
         shapes = (name, *keywords, *map(_shapes, [*arguments, *keywords.values()]))
         if shapes not in self._known:
-            self._look(name, function, arguments, keywords, shapes)
+            self._look(name, function, guard, arguments, keywords, shapes)
 
     def _look(
-        self, name: str, function: Callable[..., Any], arguments: Arguments, keywords: Keywords, shapes: Hashable
+        self,
+        name: str,
+        function: Callable[..., Any],
+        guard: Guard | None,
+        arguments: Arguments,
+        keywords: Keywords,
+        shapes: Hashable,
     ) -> None:
         if _WIDEST * prod(map(_elements, [*arguments, *keywords.values()])) > self._limit:
+            if guard is not None:
+                guard(self._limit, arguments, keywords)
             with torch.no_grad(), Bounded(name, self._limit), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the call itself will give them, and as errors they would end the look
                 try:

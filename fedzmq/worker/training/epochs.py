@@ -65,6 +65,11 @@ class Epochs:
         """What it was compiled from."""
         return self.compiled.plan
 
+    def look(self) -> None:
+        """Raises Cancelled; within steps, too."""
+        if self.is_cancelled():
+            raise Cancelled
+
     def fit(
         self, state: Sequence[torch.Tensor], moving: Sequence[torch.Tensor], correct: Correct | None, pull: float = 0.0
     ) -> Means:
@@ -93,14 +98,13 @@ class Epochs:
         last = 0 if course.max_seconds is not None else (most - 1) // per_epoch if per_epoch else 0
         step = self.compiled.first_output if last else self.compiled.step
         for epoch, number, columns in self._batches(most):
-            if self.is_cancelled():
-                raise Cancelled
+            self.look()
             if number == 1:
                 totals, seen = [0.0] * len(self.plan.outputs), 0
                 if epoch == last:
                     step = self.compiled.step
             rows = len(columns[-1])
-            outputs = step(rows, *state, *columns, *fixed)
+            outputs = step(rows, *state, *columns, *fixed, look=self.look)
             optimizer.rate = course.rate if schedule is None else course.rate * schedule(steps)
             if moving:
                 gradients = differentiate(outputs[0])
@@ -131,10 +135,9 @@ class Epochs:
         held, fixed, total = [each.clone() for each in state], constants(self.plan), 0.0
         task = self.task
         for columns in self.data.shuffled(task.batch_size, 0, task.seed):
-            if self.is_cancelled():
-                raise Cancelled
+            self.look()
             rows = len(columns[-1])
-            outputs = self.compiled.step(rows, *held, *columns, *fixed)
+            outputs = self.compiled.step(rows, *held, *columns, *fixed, look=self.look)
             total += float(outputs[0]) * rows
         return total / len(self.data)
 
@@ -145,10 +148,9 @@ class Epochs:
         differentiate, fixed, task = Differentiation(moving), constants(self.plan), self.task
         sums = [torch.zeros_like(each) for each in moving]
         for columns in self.data.shuffled(task.batch_size, 0, task.seed):
-            if self.is_cancelled():
-                raise Cancelled
+            self.look()
             rows = len(columns[-1])
-            outputs = self.compiled.step(rows, *state, *columns, *fixed)
+            outputs = self.compiled.step(rows, *state, *columns, *fixed, look=self.look)
             for total, part in zip(sums, differentiate(outputs[0]), strict=True):
                 if part is not None:
                     total.add_(part, alpha=rows / len(self.data))

@@ -11,7 +11,7 @@ import torch
 
 from fedzmq.data.examples import Batch, Examples
 from fedzmq.errors import PlanError
-from fedzmq.plans.compiled import constants
+from fedzmq.plans.compiled import Look, constants
 from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.wire.messages import Evaluate
 from fedzmq.worker.training.epochs import Cancelled, Report
@@ -31,14 +31,16 @@ class Sums:
     sums: list[torch.Tensor]
 
 
-def add_up(compiled: CompiledPlan, state: Sequence[torch.Tensor], batches: Iterator[Batch]) -> Iterator[Sums]:
-    """The sums so far, after every batch. The state is written to where the plan does."""
+def add_up(
+    compiled: CompiledPlan, state: Sequence[torch.Tensor], batches: Iterator[Batch], look: Look | None = None
+) -> Iterator[Sums]:
+    """The sums so far, after every batch. The state is written to where the plan does. `look` may raise to end it."""
     step, fixed = compiled.step, constants(compiled.plan)
     sums: list[torch.Tensor] = []
     examples = 0
     for columns in batches:
         rows = len(columns[-1])
-        outputs = [each.detach().to(torch.float64) for each in step(rows, *state, *columns, *fixed)]
+        outputs = [each.detach().to(torch.float64) for each in step(rows, *state, *columns, *fixed, look=look)]
         if not sums:
             _check_size(outputs)
         sums = [sum + each for sum, each in zip(sums, outputs, strict=True)] if sums else outputs
@@ -91,9 +93,13 @@ def _last(
     began = time.monotonic()
     next_report = began + task.report_every
     found = Sums(0, [])
-    for number, sums in enumerate(add_up(compiled, state, islice(data.in_order(task.batch_size), most)), 1):
+
+    def look() -> None:
         if is_cancelled():
             raise Cancelled
+
+    for number, sums in enumerate(add_up(compiled, state, islice(data.in_order(task.batch_size), most), look), 1):
+        look()
         now = time.monotonic()
         if now >= next_report:
             before = float(found.sums[0]) if found.sums else 0.0

@@ -11,7 +11,10 @@ from typing import Protocol
 
 import torch
 
+from fedzmq.worker.training.room import to_drop
+
 MOST_RUNS = 16
+MOST_BYTES = 8 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class Kept:
     def __bool__(self) -> bool:
         return bool(self.control or self.personal or self.model)
 
+    @property
+    def nbytes(self) -> int:
+        return sum(each.nbytes for kind in (self.control, self.personal, self.model) for each in kind.values())
+
 
 class Files(Protocol):
     """Where it outlives the process."""
@@ -49,10 +56,15 @@ class Files(Protocol):
 
 
 class Memory:
-    """Keeps the runs used last, and of each the round that counted last and those after it."""
+    """Keeps the runs used last, and of each the round that counted last and those after it.
 
-    def __init__(self, most: int = MOST_RUNS, files: Files | None = None) -> None:
+    At most `most` runs, and so many bytes, but for the last one, however large. Who keeps most makes room.
+    """
+
+    def __init__(self, most: int = MOST_RUNS, files: Files | None = None, most_bytes: int = MOST_BYTES) -> None:
         self._most = most
+        self._most_bytes = most_bytes
+        self._clients: dict[RunName, str] = {}
         self.files = files  # may be others later
         self._runs: OrderedDict[RunName, dict[int, Kept]] = OrderedDict()
 
@@ -70,13 +82,24 @@ class Memory:
         """As `recall`, and nothing is forgotten."""
         return self._runs.get(name, {}).get(basis, Kept())
 
-    def keep(self, name: RunName, round: int, kept: Kept) -> None:
+    def keep(self, name: RunName, round: int, kept: Kept, client: str = "") -> None:
         """For a later round. What is kept must not be changed any more."""
         if self.files is not None:
             self.files.write(name, round, kept)
         self._runs.setdefault(name, {})[round] = kept
         self._runs.move_to_end(name)
-        while len(self._runs) > self._most:
-            forgotten, _ = self._runs.popitem(last=False)
+        self._clients[name] = client
+        while (oldest := self._to_drop()) is not None:
+            del self._runs[oldest]
+            self._clients.pop(oldest, None)
             if self.files is not None:
-                self.files.forget(forgotten)
+                self.files.forget(oldest)
+
+    def _to_drop(self) -> RunName | None:
+        if len(self._runs) > self._most:
+            return to_drop({name: (self._clients.get(name, ""), 1) for name in self._runs})
+        sizes = {
+            name: (self._clients.get(name, ""), sum(kept.nbytes for kept in rounds.values()))
+            for name, rounds in self._runs.items()
+        }
+        return to_drop(sizes) if sum(size for _, size in sizes.values()) > self._most_bytes else None

@@ -16,9 +16,9 @@ import torch
 from fedzmq.errors import UsageError
 from fedzmq.tensors.row import Row, cut, digest_of
 from fedzmq.wire.messages import Train, Trained
-from fedzmq.worker.training.memory import MOST_RUNS, RunName
+from fedzmq.worker.training.memory import MOST_BYTES, MOST_RUNS, RunName
+from fedzmq.worker.training.room import to_drop
 
-MOST_BYTES = 8 * 1024**3
 MOST_PIECE = 4 * 1024 * 1024  # bytes of one answer
 
 Task = tuple[Hashable, int]
@@ -55,19 +55,23 @@ class Result:
 
 
 class Results:
-    """Those used last: at most `most` of them, and so many bytes, but for the last one, however large."""
+    """Those used last: at most `most` of them, and so many bytes, but for the last one, however large.
+
+    Whose they are counts by the name of who asked last: who keeps most makes room.
+    """
 
     def __init__(self, most: int = MOST_RUNS, most_bytes: int = MOST_BYTES) -> None:
         self._most = most
         self._most_bytes = most_bytes
         self._kept: OrderedDict[RunName | Task, Result] = OrderedDict()
         self._names: dict[Task, RunName | Task] = {}  # under what the result of a task is kept
+        self._clients: dict[RunName | Task, str] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def begin(self, task: Task, name: RunName, identity: Identity | None) -> Trained | None:
+    def begin(self, task: Task, name: RunName, identity: Identity | None, client: str = "") -> Trained | None:
         """What was answered to the very same task, which is from now on the result of this one, too.
 
         Where there is none, the run's last result goes: a later task of the run is asked for.
@@ -76,21 +80,21 @@ class Results:
             found = self._kept.get(name)
             if found is not None and identity is not None and found.identity == identity:
                 self._kept.move_to_end(name)
-                self._names[task] = name
+                self._names[task], self._clients[name] = name, client
                 return found.trained
             if found is not None:
                 self._drop(name)
             return None
 
-    def keep(self, task: Task, name: RunName, result: Result) -> None:
+    def keep(self, task: Task, name: RunName, result: Result, client: str = "") -> None:
         """A task without a run is kept under its own number."""
         key = name if name.run else task
         with self._lock:
             self._drop(key)
             self._kept[key] = result
-            self._names[task] = key
-            while len(self._kept) > 1 and (len(self._kept) > self._most or self._bytes() > self._most_bytes):
-                self._drop(next(iter(self._kept)))
+            self._names[task], self._clients[key] = key, client
+            while (oldest := self._to_drop()) is not None:
+                self._drop(oldest)
 
     def pull(self, task: Task, start: int, stop: int) -> list[torch.Tensor]:
         """A piece of the result of a task, as views. Raises UsageError where there is no such result, or piece."""
@@ -116,10 +120,15 @@ class Results:
                     del self._names[task]
                     if not isinstance(key, RunName):
                         self._kept.pop(key, None)
+                        self._clients.pop(key, None)
 
     def _drop(self, key: RunName | Task) -> None:
         if self._kept.pop(key, None) is not None:
+            del self._clients[key]
             self._names = {task: name for task, name in self._names.items() if name != key}
 
-    def _bytes(self) -> int:
-        return sum(result.row.nbytes for result in self._kept.values())
+    def _to_drop(self) -> RunName | Task | None:
+        if len(self._kept) > self._most:
+            return to_drop({key: (self._clients[key], 1) for key in self._kept})
+        sizes = {key: (self._clients[key], result.row.nbytes) for key, result in self._kept.items()}
+        return to_drop(sizes) if sum(size for _, size in sizes.values()) > self._most_bytes else None

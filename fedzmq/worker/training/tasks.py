@@ -110,7 +110,7 @@ class Tasks:
         task, run = (self._owner, message.request), RunName(message.local.run, message.plan, message.dataset)
         control = restore_all(message.control, buffers)
         identity = Identity.of(message, control)
-        done = self._results.begin(task, run, identity)
+        done = self._results.begin(task, run, identity, self._store.client)
         if done is not None:
             return self._told(message, replace(done, request=message.request))
         came = self._published.state(message, found.plan, buffers)
@@ -127,7 +127,7 @@ class Tasks:
             is_cancelled=lambda: self._is_gone or message.request in self._cancelled,
         )
         if outcome.kept:
-            self._memory.keep(run, message.local.round, outcome.kept)
+            self._memory.keep(run, message.local.round, outcome.kept, self._store.client)
         seconds = time.monotonic() - began
         trained = Trained(
             message.request,
@@ -138,7 +138,7 @@ class Tasks:
             outcome.steps,
             way=outcome.way,
         )
-        self._results.keep(task, run, Result(trained, outcome.state, identity))
+        self._results.keep(task, run, Result(trained, outcome.state, identity), self._store.client)
         return self._told(message, trained)
 
     def _told(self, message: Train, trained: Trained) -> Answer:

@@ -124,3 +124,20 @@ def test_files_of_a_living_process_are_not_touched(tmp_path: Path, monkeypatch: 
 
     with pytest.raises(FolderLocked, match="is in use by process"):
         KeptFiles(tmp_path).write(NAME, 2, kept(2.0))
+
+
+def test_who_keeps_many_runs_makes_room_and_not_those_beside_it() -> None:
+    memory = Memory(most=2)
+    memory.keep(NAME, 1, kept(1.0), "alice")
+    for number in range(3):
+        memory.keep(RunName(str(number), "plan", "data"), 1, kept(2.0), "mallory")
+
+    assert value(memory.recall(NAME, 1)) == 1.0
+
+
+def test_runs_make_room_by_bytes_too() -> None:
+    memory = Memory(most_bytes=10)
+    for number in range(3):
+        memory.keep(RunName(str(number), "plan", "data"), 1, kept(float(number)))
+
+    assert [value(memory.recall(RunName(str(number), "plan", "data"), 1)) for number in range(3)] == [None, 1.0, 2.0]

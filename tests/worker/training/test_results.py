@@ -142,3 +142,13 @@ def test_no_range_but_a_piece_is_answered(start: int, stop: int) -> None:
 
     with pytest.raises(UsageError):
         kept.pull(("one", 1), start, stop)
+
+
+def test_who_keeps_much_makes_room_and_not_those_beside_it() -> None:
+    kept = Results(most=3, most_bytes=100)
+    kept.keep(("alice", 1), NO_RUN, result(1.0), "alice")
+    for number in range(5):
+        kept.keep(("mallory", number), NO_RUN, result(2.0), "mallory")
+    kept.keep(("mallory", 9), NO_RUN, result(2.0, size=100), "mallory")
+
+    assert value(kept, ("alice", 1)) == 1.0
