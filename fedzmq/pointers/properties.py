@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from fedzmq.errors import OperationRefused
 from fedzmq.pointers.metadata import CONSTANT
 from fedzmq.pointers.remote import META, ORDINARY, Handler, Remote
 
@@ -34,6 +35,15 @@ def size(p: Remote, dim: int | None = None) -> Any:
 
 def stride(p: Remote, dim: int | None = None) -> Any:
     return p._ref.meta.stride if dim is None else p._ref.meta.stride[_dimension(p, dim)]
+
+
+def storage_offset(p: Remote) -> int:
+    storage = p._ref.storage
+    if storage is not None and storage.root != p._ref.id:
+        raise OperationRefused(
+            "torch.Tensor.storage_offset", "where in its memory a view begins is the worker's affair"
+        )
+    return 0
 
 
 def ndim(p: Remote) -> int:
@@ -209,7 +219,7 @@ def _table() -> dict[Any, Handler]:
         _getter("output_nr"): zero,
         T.size: size,
         T.stride: stride,
-        T.storage_offset: zero,
+        T.storage_offset: storage_offset,
         T.get_device: get_device,
         T.is_contiguous: is_contiguous,
         T.dim_order: dim_order,

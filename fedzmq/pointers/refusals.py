@@ -1,7 +1,7 @@
 """What a pointer cannot do, each with an error that says why: it has no value here, and no code travels.
 
-One thing is done after all: where a layer or an optimizer of torch's decides by a number, the number is fetched, which
-is a round trip. A program's own `if` and `item()` are errors, because there `.get()` can be written.
+One thing is done after all: where Python of torch's own decides by a number, the number is fetched, which is a round
+trip. A program's own `if` and `item()` are errors, because there `.get()` can be written.
 """
 
 from __future__ import annotations
@@ -21,13 +21,10 @@ from fedzmq.pointers.remote import SCRIPT, Handler, Remote
 
 T = torch.Tensor
 
-# Where torch's own code decides by values: LBFGS, Adafactor, BatchNorm without a momentum, trunc_normal_, what checks
-# the parameters of a distribution, and torch.testing.assert_close.
+# Torch's own code decides by values in LBFGS, Adafactor, BatchNorm without a momentum, trunc_normal_, masked.median, what
+# checks the parameters of a distribution, torch.testing.assert_close and gradcheck.
 OWN = os.path.dirname(fedzmq.__file__ or "") + os.sep
-DECIDING = tuple(
-    os.path.join(os.path.dirname(torch.__file__), *each)
-    for each in (("optim", ""), ("nn", ""), ("distributions", ""), ("testing", "_comparison.py"))
-)
+DECIDING = os.path.dirname(torch.__file__) + os.sep
 
 _CONVERSIONS = """
     item tolist __bool__ __int__ __float__ __index__ __complex__ __nonzero__ __long__ is_nonzero
@@ -127,7 +124,7 @@ def _conversion(name: str) -> Handler:
 
 
 def _asked_by_torch() -> bool:
-    """A layer or an optimizer of torch decides by the value, and nobody else can fetch it for that."""
+    """Torch's own code decides by the value, and nobody else can fetch it for that."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.startswith(OWN):
         frame = frame.f_back

@@ -31,6 +31,8 @@ CHECKED: frozenset[Callable[..., Any]] = frozenset(
         torch.masked_scatter,
         torch.Tensor.masked_scatter,
         torch.Tensor.masked_scatter_,
+        torch._foreach_pow,
+        torch._foreach_pow_,
         torch.multinomial,
         torch.Tensor.multinomial,
     }

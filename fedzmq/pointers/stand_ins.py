@@ -37,6 +37,19 @@ def _ctc(
     return losses if reduction in ("none", 0) else losses.sum()
 
 
+def _power(base: Any, exponent: Any) -> torch.Tensor:
+    """As the kernel has it, to which a bool to the power of a bool is one, and to a fake an int."""
+    result: torch.Tensor = torch.pow(base, exponent)
+    is_bool = isinstance(base, torch.Tensor) and base.dtype is torch.bool and type(exponent) is bool
+    return result.bool() if is_bool else result
+
+
+def _powers(bases: Any, exponents: Any) -> tuple[torch.Tensor, ...]:
+    length = len(bases if isinstance(bases, (list, tuple)) else exponents)
+    pairs = [each if isinstance(each, (list, tuple)) else [each] * length for each in (bases, exponents)]
+    return tuple([_power(base, exponent) for base, exponent in zip(*pairs, strict=True)])
+
+
 def _of_packed(function: Callable[..., Any]) -> Callable[..., Any]:
     """Of packed sequences, how many rows they have at each step decides, which no fake tells."""
 
@@ -56,6 +69,8 @@ STAND_INS: dict[Callable[..., Any], Callable[..., Any]] = {
     F.ctc_loss: _ctc,
     F.multilabel_margin_loss: _multilabel_margin,
     torch.ctc_loss: _ctc,
+    **{power: _power for power in (torch.pow, torch.Tensor.pow, torch.Tensor.__pow__)},
+    torch._foreach_pow: _powers,
     torch._pack_padded_sequence: _unforeseeable,
     torch._pad_packed_sequence: _unforeseeable,
     **{network: _of_packed(network) for network in (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)},

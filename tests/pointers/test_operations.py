@@ -36,6 +36,27 @@ def test_a_leaf_has_a_gradient_exactly_where_it_has_one_here(bob: Place, order: 
     assert (there.grad is None) == (here.grad is None)
 
 
+@pytest.mark.parametrize("elements", [3, 20_000])  # learned from the kernel, and from fakes
+@pytest.mark.parametrize("exponent", [True, 2])
+def test_a_power_of_bools_is_of_the_dtype_that_it_has_here(bob: Place, elements: int, exponent: int) -> None:
+    here = torch.ones(elements, dtype=torch.bool)
+    there = here.send(bob)
+    for power in (torch.pow(there, exponent), there**exponent, torch._foreach_pow([there], exponent)[0]):
+        assert power.dtype == value(power).dtype == (here**exponent).dtype
+
+
+def test_what_torch_decides_by_a_value_it_fetches(bob: Place) -> None:
+    x = torch.rand(3, 4)
+    assert torch.equal(value(torch.masked.median(x.send(bob), 1)), torch.masked.median(x, 1))
+
+
+def test_nobody_is_told_that_a_view_begins_where_its_base_does(bob: Place) -> None:
+    p = EYE.send(bob)
+    assert p.storage_offset() == 0
+    with pytest.raises(OperationRefused, match="a view begins"):
+        p[1].storage_offset()
+
+
 def test_a_view_without_grad_mode_tells_what_it_tells_here(bob: Place) -> None:
     here, there = EYE.clone().requires_grad_(), EYE.clone().requires_grad_().send(bob)
     with torch.no_grad():
