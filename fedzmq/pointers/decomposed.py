@@ -65,7 +65,7 @@ def _gaussian_nll(
     elif var.size() != input.size():
         if input.size()[:-1] == var.size():
             var = var.unsqueeze(-1)
-        elif input.size()[:-1] != var.size()[:-1] or var.size(-1) != 1:
+        elif input.dim() != var.dim() or [y for x, y in zip(input.size(), var.size(), strict=True) if x != y] != [1]:
             raise ValueError("var is of incorrect size")
     var = var.clone()
     with torch.no_grad():

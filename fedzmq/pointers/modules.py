@@ -16,6 +16,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from fedzmq.errors import ModelError, PointerError
 from fedzmq.pointers.destination import Destination, Home, destination_of, worker_of
+from fedzmq.pointers.lazy import follow, stay
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind
 from fedzmq.pointers.order import at_home
 from fedzmq.pointers.pointer import Pointer
@@ -32,13 +33,12 @@ def send_module(module: nn.Module, *places: Destination | Home | str) -> nn.Modu
     destination = _one(places)
     _check_is_python(module)
     for name, tensor in _tensors(module):
-        if is_lazy(tensor):
-            raise ModelError(name, "it has no shape yet; call the module once here, and send it then")
         if isinstance(tensor, Pointer) and tensor._ref.stream is not destination.stream:
             raise PointerError(
                 f"{name} of this module lives on worker {tensor._ref.stream.worker!r}; "
                 f"use .move(...) to bring the module to {destination.name!r}"
             )
+    follow(module, destination, send_module)
     buffers: dict[int, Pointer] = {}
     with _derived_released(module):
         for name, tensor in _tensors(module):
@@ -46,7 +46,7 @@ def send_module(module: nn.Module, *places: Destination | Home | str) -> nn.Modu
                 check_free(name, tensor)
         for name, (table, key) in _places(module):
             here = table[key]
-            if here is None or isinstance(here, Pointer):
+            if here is None or isinstance(here, Pointer) or is_lazy(here):
                 continue
             if isinstance(here, nn.Parameter):
                 _send_parameter(name, here, destination)
@@ -60,6 +60,7 @@ def send_module(module: nn.Module, *places: Destination | Home | str) -> nn.Modu
 
 def get_module(module: nn.Module) -> nn.Module:
     """Everything of it that is on workers, home again; a module that is here already is returned as it is."""
+    stay(module)
     pointers = {id(tensor): tensor for _, tensor in _tensors(module) if isinstance(tensor, Pointer)}
     if not pointers:
         return module

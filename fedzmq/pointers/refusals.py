@@ -21,8 +21,8 @@ from fedzmq.pointers.remote import SCRIPT, Handler, Remote
 
 T = torch.Tensor
 
-# Torch's own code decides by values in LBFGS, Adafactor, BatchNorm without a momentum, trunc_normal_, masked.median, what
-# checks the parameters of a distribution, torch.testing.assert_close and gradcheck.
+# Torch's own code decides by values in LBFGS, Adafactor, BatchNorm without a momentum, trunc_normal_, masked.median,
+# torch.testing.assert_close, and where it checks the parameters of a distribution.
 OWN = os.path.dirname(fedzmq.__file__ or "") + os.sep
 DECIDING = os.path.dirname(torch.__file__) + os.sep
 

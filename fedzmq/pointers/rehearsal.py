@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from fedzmq.errors import FedzmqError, LimitExceeded, RemoteError
 from fedzmq.pointers.metadata import CONSTANT, Meta, meta
@@ -23,6 +24,10 @@ HERE = torch.device("cpu")
 # as any values.
 CHECKED: frozenset[Callable[..., Any]] = frozenset(
     {
+        F.fractional_max_pool2d,
+        F.fractional_max_pool2d_with_indices,
+        F.fractional_max_pool3d,
+        F.fractional_max_pool3d_with_indices,
         torch.bucketize,
         torch.complex,
         torch.index_add,

@@ -69,7 +69,7 @@ STAND_INS: dict[Callable[..., Any], Callable[..., Any]] = {
     F.ctc_loss: _ctc,
     F.multilabel_margin_loss: _multilabel_margin,
     torch.ctc_loss: _ctc,
-    **{power: _power for power in (torch.pow, torch.Tensor.pow, torch.Tensor.__pow__)},
+    **dict.fromkeys((torch.pow, torch.Tensor.pow, torch.Tensor.__pow__), _power),
     torch._foreach_pow: _powers,
     torch._pack_padded_sequence: _unforeseeable,
     torch._pad_packed_sequence: _unforeseeable,

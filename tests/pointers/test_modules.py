@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -215,9 +217,25 @@ def test_a_weight_that_was_computed_before_the_model_was_sent_is_computed_again(
     close(layer(x).detach(), wanted)
 
 
-def test_a_layer_without_a_shape_is_called_before_it_is_sent(bob: Place) -> None:
-    layer = nn.LazyLinear(2)
-    with pytest.raises(ModelError, match="call the module once here"):
-        layer.send(bob)
-    layer(torch.ones(1, 3))
-    assert layer.send(bob)(torch.ones(1, 3).send(bob)).shape == (1, 2)
+def test_a_module_without_shapes_follows_when_it_learns_them(bob: Place) -> None:
+    def trained(send: Callable[[Any], Any]) -> nn.Module:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.LazyLinear(4), nn.Tanh(), nn.Linear(4, 2))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        send(model)
+        for _ in range(2):
+            optimizer.zero_grad()
+            model(send(torch.ones(3, 5))).sum().backward()
+            optimizer.step()
+        return model
+
+    here, there = trained(lambda each: each), trained(lambda each: each.send(bob))
+    assert all(isinstance(each, Pointer) for each in there.parameters())
+    for value, wanted in zip(there.get().parameters(), here.parameters(), strict=True):
+        assert torch.allclose(value, wanted)
+
+
+def test_a_module_without_shapes_that_came_home_again_stays_there(bob: Place) -> None:
+    layer = nn.LazyLinear(4).send(bob).get()
+    assert layer(torch.ones(3, 5)).shape == (3, 4)
+    assert layer.location is None

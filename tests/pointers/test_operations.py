@@ -45,6 +45,13 @@ def test_a_power_of_bools_is_of_the_dtype_that_it_has_here(bob: Place, elements:
         assert power.dtype == value(power).dtype == (here**exponent).dtype
 
 
+@pytest.mark.parametrize("shape", [(4, 3), (4, 1), (1, 3), (4,)])
+def test_a_variance_has_the_shapes_that_it_may_have_here(bob: Place, shape: tuple[int, ...]) -> None:
+    given = [torch.rand(4, 3), torch.rand(4, 3), torch.rand(shape)]
+    there = F.gaussian_nll_loss(*[each.send(bob) for each in given])
+    assert torch.allclose(value(there), F.gaussian_nll_loss(*given))
+
+
 def test_what_torch_decides_by_a_value_it_fetches(bob: Place) -> None:
     x = torch.rand(3, 4)
     assert torch.equal(value(torch.masked.median(x.send(bob), 1)), torch.masked.median(x, 1))

@@ -14,6 +14,9 @@ WRONG: dict[str, Callable[[Callable[[torch.Tensor], torch.Tensor]], object]] = {
     "cat": lambda sent: torch.cat([sent(torch.ones(())), sent(torch.ones(()))]),
     "complex": lambda sent: torch.complex(sent(torch.ones(2)), sent(torch.ones(2, dtype=torch.int32))),
     "embedding": lambda sent: F.embedding(sent(torch.zeros(2, dtype=torch.long)), sent(torch.ones(()))),
+    "fractional_max_pool3d": lambda sent: F.fractional_max_pool3d(
+        sent(torch.ones(1, 2, 5, 5, 5)), 2, 2, _random_samples=sent(torch.ones(1, 2, 3, dtype=torch.float64))
+    ),
     "gaussian_nll_loss": lambda sent: F.gaussian_nll_loss(*[sent(torch.ones(2, n)) for n in (3, 3, 2)]),
     "index_add": lambda sent: sent(torch.ones(3, 2)).index_add(
         0, sent(torch.zeros(2, dtype=torch.long)), sent(torch.ones(2))
