@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from fedzmq.data.cast import cast
 from fedzmq.data.data import first_rows
 from fedzmq.data.examples import Examples
 from fedzmq.data.own_code import names_a_function, one_line, own_function
@@ -39,6 +40,15 @@ def load_model(source: str, features: Sequence[int], classes: int | None, seed: 
     raise ModelError(source, f"expected a built-in model ({', '.join(BUILT_IN)}) or module:function{hint}")
 
 
+def suited(data: Examples, model: nn.Module) -> Examples:
+    """The examples as the model takes them: its inputs in the precision of its parameters, where all have one."""
+    own = {each.dtype for each in model.parameters() if each.is_floating_point()}
+    if len(own) != 1:
+        return data
+    *inputs, target = data.columns
+    return cast(data, [*(list(own) * len(inputs)), target.dtype])
+
+
 def check_model(source: str, model: nn.Module, data: Examples) -> None:
     """Raises ModelError unless the model takes these examples and answers in the form that their targets ask for.
 
@@ -50,9 +60,7 @@ def check_model(source: str, model: nn.Module, data: Examples) -> None:
             answer = model(*inputs)
     except Exception as error:
         what = "examples of shape " + ", ".join(f"{tuple(each.shape[1:])} and {each.dtype}" for each in inputs)
-        raise ModelError(
-            source, _precision(model, inputs) or f"it does not take {what} of {data.name!r}: {one_line(error)}"
-        ) from error
+        raise ModelError(source, f"it does not take {what} of {data.name!r}: {one_line(error)}") from error
     if not isinstance(answer, torch.Tensor):
         raise ModelError(source, f"one tensor was expected, and it answers with {type(answer).__name__}")
     if data.classes is None:
@@ -62,16 +70,6 @@ def check_model(source: str, model: nn.Module, data: Examples) -> None:
     if tuple(answer.shape) != wanted:
         found, few = tuple(answer.shape), len(targets)
         raise ModelError(source, f"for {few} examples it answers with shape {found}, and {wanted} is due: {each}")
-
-
-def _precision(model: nn.Module, inputs: Sequence[torch.Tensor]) -> str:
-    """Why the model fails, where its parameters have another precision than all that it is given; else nothing."""
-    own = {each.dtype for each in model.parameters() if each.is_floating_point()}
-    given = {each.dtype for each in inputs if each.is_floating_point()}
-    if not own or not given or own & given:
-        return ""
-    ours, theirs = (" and ".join(sorted(str(dtype) for dtype in each)) for each in (own, given))
-    return f"its parameters are {ours} and the features {theirs}: bring one to the other, as by model.to({theirs})"
 
 
 def _own_model(source: str, features: int | tuple[int, ...], width: int) -> nn.Module:

@@ -14,6 +14,7 @@ from fedzmq.data.streamed import Streamed
 from fedzmq.errors import UsageError
 from fedzmq.federated.evaluation.score import Score, evaluate
 from fedzmq.federated.evaluation.scoring import Scoring
+from fedzmq.federated.models import suited
 from fedzmq.federated.trainer import Evaluate
 from fedzmq.federation.recipe import Recipe
 from fedzmq.files.weights import digest_of
@@ -47,12 +48,13 @@ def digest(judged: Examples) -> str:
 
 def judge_on(judged: Examples, recipe: Recipe, scoring: Scoring | None) -> Judge:
     """By the loss and the accuracy on that data, or by what `scoring` measures."""
-    if scoring is not None:
-        return lambda model: scoring.here(model, judged)
     if not recipe.guesses and isinstance(judged, Data | Lazy | Streamed):
         judged = replace(judged, classes=None)
+    fit = suited(judged, recipe.model)
+    if scoring is not None:
+        return lambda model: scoring.here(model, fit)
 
     def judge(model: torch.nn.Module) -> Score:
-        return evaluate(model, recipe.loss, judged)
+        return evaluate(model, recipe.loss, fit)
 
     return judge

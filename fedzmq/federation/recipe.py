@@ -17,7 +17,7 @@ from fedzmq.federated.cohort import Cohort
 from fedzmq.federated.evaluation.metrics import Metric, metric_for
 from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.losses import loss_for, named
-from fedzmq.federated.models import check_model, load_model
+from fedzmq.federated.models import check_model, load_model, suited
 from fedzmq.recording.batch_plan import Loss
 from fedzmq.recording.evaluating import evaluating
 from fedzmq.recording.training_plan import training_plan
@@ -56,10 +56,12 @@ def recipe_for(model: torch.nn.Module | str, loss: Loss | None, examples: Exampl
     if isinstance(model, str):
         outputs = 1 if sample.classes is not None else sample.targets.shape[1]
         made = load_model(model, sample.features.shape[1:], sample.classes, seed, outputs)
+        sample = first_rows(suited(sample, made))
         check_model(model, made, sample)
         made.train()
     else:
         made = model
+        sample = first_rows(suited(sample, made))
     guesses = sample.classes is not None
     try:
         check_model(type(made).__name__, made, sample)

@@ -82,6 +82,17 @@ def test_any_loss_trains_any_module(federation: Federation) -> None:
     assert history[-1].accuracy is None
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_a_model_of_another_precision_is_trained_in_its_own(federation: Federation, dtype: torch.dtype) -> None:
+    model = linear().to(dtype)
+    training = federation.train(model, rounds=3, evaluate=points(9), evaluate_at="both", metrics=["f1"], progress=False)
+    *_, last = training
+
+    assert model.weight.dtype is dtype
+    assert last.loss < training.history[0].loss
+    assert last.evaluated
+
+
 def test_whatever_a_job_knows_can_be_asked_for(federation: Federation) -> None:
     more = {"optimizer": "adam", "fraction": 0.5, "max_steps": 2, "clip_norm": 1.0, "seed": 3}
     history = federation.train(linear(), options={"weight_decay": 0.1}, **{**ROUNDS, **more}).run()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from fedzmq.errors import UsageError
 from fedzmq.federated.report import Answer
@@ -50,8 +49,6 @@ def federation() -> Iterator[Federation]:
         ({"rounds": "x"}, "rounds is 'x', and a whole number from 1 is expected"),
         ({"patience": "x"}, "patience is 'x', and a number is expected"),
         ({"ruonds": 3}, "a training has no option 'ruonds'; did you mean 'rounds'?"),
-        ({"model": nn.Linear(2, 2).double()}, "parameters are torch.float64 and the features torch.float32"),
-        ({"model": nn.Linear(2, 2).double(), "loss": cross_entropy}, "as by model.to(torch.float32)"),
     ],
 )
 def test_what_is_of_another_kind_is_said_in_one_sentence(

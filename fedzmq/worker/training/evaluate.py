@@ -15,7 +15,7 @@ from fedzmq.plans.compiled import Look, constants
 from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.wire.messages import Evaluate
 from fedzmq.worker.training.epochs import Cancelled, Report
-from fedzmq.worker.training.fit import check_fit
+from fedzmq.worker.training.fit import fitted
 from fedzmq.worker.training.isolation import isolated
 from fedzmq.worker.training.layout import layout
 from fedzmq.worker.training.memory import Kept
@@ -64,7 +64,7 @@ def evaluate(
     Both are evaluated on the same examples, in the set's order. Raises DataError or PlanError where plan, state, data
     and task do not fit together, and Cancelled.
     """
-    check_fit(compiled.plan, state, data)
+    data = fitted(compiled.plan, state, data)
     kept = kept or Kept()
     places = layout(compiled.plan, task.local.personal)
     models = [places.fill(state, kept.personal)]

@@ -13,7 +13,7 @@ from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.wire.messages import Train
 from fedzmq.worker.training.corrections import Correction
 from fedzmq.worker.training.epochs import Epochs, Means, Report
-from fedzmq.worker.training.fit import check_fit
+from fedzmq.worker.training.fit import fitted
 from fedzmq.worker.training.isolation import isolated
 from fedzmq.worker.training.layout import Layout, copied, layout
 from fedzmq.worker.training.memory import Kept
@@ -59,7 +59,7 @@ def train(
     what an earlier round kept. Raises DataError, PlanError or UsageError where plan, state, data and task do not fit
     together, and Cancelled.
     """
-    check_fit(compiled.plan, state, data)
+    data = fitted(compiled.plan, state, data)
     local, kept = task.local, kept or Kept()
     places = layout(compiled.plan, local.personal)
     _check(task, control, [state[place] for place in places.pulled])
