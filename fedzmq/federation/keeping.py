@@ -149,7 +149,8 @@ class Resumed(Keeping):
 
     def start(self) -> list[RoundReport]:
         """Raises RunLocked and RunFolderError."""
-        self._ledger = RunLedger(self._resumed, terms=self._terms, force=self._force, say=self._say)
+        notes = {"job": self._job}  # for one that was killed before it began
+        self._ledger = RunLedger(self._resumed, notes=notes, terms=self._terms, force=self._force, say=self._say)
         reports = self._ledger.reports
         self._folder = RunFolder.taken_up(self._resumed, reports)
         self._keep_in(self._resumed / WORKERS)

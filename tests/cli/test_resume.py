@@ -155,14 +155,19 @@ def test_what_followed_from_other_options_may_be_said_as_it_was(
     assert len(read_rounds(tmp_path / "run")) == 2
 
 
-def test_a_run_that_was_killed_before_it_began_says_how_it_is_begun_again(call: Call, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_before_it_began_begins(call: Call, site: LocalCluster, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "job.toml").write_text("rounds = 10\n")
+    (tmp_path / "run" / "job.toml").write_text(f'broker = "{site.address}"\nrounds = 1\nepochs = 1\n')
     (tmp_path / "run" / "ledger.sqlite").touch()
+    told = call("runs", "show", "run")
     ended = call("train", "--resume", "run")
+    again = call("train", "--resume", "run")
 
-    assert ended.code == 2
-    assert "the run ended before it began; fedzmq train --config run/job.toml begins it in a new folder" in ended.err
+    assert told.out.splitlines()[0] == "run run: interrupted after round 0 of 0"
+    assert told.out.splitlines()[-1] == "go on with: fedzmq train --resume run"
+    assert ended.code == 0, ended.err
+    assert "going on after round 0 of 1" in ended.out
+    assert "the run 'run' is finished: 1 round" in again.out
 
 
 @pytest.mark.parametrize(

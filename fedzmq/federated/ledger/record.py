@@ -66,11 +66,12 @@ class Record:
             self._database.close()
             raise RunFolderError(str(folder), f"its record is of version {version}, and this fedzmq knows {VERSION}")
         self.is_new = version == 0
-        if self.is_new and read_only:
+        """Nothing was begun yet: it has no tables."""
+        if self.is_new and any((folder / "models").glob("*.safetensors")):
             self._database.close()
-            has_models = any((folder / "models").glob("*.safetensors"))
-            why = f"{NAME}-wal, which belonged to it, is lost" if has_models else "the run ended before it began"
-            raise RunFolderError(str(folder), f"its record is empty: {why}{anew(folder)}")
+            raise RunFolderError(
+                str(folder), f"its record is empty: {NAME}-wal, which belonged to it, is lost{anew(folder)}"
+            )
 
     @property
     def log(self) -> Path:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from fedzmq.errors import RunNotFound, UsageError
+from fedzmq.errors import RunFolderError, RunNotFound, UsageError
 from fedzmq.federated.ledger.checkpoint import Opened
-from fedzmq.federated.ledger.record import NAME, Record, Sitting
+from fedzmq.federated.ledger.record import NAME, Record, Sitting, anew
 from fedzmq.federated.report import RoundReport
 from fedzmq.files.folder_lock import is_locked
 
 RUNS = Path("runs")  # where runs are that nobody put elsewhere
+JOB = "job.toml"
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 ON_PURPOSE = frozenset({None, "closed", "finished", "interrupted", "left"})  # endings that are no failure; None: killed
 
@@ -59,7 +60,8 @@ def find_run(run: str | os.PathLike[str], among: Path = RUNS) -> Path:
             return path
     for path in (given, among / given):
         if path.is_dir():
-            raise RunNotFound(str(run), f"{path} holds no {NAME}; it ended before its first round, or kept none")
+            why = f"{path} holds no {NAME}; it ended before its first round, or kept none{anew(path)}"
+            raise RunNotFound(str(run), why)
     names = [path.name for path in runs_in(among)]
     near = get_close_matches(given.name, names, n=1)
     if near:
@@ -76,6 +78,8 @@ def read_history(path: Path) -> RunHistory:
     """Raises RunFolderError."""
     is_running = is_locked(path)  # before the rest: a run that ends meanwhile is not called interrupted
     with _looking(path) as record:
+        if record.is_new:
+            return _before_it_began(path, RUNNING if is_running else INTERRUPTED)
         rounds, finished, job = record.fact("rounds", int), record.fact("finished", bool), record.fact("job", str)
         last, done = record.last_report(), record.done()
         sittings = tuple(record.sittings())
@@ -102,7 +106,18 @@ def read_history(path: Path) -> RunHistory:
 def read_reports(path: Path) -> list[RoundReport]:
     """Of all rounds that count. Raises RunFolderError."""
     with _looking(path) as record:
-        return record.reports()
+        return [] if record.is_new else record.reports()
+
+
+def _before_it_began(path: Path, state: str) -> RunHistory:
+    """Of a run whose process was killed while it made the record: what it was asked for is all that is known."""
+    job = path / JOB
+    try:
+        asked = job.read_text(encoding="utf-8") if job.is_file() else ""
+        made = path.stat().st_mtime
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunFolderError(str(path), f"{JOB} cannot be read: {error}") from error
+    return RunHistory(path, state, 0, 0, None, made, None, asked, False, (), None)
 
 
 @contextmanager
