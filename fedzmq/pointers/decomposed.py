@@ -105,6 +105,15 @@ def _chunks_apart(input: torch.Tensor, chunks: int, dim: int = 0) -> Any:
     return torch.split_copy(input, each, dim)
 
 
+def _of_elements(function: Callable[..., Any]) -> Handler:
+    """A kernel that reads as many elements as there are, also where that is one element many times."""
+
+    def written_out(input: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return function(input.contiguous(), *args, **kwargs) if 0 in input.stride() else ORDINARY
+
+    return written_out
+
+
 def _sized(function: Callable[..., Any]) -> Handler:
     """Made from numbers, of which one may be a pointer's.
 
@@ -124,6 +133,10 @@ DECOMPOSED: dict[Callable[..., Any], Handler] = {
     F.linear_cross_entropy: _linear_cross_entropy,
     **{function: _sized(function) for function in (torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn)},
     torch._C._nn.pad_sequence: _pad_sequence,
+    **{
+        function: _of_elements(function)
+        for function in (torch.median, torch.nanmedian, torch.Tensor.median, torch.Tensor.nanmedian)
+    },
     # Parts that share memory, and not the count of writes to it that a backward goes by: as copies they are safe.
     torch.unsafe_chunk: _chunks_apart,
     torch.unsafe_split: torch.split_copy,

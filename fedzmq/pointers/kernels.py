@@ -27,7 +27,7 @@ _NAMES = """
     abs_ neg_ sqrt_ exp_ log_ tanh_ sigmoid_ square_ floor_ ceil_ round_ reciprocal_ sin_ cos_ zero_ copy_
     __neg__ __pos__ __abs__ __invert__ __and__ __or__ __xor__ __rand__ __ror__ __rxor__ __lshift__ __rshift__
     __iand__ __ior__ __ixor__ bitwise_and bitwise_or bitwise_xor bitwise_not logical_and logical_or logical_not
-    logical_xor isnan isinf isfinite maximum minimum lerp lerp_
+    logical_xor isnan isinf isfinite maximum minimum copysign lerp lerp_ native_batch_norm
     sum mean prod var std amax amin max min argmax argmin all any cumsum cumprod norm logsumexp sort argsort median
     clone detach contiguous view_as reshape_as expand_as cat stack hstack vstack t t_
     float double half bfloat16 int long short byte bool zeros_like ones_like type_as masked_fill masked_fill_

@@ -129,11 +129,39 @@ def sent_meta(tensor: torch.Tensor, kind: Kind) -> Meta:
 
 def memory_order(shape: torch.Size, stride: tuple[int, ...]) -> tuple[int, ...] | None:
     """The dimensions of a tensor as its copy's elements lie in memory, where `clone()` makes it; None in C order."""
-    if stride == contiguous_stride(shape):
+    if stride == contiguous_stride(shape) or not shape.numel():
         return None
-    dense = torch.empty_like(torch.empty_strided(shape, stride, device="meta")).stride()
-    order = tuple(sorted(range(len(shape)), key=lambda dim: (-dense[dim], -shape[dim])))
+    outer_first = sorted(range(len(shape)), key=lambda dim: (-stride[dim], -shape[dim]))
+    if not _is_dense(shape, stride, outer_first):
+        outer_first = _kept_order(shape, stride)
+    order = tuple(outer_first)
     return None if order == tuple(range(len(shape))) else order
+
+
+def _is_dense(shape: torch.Size, stride: tuple[int, ...], outer_first: list[int]) -> bool:
+    """Its elements lie side by side, each by itself."""
+    step = 1
+    for dim in reversed([dim for dim in outer_first if shape[dim] != 1]):
+        if stride[dim] != step:
+            return False
+        step *= shape[dim]
+    return True
+
+
+def _kept_order(shape: torch.Size, stride: tuple[int, ...]) -> list[int]:
+    """As torch closes gaps: an expanded dimension stays where it is, and of equal steps the shorter one is inner."""
+    inner_first = list(reversed(range(len(shape))))
+    for place in range(1, len(shape)):
+        for before in reversed(range(place)):
+            one, other = inner_first[before], inner_first[place]
+            if not stride[one] or not stride[other]:
+                continue
+            if stride[one] < stride[other]:
+                break
+            if (stride[one], shape[one]) > (stride[other], shape[other]):
+                inner_first[before], inner_first[place] = other, one
+                place = before
+    return inner_first[::-1]
 
 
 def contiguous_stride(shape: torch.Size) -> tuple[int, ...]:

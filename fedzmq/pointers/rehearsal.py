@@ -39,6 +39,7 @@ CHECKED: frozenset[Callable[..., Any]] = frozenset(
         torch._foreach_pow,
         torch._foreach_pow_,
         torch.multinomial,
+        torch.native_group_norm,
         torch.Tensor.multinomial,
     }
 )

@@ -152,8 +152,11 @@ class Stream:
     def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:
         """Store a copy of a local tensor on the worker. What happens to the tensor afterwards does not matter."""
         order = order_of(tensor)
-        if order is not None:
-            return turn_back(self, self.put(tensor.detach().permute(order)), order, kind)
+        if order is None:
+            return self._put(tensor, kind)
+        return turn_back(self, self._put(tensor.detach().permute(order), CONSTANT), order, kind)
+
+    def _put(self, tensor: torch.Tensor, kind: Kind) -> Reference:
         reference = Reference(self, self.new_id(), sent_meta(tensor, kind))
         dtype, shape = name_of(tensor.dtype), tuple(tensor.shape)
         with self._lock:

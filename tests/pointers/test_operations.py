@@ -52,6 +52,13 @@ def test_a_variance_has_the_shapes_that_it_may_have_here(bob: Place, shape: tupl
     assert torch.allclose(value(there), F.gaussian_nll_loss(*given))
 
 
+def test_a_median_of_what_is_expanded_is_that_of_its_copy(bob: Place) -> None:
+    here, there = torch.ones(1, requires_grad=True), torch.ones(1, requires_grad=True).send(bob)
+    for x in (here, there):
+        x.expand(3).median().backward()
+    assert torch.equal(value(there.grad), here.grad)
+
+
 def test_what_torch_decides_by_a_value_it_fetches(bob: Place) -> None:
     x = torch.rand(3, 4)
     assert torch.equal(value(torch.masked.median(x.send(bob), 1)), torch.masked.median(x, 1))

@@ -15,6 +15,8 @@ LYING = {
     "in channels_last": torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last),
     "with gaps": torch.rand(4, 3, 2).permute(2, 0, 1)[:, ::2],
     "expanded": torch.rand(1, 4).expand(3, 4),
+    "expanded in between": torch.rand(2, 1, 3).expand(2, 5, 3).permute(2, 1, 0),
+    "with dimensions of 1": torch.rand(4, 2, 1, 1).permute(3, 1, 2, 0),
     "requiring grad": torch.rand(3, 4).t().requires_grad_(),
 }
 
