@@ -8,17 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
-from fedzmq.data.examples import Examples
-from fedzmq.errors import LimitExceeded, WorkerLost
+from fedzmq.errors import LimitExceeded
 from fedzmq.session.reception import Reception
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import (
     Claim,
     Clear,
     DataDescribed,
-    DatasetInfo,
     DefinePlan,
-    Deliver,
     DescribeData,
     Evaluate,
     Hand,
@@ -29,20 +26,13 @@ from fedzmq.wire.messages import (
     Search,
     Share,
     Train,
-    Undelivered,
 )
 from fedzmq.worker.answer import Answer, Handler
-from fedzmq.worker.dataset_info import dataset_info
-from fedzmq.worker.exchange import Exchange
+from fedzmq.worker.commons import Commons
 from fedzmq.worker.executor import Executor
-from fedzmq.worker.functions import Functions
-from fedzmq.worker.labels import Commons, Labels
-from fedzmq.worker.plan_shelf import PlanShelf
-from fedzmq.worker.privacy import Privacy
-from fedzmq.worker.store import DEFAULT_QUOTA, Store
-from fedzmq.worker.training.memory import Memory
+from fedzmq.worker.labels import Labels
+from fedzmq.worker.store import Store
 from fedzmq.worker.training.published import TASKS
-from fedzmq.worker.training.results import Results
 from fedzmq.worker.training.shares import Shares
 from fedzmq.worker.training.tasks import Post, Tasks
 from fedzmq.worker.transfers import Transfers
@@ -59,43 +49,33 @@ class Guest:
 
     def __init__(
         self,
-        data: Mapping[str, Examples],
-        plans: PlanShelf,
+        commons: Commons,
         post: Post,
-        memory: Memory | None = None,
-        results: Results | None = None,
         *,
-        infos: tuple[DatasetInfo, ...] = (),
         client: str = "client",
         owner: Hashable = None,
-        exchange: Exchange | None = None,
-        commons: Commons | None = None,
         reception: Reception | None = None,
-        privacy: Privacy | None = None,
-        functions: Functions | None = None,
-        quota: int = DEFAULT_QUOTA,
     ) -> None:
-        infos = infos or tuple(dataset_info(each, labels=False) for each in data.values())
-        self._store = Store(quota, client=client, privacy=privacy)
+        self._store = Store(commons.quota, client=client, privacy=commons.privacy)
         self._tasks = Tasks(
             self._store,
             client if owner is None else owner,
-            Shares(data),
-            plans,
+            Shares(commons.data),
+            commons.plans,
             reception or Reception(),
-            memory or Memory(),
-            Results() if results is None else results,
+            commons.memory,
+            commons.results,
             post,
         )
         self._backlog: deque[tuple[list[Any], Sequence[Buffer]]] = deque()  # what waits for a tensor to come
         self._waiting = 0  # bytes of that
-        self._transfers = Transfers(self._store, Exchange(_nowhere) if exchange is None else exchange, client)
-        self._labels = labels = Labels(self._store, commons or Commons(), client)
+        self._transfers = Transfers(self._store, commons.exchange, client)
+        self._labels = labels = Labels(self._store, commons.labels, client)
         self._executor = Executor(
             self._store,
             {
-                DescribeData: lambda message, _: [Answer(DataDescribed(message.request, infos))],
-                DefinePlan: _silent(lambda message: plans.add(message.plan)),
+                DescribeData: lambda message, _: [Answer(DataDescribed(message.request, commons.infos))],
+                DefinePlan: _silent(lambda message: commons.plans.add(message.plan)),
                 Train: self._tasks.train,
                 Evaluate: self._tasks.evaluate,
                 Release: _silent(self._tasks.release),
@@ -107,8 +87,8 @@ class Guest:
                 Search: lambda message, _: [Answer(labels.search(message))],
                 ListObjects: lambda message, _: [Answer(labels.listed(message))],
             },
-            plans=plans,
-            functions=functions,
+            plans=commons.plans,
+            functions=commons.functions,
         )
 
     @property
@@ -192,7 +172,3 @@ def _silent(run: Callable[[Any], object]) -> Handler:
         return []
 
     return handler
-
-
-def _nowhere(worker: str, boot: bytes, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
-    raise WorkerLost(worker, "this worker reaches no other")

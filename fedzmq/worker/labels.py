@@ -29,7 +29,7 @@ class Labelled:
         return all(term in self.tags or term in self.description for term in terms)
 
 
-class Commons:
+class AllLabels:
     """The labels of all clients of one worker."""
 
     def __init__(self) -> None:
@@ -39,16 +39,16 @@ class Commons:
 class Labels:
     """Those of one client. `store` is its own."""
 
-    def __init__(self, store: Store, commons: Commons, client: str) -> None:
+    def __init__(self, store: Store, all_labels: AllLabels, client: str) -> None:
         self.client = client
         self._store = store
-        self._commons = commons
+        self._all_labels = all_labels
         self._of: dict[int, Labelled] = {}
-        commons.all[id(self)] = self
+        all_labels.all[id(self)] = self
 
     def leave(self) -> None:
         """The client is gone: nobody finds its tensors any more."""
-        self._commons.all.pop(id(self), None)
+        self._all_labels.all.pop(id(self), None)
 
     def label(self, command: Label) -> None:
         """Raises where the tensor is not there."""
@@ -65,7 +65,7 @@ class Labels:
         """Binds what it finds, as tensors that share the memory and have a gradient of their own."""
         found = [
             each
-            for labels in list(self._commons.all.values())
+            for labels in list(self._all_labels.all.values())
             for each in labels._visible(self.client, is_own=labels is self)
             if each[2].fits(command.terms)
         ]

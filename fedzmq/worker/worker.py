@@ -33,13 +33,11 @@ from fedzmq.wire.messages import (
 )
 from fedzmq.worker.allowance import Allowance
 from fedzmq.worker.answer import Answer
-from fedzmq.worker.dataset_info import dataset_info
+from fedzmq.worker.commons import Commons
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.guest import Guest
-from fedzmq.worker.labels import Commons
 from fedzmq.worker.plan_shelf import PlanShelf
-from fedzmq.worker.privacy import Privacy
 from fedzmq.worker.store import DEFAULT_QUOTA
 from fedzmq.worker.subscriptions import Subscriptions
 from fedzmq.worker.training.epochs import Cancelled
@@ -76,19 +74,18 @@ class Worker:
         allowance: Allowance | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._data = {each.name: each for each in data}
-        self._infos = tuple(dataset_info(each, labels=tell_labels) for each in self._data.values())
-        self._plans = PlanShelf(most_bytes=min(MOST_BYTES, quota))
-        # Both outlive the clients: a coordinator that was killed comes back as another one.
-        self._memory = Memory(files=kept, most_bytes=quota)
-        self._results = Results(most_bytes=quota)
+        self._commons = Commons(
+            {each.name: each for each in data},
+            tell_labels=tell_labels,
+            quota=quota,
+            functions=Functions(functions),
+            plans=PlanShelf(most_bytes=min(MOST_BYTES, quota)),
+            memory=Memory(files=kept, most_bytes=quota),
+            results=Results(most_bytes=quota),
+            exchange=Exchange(self._hand, quota),
+        )
         self._guests: dict[Peer, Guest] = {}
-        self._exchange = Exchange(self._hand, quota)
-        self._commons = Commons()
-        self._privacy = Privacy()
-        self.functions = Functions(functions)  # that clients may call
         self._lent: list[tuple[Ticket, Peer]] = []  # replies out of memory of the stores
-        self._quota = quota
         self._allowance = allowance
         self._say = say
         self._is_away: bool | None = None  # the medium; None before it was found
@@ -117,6 +114,11 @@ class Worker:
         """The incarnation of this worker: another one for every process."""
         return self._endpoint.boot
 
+    @property
+    def functions(self) -> Functions:
+        """Those that clients may call."""
+        return self._commons.functions
+
     def stored(self, client: str) -> int:
         """How many tensors a client keeps here."""
         return sum(guest.stored for peer, guest in list(self._guests.items()) if peer.name == client)
@@ -132,7 +134,7 @@ class Worker:
 
     def keep_in(self, kept: Files) -> None:
         """From the next round on, what rounds leave here outlives it there. Between two of its steps."""
-        self._memory.files = kept
+        self._commons.memory.files = kept
 
     def start(self) -> None:
         """Give signs of life from now on, whatever else this process does. `run` does it, too; twice is fine."""
@@ -194,7 +196,7 @@ class Worker:
             raise
         if records and type(records[0]) in _OF_WORKERS:
             self._endpoint.presence.hear_workers()
-            self._exchange.arrived((peer.name, peer.boot), records[0], buffers)
+            self._commons.exchange.arrived((peer.name, peer.boot), records[0], buffers)
             return []
         return self._guest(peer).run(records, buffers)
 
@@ -226,7 +228,7 @@ class Worker:
 
     def _hand(self, worker: str, boot: bytes, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
         if worker == self.name:  # no party has a session with itself
-            self._exchange.arrived((worker, boot), message, buffers)
+            self._commons.exchange.arrived((worker, boot), message, buffers)
             return
         self._endpoint.presence.hear_workers()
         peer = self._endpoint.reach(worker, boot)
@@ -238,20 +240,11 @@ class Worker:
         if guest is not None:
             return guest
         guest = Guest(
-            self._data,
-            self._plans,
+            self._commons,
             lambda reply, buffers: self._tell(peer, reply, buffers),
-            self._memory,
-            self._results,
-            infos=self._infos,
             client=peer.name,
             owner=peer,
-            exchange=self._exchange,
-            commons=self._commons,
             reception=self._subscriptions.reception(peer),
-            privacy=self._privacy,
-            functions=self.functions,
-            quota=self._quota,
         )
         kept = self._guests.setdefault(peer, guest)
         if kept is guest:
@@ -305,8 +298,8 @@ class Worker:
             self._allowance.forget(peer)
         guest = self._guests.pop(peer, None)
         if guest is None:
-            self._exchange.broke((peer.name, peer.boot), {each.name for each in self._guests.copy()})
+            self._commons.exchange.broke((peer.name, peer.boot), {each.name for each in self._guests.copy()})
         else:
             guest.leave()
-            self._exchange.forget(peer.name)
+            self._commons.exchange.forget(peer.name)
             self._say(f"{peer.name} is gone: {reason}; what it kept here is released")

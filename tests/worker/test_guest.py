@@ -27,8 +27,8 @@ from fedzmq.wire.messages import (
     TensorSpec,
     Trained,
 )
+from fedzmq.worker.commons import Commons
 from fedzmq.worker.guest import Guest
-from fedzmq.worker.plan_shelf import PlanShelf
 from tests.recording.recorded import MODULES
 from tests.worker.training.trained import TASK, data_of, state_of
 
@@ -41,7 +41,7 @@ class Stay:
 
     def __init__(self) -> None:
         self.posted: list[Reply] = []
-        self.guest = Guest({"data": data_of(MADE)}, PlanShelf(), self.post)
+        self.guest = Guest(Commons({"data": data_of(MADE)}), self.post)
 
     def post(self, reply: Reply, buffers: Sequence[Buffer]) -> None:
         self.posted.append(reply)
@@ -116,7 +116,7 @@ def test_a_state_whose_buffers_are_missing_fails_the_task(stay: Stay) -> None:
 def test_an_operation_that_cannot_be_computed_fails_the_task_and_not_the_worker(stay: Stay) -> None:
     made = MODULES["linear"]()
     made.targets = made.targets + 7  # classes that the model does not have
-    guest = Guest({"data": data_of(made)}, PlanShelf(), stay.post)
+    guest = Guest(Commons({"data": data_of(made)}), stay.post)
     specs, buffers = export_all(state_of(MADE.module))
     task = replace(TASK, plan=name_of(PLAN), state=specs)
     (answer,) = guest.run([DefinePlan(PLAN), task], buffers)
@@ -148,7 +148,7 @@ def test_what_a_client_kept_is_free_once_it_is_gone(stay: Stay) -> None:
 
 
 def test_what_waits_for_a_tensor_is_bounded() -> None:
-    guest = Guest({}, PlanShelf(), lambda reply, buffers: None, quota=1 << 16)
+    guest = Guest(Commons(quota=1 << 16), lambda reply, buffers: None)
     guest.run([Claim(1, "key", "bob", b"1" * 8, False)], [])
     guest.run([Drop((2,))], [b"x" * (1 << 15)])
     with pytest.raises(LimitExceeded, match="that wait here for a tensor"):

@@ -6,6 +6,7 @@ from fedzmq.plans.plan import name_of
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.buffers import export_all
 from fedzmq.wire.messages import DefinePlan, Trained
+from fedzmq.worker.commons import Commons
 from fedzmq.worker.guest import Guest
 from fedzmq.worker.plan_shelf import PlanShelf
 from tests.plans.listing import op, plan
@@ -31,7 +32,7 @@ def test_the_plan_that_was_used_least_makes_room() -> None:
 
 def test_a_training_of_several_epochs_leaves_the_plan_without_metrics_for_the_next_one() -> None:
     made, shelf = MODULES["linear"](), PlanShelf()
-    guest = Guest({"data": data_of(made)}, shelf, lambda reply, buffers: None)
+    guest = Guest(Commons({"data": data_of(made)}, plans=shelf), lambda reply, buffers: None)
     body = training_plan(made.module, made.loss, made.features, made.targets)
     guest.run([DefinePlan(body)], ())
     kept = shelf.get(name_of(body))

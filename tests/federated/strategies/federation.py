@@ -105,7 +105,7 @@ def attacker(meeting: Meeting, name: str, made: Made, data: Data, attack: Any) -
 
 def kept_by(worker: Worker) -> Kept:
     """What a worker keeps of the one run that it took part in."""
-    runs = list(worker._memory._runs.values())
+    runs = list(worker._commons.memory._runs.values())
     return runs[0][max(runs[0])] if runs else Kept()
 
 

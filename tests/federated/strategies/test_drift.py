@@ -64,7 +64,7 @@ def test_control_variates_reach_the_best_weight_after_a_worker_lost_its_own(opti
         for report in Trainer(meeting.client("coordinator"), model, plan, job, strategy=strategy).rounds():
             told += [(report.round, each.worker) for each in report.answered if "control_lost" in each.metrics]
             if report.round == 20:
-                workers["bob"]._memory._runs.clear()  # as if it had been started anew
+                workers["bob"]._commons.memory._runs.clear()  # as if it had been started anew
 
     assert told == [(21, "bob")]
     assert float(model.weight.detach()) == pytest.approx(BEST, abs=2e-2)  # type: ignore[operator]
