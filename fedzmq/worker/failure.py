@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import PurePath
+from sysconfig import get_path
 from traceback import walk_tb
 
 from torch import Tensor
@@ -12,13 +13,16 @@ from fedzmq.wire.messages import Failure
 
 _PACKAGES = ("fedzmq", "torch")
 _OWN_LOOP = ("executor.py", "operation_calls.py")  # whatever a client does comes through there
+_INSTALLED = tuple(map(get_path, ("stdlib", "platstdlib", "purelib", "platlib")))
 _MOST_TEXT = 1000  # characters; four bytes each at most
 _MOST_FRAMES = 20
 _MOST_SHAPES = 16
 
 
 def failure_of(error: BaseException, command: int, operation: str, operands: Iterable[object] = ()) -> Failure:
-    """Its traceback holds frames of torch and of fedzmq only, as paths inside the package."""
+    """Its traceback holds frames of torch and of fedzmq, as paths inside the package, and of the owner's own code, by
+    the names of its files: not of whatever else is installed.
+    """
     shapes = [describe(operand) for operand in operands if isinstance(operand, Tensor)]
     return Failure(
         command=command,
@@ -40,9 +44,15 @@ def _frames(error: BaseException) -> list[str]:
     for frame, line in walk_tb(error.__traceback__):
         parts = PurePath(frame.f_code.co_filename).parts
         start = max((i for i, part in enumerate(parts) if part in _PACKAGES), default=None)
-        if start is not None and parts[-1] not in _OWN_LOOP:
-            lines.append(f"{'/'.join(parts[start:])}:{line} in {frame.f_code.co_name}")
+        if parts[-1] in _OWN_LOOP or (start is None and _is_installed(frame.f_code.co_filename)):
+            continue
+        lines.append(f"{'/'.join(parts[-1 if start is None else start :])}:{line} in {frame.f_code.co_name}")
     return lines
+
+
+def _is_installed(file: str) -> bool:
+    """It is Python's own, or a package's, or no file."""
+    return file.startswith(("<", *_INSTALLED))
 
 
 def _clean(text: str) -> str:

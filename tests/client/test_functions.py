@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
@@ -56,8 +58,9 @@ def test_an_unknown_function_and_one_that_fails_are_errors(james: VirtualWorker,
         james.function("eval")("1 + 1")
     with pytest.raises(RemoteError, match="its owner offers none"):
         bob.function("add two")(1)
-    with pytest.raises(RemoteError, match=r"RuntimeError: .*mat1"):
+    with pytest.raises(RemoteError, match=r"RuntimeError: .*mat1") as caught:
         james.function("wrong")(torch.ones(2, 3))
+    assert re.search(r"test_functions\.py:\d+ in <lambda>$", caught.value.remote_traceback, re.MULTILINE)
     with pytest.raises(RemoteError, match="gave a str"):
         james.function("text")()
     assert james.function("add two")(1).get().item() == 3
