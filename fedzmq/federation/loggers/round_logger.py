@@ -29,8 +29,11 @@ class RoundLogger:
 
 
 def scalars(report: RoundReport) -> dict[str, float]:
-    """The numbers of a report by name, those of each worker under `worker/NAME/`. What is not finite is left out."""
+    """The numbers of a report by name: those of each worker's training under `worker/NAME/`, and what it found of the
+    new model under `worker/NAME/evaluated/`, as all of them did under `workers/`. What is not finite is left out.
+    """
     values: dict[str, float] = {
+        **{name: value for name, value in report.metrics.items() if isinstance(value, int | float)},
         "loss": report.loss,
         "accuracy": math.nan if report.accuracy is None else report.accuracy,
         "train_loss": report.train_loss,
@@ -43,4 +46,8 @@ def scalars(report: RoundReport) -> dict[str, float]:
     for answer in report.answered:
         own = {"loss": answer.loss, "seconds": answer.seconds, "examples": answer.examples, **answer.metrics}
         values |= {f"worker/{answer.worker}/{name}": value for name, value in own.items()}
+    for found in report.evaluated:
+        values |= {f"worker/{found.worker}/evaluated/{name}": value for name, value in found.figures().items()}
+    if report.together is not None:
+        values |= {f"workers/{name}": value for name, value in report.together.figures().items()}
     return {name: float(value) for name, value in values.items() if math.isfinite(value)}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from torch import nn
 
 from fedzmq.errors import MissingExtraError, UsageError
-from fedzmq.federated.report import RoundReport
+from fedzmq.federated.report import Evaluation, RoundReport
 from fedzmq.federation.federation import Federation
 from fedzmq.federation.loggers import LOGGERS, Outcome, RoundLogger, logger_by_name, scalars
 from tests.federation.loggers.recorded import POINTS, REPORT, trained
@@ -79,6 +80,20 @@ def test_the_numbers_of_a_report_have_names_and_those_that_are_none_are_left_out
         "worker/bob/seconds": 1.0,
         "worker/bob/examples": 10.0,
         "worker/bob/accuracy": 0.75,
+    }
+
+
+def test_what_was_measured_is_logged_too_of_all_and_of_each() -> None:
+    bob, whole = Evaluation("bob", 4, 0.3, 0.5, {"f1": 0.4}), Evaluation("", 4, 0.2, None, {"f1": 0.6})
+    report = replace(REPORT, metrics={"f1": 0.5, "confusion": [[1, 2], [3, 4]]}, evaluated=(bob,), together=whole)
+
+    assert scalars(report) == scalars(REPORT) | {
+        "f1": 0.5,
+        "worker/bob/evaluated/loss": 0.3,
+        "worker/bob/evaluated/accuracy": 0.5,
+        "worker/bob/evaluated/f1": 0.4,
+        "workers/loss": 0.2,
+        "workers/f1": 0.6,
     }
 
 
