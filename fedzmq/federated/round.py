@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fedzmq.client.client import Client
 from fedzmq.client.waiting import Waiting, first_of
 from fedzmq.client.worker_handle import WorkerHandle
-from fedzmq.errors import FedzmqError, RemoteError
+from fedzmq.errors import FedzmqError, RemoteError, UpdateRefused
 from fedzmq.federated.assignment import Assignment
 from fedzmq.federated.report import Absence, Answer
 from fedzmq.federated.updates.collection import Collection, Unusable
@@ -26,12 +26,13 @@ LOOK = 0.25  # seconds between two looks at whether the broker and those who are
 @dataclass(frozen=True, slots=True)
 class Ending:
     """A round is over when nobody is waited for, when `enough` have answered, or when `quorum` have answered and
-    `deadline` seconds are over (None: there is none).
+    `deadline` seconds are over (None: there is none). Of the quorum, `attackers` may have sent what is refused.
     """
 
     enough: int
     quorum: int = 1
     deadline: float | None = None
+    attackers: int = 0
 
 
 class Round:
@@ -86,7 +87,7 @@ class Round:
         Once one turns out to be of no use, all begins again without it. Whatever interrupts it, one that is asked
         again is told to stop.
         """
-        while len(self.answered) >= self._ending.quorum:
+        while self._has_quorum():
             collector = make([self.answered[name] for name in sorted(self.answered)])
             try:
                 Collection(client, self._due, self._done, self._say).into(collector)
@@ -102,6 +103,10 @@ class Round:
             else:
                 return collector
         return None
+
+    def _has_quorum(self) -> bool:
+        refused = sum(isinstance(error, UpdateRefused) for error in self.failed.values())
+        return len(self.answered) + min(refused, self._ending.attackers) >= self._ending.quorum
 
     def is_lost(self, name: str) -> bool:
         return self._handles[name].is_lost

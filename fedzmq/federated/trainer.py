@@ -180,7 +180,12 @@ class Trainer:
             number,
             handles,
             due,
-            Ending(wanted if asked > wanted else len(names), self._needed, self._job.deadline),
+            Ending(
+                wanted if asked > wanted else len(names),
+                self._needed,
+                self._job.deadline,
+                min(self._strategy.attackers, self._needed - (self._job.quorum or 1)),
+            ),
             lambda handle: self._assigner.assign(handle, number, edition, due),
             self._strategy.accept,
             self._say,

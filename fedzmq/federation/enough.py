@@ -12,8 +12,7 @@ def check_enough(strategy: Strategy, job: TrainingJob, workers: int) -> None:
     are = f"{workers} worker is" if workers == 1 else f"{workers} workers are"
     if strategy.least > workers:
         needs = f"{type(strategy).__name__} makes no round of fewer than {strategy.least} answers"
-        attackers = getattr(strategy, "attackers", 0)
-        fewer = f", or expect fewer 'attackers' than {attackers}" if attackers else ""
+        fewer = f", or expect fewer 'attackers' than {strategy.attackers}" if strategy.attackers else ""
         raise UsageError(f"{needs}, and {are} all there will be: start {strategy.least} or more{fewer}")
     for name in ("quorum", "least", "workers"):
         needed = getattr(job, name)

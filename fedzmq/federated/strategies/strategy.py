@@ -59,6 +59,9 @@ class Strategy:
     least: int = 1
     """Fewer updates than this make no round."""
 
+    attackers: int = 0
+    """So many of the updates may be refused, and the others still make a round: `least` allows for them."""
+
     forgets: bool = False
     """After this round, workers are to begin anew with what they keep for themselves."""
 

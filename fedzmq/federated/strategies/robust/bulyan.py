@@ -23,19 +23,18 @@ class Bulyan(AgainstSome):
 
     compares: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.least = 4 * self.attackers + 3
+    def needs(self, attackers: int) -> int:
+        return 4 * attackers + 3
 
     def trust(self, distances: torch.Tensor) -> torch.Tensor:
         left = list(range(len(distances)))
         weights = torch.zeros(len(distances), dtype=torch.float64)
-        for _ in range(len(distances) - 2 * self.attackers):
+        for _ in range(len(distances) - 2 * self.expected):
             among = distances[left][:, left]
-            weights[left.pop(int(scores(among, self.attackers).argmin()))] = 1
+            weights[left.pop(int(scores(among, self.expected).argmin()))] = 1
         return weights
 
     def merge(self, rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         away = (rows - middle(rows.sort(0).values)).abs()
-        nearest = away.argsort(dim=0, stable=True)[: len(rows) - 2 * self.attackers]
+        nearest = away.argsort(dim=0, stable=True)[: len(rows) - 2 * self.expected]
         return rows.gather(0, nearest).mean(0)

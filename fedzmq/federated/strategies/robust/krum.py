@@ -21,12 +21,11 @@ class Krum(AgainstSome):
 
     compares: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.least = 2 * self.attackers + 3
+    def needs(self, attackers: int) -> int:
+        return 2 * attackers + 3
 
     def trust(self, distances: torch.Tensor) -> torch.Tensor:
-        return chosen(scores(distances, self.attackers), 1)
+        return chosen(scores(distances, self.expected), 1)
 
 
 @dataclass(eq=False)
@@ -41,18 +40,20 @@ class MultiKrum(Krum):
     selected: int = 0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         at_least("selected", self.selected, 0)
-        self.least = max(self.least, self.selected + self.attackers)
+        super().__post_init__()
+
+    def needs(self, attackers: int) -> int:
+        return max(super().needs(attackers), self.selected + attackers)
 
     def trust(self, distances: torch.Tensor) -> torch.Tensor:
         count = len(distances)
-        if self.selected > count - self.attackers:
+        if self.selected > count - self.expected:
             raise UsageError(
-                f"'selected' is {self.selected}, and of {count} updates with {self.attackers} attackers among them, "
-                f"{count - self.attackers} can be selected"
+                f"'selected' is {self.selected}, and of {count} updates with {self.expected} attackers among them, "
+                f"{count - self.expected} can be selected"
             )
-        return chosen(scores(distances, self.attackers), self.selected or count - self.attackers - 2)
+        return chosen(scores(distances, self.expected), self.selected or max(1, count - self.expected - 2))
 
 
 def scores(distances: torch.Tensor, attackers: int) -> torch.Tensor:

@@ -7,6 +7,7 @@ counter.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -49,12 +50,26 @@ class Robust(Strategy):
 
 @dataclass(eq=False)
 class AgainstSome(Robust):
-    """Holds while at most so many of the workers that answer attack."""
+    """Holds while at most so many of the workers that answer attack.
+
+    An update that is refused, as for NaN, was one of theirs: fewer are left among fewer updates.
+    """
 
     attackers: int = 1
 
     def __post_init__(self) -> None:
         at_least("attackers", self.attackers, 0)
+        self.least = self.needs(self.attackers)
+        self.expected = self.attackers
+
+    @abstractmethod
+    def needs(self, attackers: int) -> int:
+        """The updates among which so many of attackers do no harm."""
+
+    def collect(self, answers: Sequence[Answer]) -> Collector:
+        bearable = (number for number in range(self.attackers, 0, -1) if self.needs(number) <= len(answers))
+        self.expected = next(bearable, 0)
+        return super().collect(answers)
 
 
 def middle(ordered: torch.Tensor) -> torch.Tensor:

@@ -17,9 +17,8 @@ class TrimmedMean(AgainstSome):
     share attackers / n; a number does not shrink with the workers that answer, as a share would.
     """
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.least = 2 * self.attackers + 1
+    def needs(self, attackers: int) -> int:
+        return 2 * attackers + 1
 
     def merge(self, rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        return rows.sort(0).values[self.attackers : len(rows) - self.attackers].mean(0)
+        return rows.sort(0).values[self.expected : len(rows) - self.expected].mean(0)

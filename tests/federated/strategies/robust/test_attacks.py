@@ -100,10 +100,16 @@ def test_nan_is_never_averaged_and_always_reported(make: Callable[[], Strategy])
         assert "holds NaN or infinity" in report.failed[0].reason
 
 
+@pytest.mark.parametrize("rule", [TrimmedMean(attackers=3), Krum(attackers=2), MultiKrum(attackers=2), Bulyan()])
+def test_a_rule_holds_at_its_limit_where_an_attacker_sends_nan(rule: Strategy) -> None:
+    assert rule.least == len(NAMES)
+    assert accuracy(trained(rule, sends_nan)) > 0.9
+
+
 def test_a_rule_that_is_left_with_too_few_updates_says_why() -> None:
     reason = r"7 workers are needed, and 6 can take part \(bob, .*grace\); round 1 failed on alice: .* NaN"
     with pytest.raises(NotEnoughWorkers, match=reason):
-        trained(Bulyan(attackers=1), sends_nan)
+        trained(MultiKrum(attackers=0, selected=7), sends_nan)
 
 
 @pytest.mark.parametrize("make", RULES)
