@@ -16,6 +16,7 @@ ONES = torch.ones(2, 3)
 INDEX = torch.tensor([1, 2])
 IMAGE = torch.ones(1, 1, 4, 4)
 KERNEL = torch.ones(1, 1, 3, 3)
+LONG = torch.ones(1 << 16, 1)
 WIDE = torch.ones(1).expand(1 << 20)  # a view of four bytes
 EMPTY = torch.zeros(1 << 31, 0)  # that no bytes are needed for
 NAN = float("nan")
@@ -36,6 +37,16 @@ def run(name: str, *arguments: Any, **keywords: Any) -> None:
 
 TOO_LARGE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.zeros", (BIG,), {}),
+    ("linalg.qr", (LONG,), {"mode": "complete"}),
+    ("Tensor.qr", (LONG, False), {}),
+    ("linalg.svd", (LONG,), {}),
+    ("torch.svd", (LONG, False), {}),
+    ("linalg.lu", (LONG,), {}),
+    ("torch.lu_unpack", (LONG, torch.ones(1, dtype=torch.int32)), {}),
+    ("torch.vander", (LONG[:, 0],), {}),
+    ("linalg.vander", (LONG[:, 0],), {}),
+    ("torch.masked_select", (LONG, LONG.mT > 0), {}),
+    ("Tensor.dist", (LONG, LONG.mT), {}),
     ("torch.zeros", ([BIG, 0, 1][:1],), {}),
     ("torch.ones", (1 << 20, 1 << 20), {"dtype": torch.bool}),
     ("torch.full", ((BIG,), 1.0), {}),
@@ -499,3 +510,17 @@ def test_a_gradient_in_another_form_than_a_plan_has_is_refused() -> None:
     x = torch.ones((), requires_grad=True)
     with pytest.raises(OperationRefused, match="it takes outputs, inputs and their gradients"):
         ask("torch.autograd.grad", [x * 2], [x], torch.ones(3), is_grads_batched=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("linalg.qr", (LONG,)),
+        ("linalg.svd", (LONG, False)),
+        ("torch.svd", (LONG,)),
+        ("torch.masked_select", (LONG, LONG > 0)),
+        ("torch.masked_select", (LONG, torch.ones(5) > 0)),
+    ],
+)
+def test_of_a_long_operand_what_is_no_larger_is_made(name: str, arguments: tuple[Any, ...]) -> None:
+    ask(name, *arguments)

@@ -7,6 +7,7 @@ operands are is no matter of this file: the store counts those bytes.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from math import isfinite, prod
 from typing import Any
@@ -69,7 +70,9 @@ def enlarged_by_numbers(name: str, function: Operation) -> Guard:
 
 
 def multiplied_by_each_other(name: str, function: Operation) -> Guard:
-    """For outer, kron, diag and the like: the sizes of the operands, or of one and itself, multiply."""
+    """For outer, kron, diag, whole factors of long matrices and the like: the sizes of the operands, or of one and
+    itself, multiply.
+    """
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         counts = [_extent(value) for value in leaves([arguments, keywords]) if isinstance(value, Tensor)]
@@ -150,6 +153,18 @@ def divided(name: str, function: Operation) -> Guard:
             outputs = -(-longest // max(1, _part(arguments, keywords)))
         if outputs > MAX_OUTPUTS:
             raise LimitExceeded(f"the number of outputs of {name}", outputs, MAX_OUTPUTS)
+
+    return guard
+
+
+def broadcast(name: str, function: Operation) -> Guard:
+    """For masked_select and dist, of which no shape can be told before: what the operands make together."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        operands = [value for value in leaves([arguments, keywords]) if isinstance(value, Tensor)]
+        with contextlib.suppress(RuntimeError):  # they do not fit, as the kernel will say
+            together = prod(torch.broadcast_shapes(*[each.shape for each in operands]))
+            check_bytes(name, together * max(each.element_size() for each in operands), limit)
 
     return guard
 

@@ -90,6 +90,8 @@ def pivots(name: str, function: Operation) -> Guard:
         wanted = (*factors.shape[:-2], min(factors.shape[-2:]))
         if tuple(given.shape) != wanted:
             raise OperationRefused(name, f"its pivots have the shape {list(wanted)}, not {list(given.shape)}")
+        rows = factors.shape[-2]
+        check_bytes(name, factors.element_size() * prod(factors.shape[:-2]) * rows * rows, limit)
 
     return guard
 

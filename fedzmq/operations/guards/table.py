@@ -24,7 +24,7 @@ _NAMES: dict[MakeGuard, str] = {
     memory.enlarged_by_numbers: """
         Tensor.new_full Tensor.new_ones Tensor.new_zeros Tensor.repeat Tensor.stft Tensor.tile
         fft.fft fft.fft2 fft.fftn fft.hfft fft.hfft2 fft.hfftn fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.ihfft2
-        fft.ihfftn fft.irfft fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn linalg.vander
+        fft.ihfftn fft.irfft fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn
         nn.functional.adaptive_avg_pool1d nn.functional.adaptive_avg_pool2d nn.functional.adaptive_avg_pool3d
         nn.functional.adaptive_max_pool1d nn.functional.adaptive_max_pool1d_with_indices
         nn.functional.adaptive_max_pool2d nn.functional.adaptive_max_pool2d_with_indices
@@ -32,7 +32,7 @@ _NAMES: dict[MakeGuard, str] = {
         nn.functional.affine_grid nn.functional.conv_transpose1d nn.functional.conv_transpose2d
         nn.functional.conv_transpose3d nn.functional.fold nn.functional.interpolate
         nn.functional.local_response_norm nn.functional.pad nn.functional.unfold torch.normal torch.stft
-        torch.tile torch.vander
+        torch.tile
         Tensor.multinomial Tensor.nonzero_static nn.functional.max_unpool1d nn.functional.max_unpool2d
         nn.functional.max_unpool3d torch.affine_grid_generator torch.constant_pad_nd torch.conv_tbc torch.expand_copy
         torch.adaptive_max_pool1d torch.multinomial torch.nonzero_static torch.unfold_copy
@@ -41,7 +41,9 @@ _NAMES: dict[MakeGuard, str] = {
     memory.multiplied_by_each_other: """
         Tensor.diag Tensor.diag_embed Tensor.diagflat Tensor.ger Tensor.kron Tensor.outer torch.block_diag
         torch.cartesian_prod torch.cdist torch.diag torch.diag_embed torch.diagflat torch.ger torch.kron torch.outer
+        Tensor.qr Tensor.svd linalg.lu linalg.qr linalg.svd linalg.vander torch.qr torch.svd torch.vander
     """,
+    memory.broadcast: "Tensor.dist Tensor.masked_select torch.dist torch.masked_select",
     memory.sized_by_values: "Tensor.bincount nn.functional.one_hot torch.bincount",
     memory.repeated: "Tensor.repeat_interleave torch.repeat_interleave",
     memory.overlapped: "Tensor.istft torch.istft",

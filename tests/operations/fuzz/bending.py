@@ -22,6 +22,7 @@ _DTYPES = tuple(map(dtype_of, ITEM_SIZES))
 _TEXTS = ("none", "mean", "sum", "max", "constant", "reflect", "replicate", "circular", "nearest", "bilinear", "")
 _TEXTS = (*_TEXTS, "bicubic", "area", "linear", "border", "zeros", "trunc", "floor", "fro", "nuc", "ij", "x" * 200)
 _MOST_BYTES = 1 << 24
+_MOST_FILLED = 1 << 12  # elements, one by one: more would take longer than a trial may, and be told as a hang
 
 
 class Bending:
@@ -134,7 +135,7 @@ def _filled(value: Tensor, random: Random) -> Tensor:
     bent = value.detach().clone()
     flat, numbers = bent.view(-1), _FLOATS if value.is_floating_point() or value.is_complex() else _INTS
     low = -(1 << 63) if not value.is_floating_point() and not value.is_complex() else None
-    for _ in range(random.choice((1, 1, 2, bent.numel()))):
+    for _ in range(random.choice((1, 1, 2, min(bent.numel(), _MOST_FILLED)))):
         number = random.choice((*numbers, random.randrange(-8, 20)))
         if low is not None and value.dtype is not torch.bool:
             info = torch.iinfo(value.dtype)
