@@ -241,6 +241,10 @@ class Endpoint:
         with self._state:
             return all(session.idle for session in self._sessions)
 
+    def give_up(self, peer: Peer, reason: str) -> None:
+        """As `end`, with one that is here, and may only be waiting for an answer: it is told."""
+        self._lifecycle.give_up(peer, reason)
+
     def end(self, peer: Peer, reason: str) -> None:
         """Close the sessions with a peer; what it still sends is answered with a reset."""
         with self._state:

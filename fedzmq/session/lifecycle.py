@@ -11,6 +11,8 @@ from fedzmq.session.session import Peer, Session
 from fedzmq.session.sessions import REMEMBERED, Sessions
 from fedzmq.transports.connection import Connection
 
+_MOST_REASON = 512  # bytes
+
 
 class Lifecycle:
     """Begins sessions that others open, where this party `accepts` them, and calls `end` for those that are over.
@@ -34,7 +36,7 @@ class Lifecycle:
         self._boot = boot
         self._accepts = accepts
         self._end = end
-        self._given_up: OrderedDict[str, Peer] = OrderedDict()  # of those that were silent: they may come back
+        self._given_up: OrderedDict[str, Peer] = OrderedDict()  # they may only be waiting
 
     def admit(self, peer: Peer, packet: Packet, now: float) -> Session | None:
         """The session that an unknown peer opens; None, and a reset for it, where there is none to open."""
@@ -56,8 +58,9 @@ class Lifecycle:
         return self._sessions.get(peer, packet.lane)
 
     def reset(self, peer: Peer, lane: Lane) -> None:
-        """Tell a peer that there is no such session here."""
-        reset = Packet(Kind.RESET, lane, self._boot, peer.boot, peer.epoch, 0, 0, 0, (), ())
+        """Tell a peer that there is no such session here, and why."""
+        why = (self._sessions.why_ended(peer).encode()[:_MOST_REASON],)
+        reset = Packet(Kind.RESET, lane, self._boot, peer.boot, peer.epoch, 0, 0, 0, (), why)
         self._connection.send(peer.name, reset.frames())
 
     def was_reset(self, name: str, packet: Packet) -> None:
@@ -65,7 +68,13 @@ class Lifecycle:
         for peer in self._sessions.peers:
             if peer.name == name and peer.epoch == packet.epoch:
                 is_same = peer.boot == packet.source
-                self._end(peer, "it had given this client up for lost" if is_same else STARTED_ANEW)
+                self._end(peer, f"it had given this client up{_reason(packet)}" if is_same else STARTED_ANEW)
+
+    def give_up(self, peer: Peer, reason: str) -> None:
+        """End the sessions with a party that is here, and tell it. Any thread may call."""
+        self._end(peer, reason)
+        self._remember(peer)
+        self.reset(peer, Lane.COMMANDS)
 
     def lose(self, departure: Departure) -> None:
         """A party is here no longer."""
@@ -73,9 +82,7 @@ class Lifecycle:
             if peer.name == departure.name and peer.boot == departure.boot:
                 self._end(peer, departure.reason)
                 if self._accepts:
-                    self._given_up[peer.name] = peer
-        while len(self._given_up) > REMEMBERED:
-            self._given_up.popitem(last=False)
+                    self._remember(peer)
 
     def remind(self, name: str) -> None:
         """Tell a party that is back, as after a sleep of its machine, that it was given up: it may only be waiting.
@@ -88,4 +95,15 @@ class Lifecycle:
         if member.boot == peer.boot:
             self.reset(peer, Lane.COMMANDS)
         else:
-            del self._given_up[name]
+            self._given_up.pop(name, None)
+
+    def _remember(self, peer: Peer) -> None:
+        self._given_up[peer.name] = peer
+        if len(self._given_up) > REMEMBERED:
+            self._given_up.popitem(last=False)
+
+
+def _reason(reset: Packet) -> str:
+    """What the other side says, as it may be shown."""
+    told = bytes(reset.parts[0][:_MOST_REASON]).decode("utf-8", "replace") if reset.parts else ""
+    return ": " + "".join(each if each.isprintable() else "?" for each in told) if told else ""

@@ -216,15 +216,15 @@ class Worker:
                     self._failed(peer, answer.reply.failure)
                 self._post(peer, answer.reply, answer.buffers, is_stable=answer.is_stable)
         except ProtocolError as error:
-            self._endpoint.end(peer, f"it sent what no fedzmq sends: {error}")
+            self._endpoint.give_up(peer, f"it sent what no fedzmq sends: {error}")
         except FedzmqError:
             raise
         except Exception as error:  # a fault of this worker's, or no memory: it must not cost the others what they keep
-            self._endpoint.end(peer, f"its commands met a fault here: {type(error).__name__}: {error}")
+            self._endpoint.give_up(peer, f"its commands met a fault here: {type(error).__name__}: {error}")
         finally:
             self._endpoint.presence.busy = ""
         if self._allowance is not None and (greediest := self._allowance.charge(peer)) is not None:
-            self._endpoint.end(greediest, "it took most of the memory that all clients may take together")
+            self._endpoint.give_up(greediest, "it took most of the memory that all clients may take together")
 
     def _hand(self, worker: str, boot: bytes, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
         if worker == self.name:  # no party has a session with itself

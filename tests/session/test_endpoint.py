@@ -201,6 +201,17 @@ def test_a_worker_that_forgot_a_client_says_so() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
+def test_a_client_that_only_waits_is_told_why_it_was_given_up(seed: int) -> None:
+    world = World(seed, silence=10.0, drop=0.3)
+    world.open()
+    world.ask("client0", b"1")
+    world.run(lambda: world.history.complete and world.clients["client0"].idle() and world.worker.idle())
+    world.worker.give_up(Peer("client0", world.clients["client0"].boot, 1), "it took\ntoo much")
+    world.run(lambda: bool(world.lost), limit=60.0)
+    assert world.lost[0][1] == "it had given this client up: it took?too much"
+
+
+@pytest.mark.parametrize("seed", range(5))
 def test_a_client_that_slept_for_too_long_while_it_only_waited_is_told_that_it_was_given_up(seed: int) -> None:
     world = World(seed, silence=10.0, drop=0.3)
     world.open()

@@ -163,7 +163,8 @@ def broadcast(name: str, function: Operation) -> Guard:
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         operands = [value for value in leaves([arguments, keywords]) if isinstance(value, Tensor)]
         with contextlib.suppress(RuntimeError):  # they do not fit, as the kernel will say
-            together = prod(torch.broadcast_shapes(*[each.shape for each in operands]))
+            shape = torch.broadcast_shapes(*[each.shape for each in operands])  # type: ignore[no-untyped-call]
+            together = prod(shape)
             check_bytes(name, together * max(each.element_size() for each in operands), limit)
 
     return guard
