@@ -37,6 +37,7 @@ def _ctc(
     return losses if reduction in ("none", 0) else losses.sum()
 
 
+<<<<<<< ours
 def _power(base: Any, exponent: Any) -> torch.Tensor:
     """As the kernel has it, to which a bool to the power of a bool is one, and to a fake an int."""
     result: torch.Tensor = torch.pow(base, exponent)
@@ -48,6 +49,21 @@ def _powers(bases: Any, exponents: Any) -> tuple[torch.Tensor, ...]:
     length = len(bases if isinstance(bases, (list, tuple)) else exponents)
     pairs = [each if isinstance(each, (list, tuple)) else [each] * length for each in (bases, exponents)]
     return tuple([_power(base, exponent) for base, exponent in zip(*pairs, strict=True)])
+=======
+def _grouped(
+    rows: torch.Tensor,
+    matrices: torch.Tensor,
+    offs: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    out_dtype: torch.dtype | None = None,
+) -> torch.Tensor:
+    """Each row multiplied by the matrix of its group, of dtypes that only a device's fake refuses."""
+    if rows.dim() != 2 or matrices.dim() != 3 or offs is None:
+        raise RuntimeError("grouped_mm takes a matrix of rows, a matrix for each group, and where the groups end")
+    product = rows @ matrices.sum(0)
+    product = product if bias is None else product + bias.sum(0)
+    return product if out_dtype is None else product.to(out_dtype)
+>>>>>>> theirs
 
 
 def _of_packed(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,6 +84,7 @@ def _unforeseeable(*args: Any, **kwargs: Any) -> Any:
 STAND_INS: dict[Callable[..., Any], Callable[..., Any]] = {
     F.ctc_loss: _ctc,
     F.multilabel_margin_loss: _multilabel_margin,
+    torch._grouped_mm: _grouped,
     torch.ctc_loss: _ctc,
     **dict.fromkeys((torch.pow, torch.Tensor.pow, torch.Tensor.__pow__), _power),
     torch._foreach_pow: _powers,

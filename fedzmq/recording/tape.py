@@ -184,6 +184,8 @@ class Tape(Stream):
             self._differentiation.take(command, origin)
         elif isinstance(command, Backward):
             self._differentiation.backward(command, origin)
+        elif isinstance(command, SetData) and command.source == command.id:
+            pass  # as a module's `to` does, where there is nothing to do
         elif isinstance(command, SetData):
             raise refused("assigning to .data", origin, _WRITE)
         else:

@@ -285,6 +285,25 @@ def test_a_hostile_lstm_is_refused(changes: dict[str, Any]) -> None:
         run("torch.lstm", *lstm(**changes))
 
 
+def run_grouped(ends: Any, **changes: Any) -> None:
+    run("torch._grouped_mm", torch.ones(5, 4), torch.ones(3, 4, 4), offs=torch.tensor(ends, **changes))
+
+
+def test_rows_are_multiplied_group_by_group() -> None:
+    run_grouped([2, 2, 5], dtype=torch.int32)
+
+
+@pytest.mark.parametrize("ends", [[2, 3, 4], [2, 3, 6], [3, 2, 5], [-1, 2, 5], [5], [], [[2, 3, 5]]], ids=str)
+def test_groups_that_leave_rows_out_or_reach_beyond_them_are_refused(ends: list[Any]) -> None:
+    with pytest.raises(OperationRefused):
+        run_grouped(ends, dtype=torch.int32)
+
+
+def test_the_ends_of_groups_are_int32() -> None:
+    with pytest.raises(OperationRefused, match="int32"):
+        run_grouped([2, 3, 5], dtype=torch.int64)
+
+
 WEIGHTS = list(torch.nn.LSTM(4, 3)._flat_weights)
 
 

@@ -31,6 +31,24 @@ class Experts(nn.Module):
         return outputs
 
 
+class GroupedExperts(nn.Module):
+    """Sorts the examples by their expert, and multiplies each group by the matrix of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, 8)
+        self.gate = nn.Linear(8, 4)
+        self.matrices = nn.Parameter(torch.randn(4, 8, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        share, chosen = self.gate(x).softmax(1).max(1)
+        order = chosen.argsort(stable=True)
+        ends = F.one_hot(chosen, 4).sum(0).cumsum(0).int()
+        given: Tensor = F.grouped_mm(x[order], self.matrices, offs=ends)
+        return given[order.argsort()] * share.unsqueeze(1)
+
+
 class OneExpert(Experts):
     """Reads and writes under a mask."""
 
@@ -121,6 +139,7 @@ def _with_gaps() -> Tensor:
 
 CHOICES: dict[str, Callable[[], Made]] = {
     "experts": _of(Experts, F.cross_entropy, _classes, 6),
+    "grouped experts": _of(GroupedExperts, F.cross_entropy, _classes, 6),
     "one expert": _of(OneExpert, F.cross_entropy, _classes, 6),
     "flipped": _of(Flipped, F.cross_entropy, _classes, 3, 4),
     "masked words": _of(_linear, masked_words, _words, 5, 6),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fedzmq.operations.guards import differentiated, kernels, memory, packed, recurrent, sizes
+from fedzmq.operations.guards import differentiated, grouped, kernels, memory, packed, recurrent, sizes
 from fedzmq.operations.guards.guard import Guard
 
 MakeGuard = Callable[[str, Callable[..., Any]], Guard]
@@ -100,6 +100,7 @@ _NAMES: dict[MakeGuard, str] = {
         nn.functional.max_pool3d_with_indices torch.max_pool1d torch.max_pool1d_with_indices torch.max_pool2d
         torch.max_pool3d
     """,
+    grouped.product: "torch._grouped_mm",
     packed.pack: "torch._pack_padded_sequence",
     packed.pad: "torch._pad_packed_sequence",
     recurrent.network: "torch.gru torch.lstm torch.rnn_relu torch.rnn_tanh",

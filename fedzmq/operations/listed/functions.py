@@ -238,6 +238,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch.ones": torch.ones,
     "torch.ones_like": torch.ones_like,
     "torch.outer": torch.outer,
+    "torch._grouped_mm": torch._grouped_mm,
     "torch._pack_padded_sequence": torch._pack_padded_sequence,
     "torch._pad_packed_sequence": torch._pad_packed_sequence,
     "torch.permute": torch.permute,
