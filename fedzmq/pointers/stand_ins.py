@@ -37,7 +37,6 @@ def _ctc(
     return losses if reduction in ("none", 0) else losses.sum()
 
 
-<<<<<<< ours
 def _power(base: Any, exponent: Any) -> torch.Tensor:
     """As the kernel has it, to which a bool to the power of a bool is one, and to a fake an int."""
     result: torch.Tensor = torch.pow(base, exponent)
@@ -49,7 +48,8 @@ def _powers(bases: Any, exponents: Any) -> tuple[torch.Tensor, ...]:
     length = len(bases if isinstance(bases, (list, tuple)) else exponents)
     pairs = [each if isinstance(each, (list, tuple)) else [each] * length for each in (bases, exponents)]
     return tuple([_power(base, exponent) for base, exponent in zip(*pairs, strict=True)])
-=======
+
+
 def _grouped(
     rows: torch.Tensor,
     matrices: torch.Tensor,
@@ -63,7 +63,6 @@ def _grouped(
     product = rows @ matrices.sum(0)
     product = product if bias is None else product + bias.sum(0)
     return product if out_dtype is None else product.to(out_dtype)
->>>>>>> theirs
 
 
 def _of_packed(function: Callable[..., Any]) -> Callable[..., Any]:
