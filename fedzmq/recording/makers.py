@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import ref
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -48,6 +49,7 @@ class Makers(TorchFunctionMode):
         self._chosen = chosen
         self._everything = everything
         self._tape: Stream | None = None
+        self._made: dict[int, ref[torch.Tensor]] = {}  # here, while it watched
         self._leaves: dict[int, tuple[torch.Tensor, Pointer]] = {}
 
     def again(self) -> Makers:
@@ -64,24 +66,37 @@ class Makers(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        given = kwargs or {}
+        found = self._call(func, args, kwargs or {})
+        if type(found) is torch.Tensor and all(found is not each for each in args):
+            self._made[id(found)] = ref(found)
+        return found
+
+    def _call(self, func: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
         if self._tape is not None and (func in _REQUIRE or given.get("requires_grad")):
             leaf = self._leaf(func, args, given)
             if leaf is not None:
                 return leaf
         if self._leaves:
             args, given = mapped(args, self._there), mapped(given, self._there)
-        if self._tape is not None and args and type(args[0]) is torch.Tensor:
-            number = CATALOG.numbers.get(func)
-            if number is not None and CATALOG.is_random(number):
+        number = CATALOG.numbers.get(func)
+        if number is not None and self._tape is not None and args and type(args[0]) is torch.Tensor:
+            if CATALOG.is_random(number):
                 return self._drawn(CATALOG.name(number), func, args, given)
+            if (
+                0 in CATALOG.writes_now(number, args, given)
+                and _has_pointers((*args[1:], given))
+                and self._is_own(args[0])
+            ):
+                # What comes from the tape is written into it, so that from here on it is there.
+                self._leaves[id(args[0])] = args[0], Pointer.around(self._tape.put(args[0]))
+                return func(self._leaves[id(args[0])][1], *args[1:], **given)
         if func is torch.tensor and self._everything and self._tape is not None and not _is_taken_apart(args, given):
             return Pointer.around(self._tape.put(func(*args, **given)))
-        if func not in _MAKE or func not in CATALOG.numbers or self._tape is None or _is_taken_apart(args, given):
+        if func not in _MAKE or number is None or self._tape is None or _is_taken_apart(args, given):
             return func(*args, **given)
-        number = len(self.calls)
+        place = len(self.calls)
         self.calls.append((func, args, given))
-        if func in _DRAW or self._everything or number in self._chosen:
+        if func in _DRAW or self._everything or place in self._chosen:
             return create(self._tape, func, args, given)
         return func(*args, **given)
 
@@ -90,7 +105,7 @@ class Makers(TorchFunctionMode):
         assert self._tape is not None
         tensor = args[0]
         if name.endswith("_") and name.startswith(("Tensor.", "nn.init.")):
-            if not _is_alone(tensor):
+            if not self._is_own(tensor):
                 return func(*args, **given)
             self._leaves[id(tensor)] = tensor, self._like(tensor)
             return func(self._leaves[id(tensor)][1], *args[1:], **given)
@@ -100,6 +115,14 @@ class Makers(TorchFunctionMode):
             return found
         torch.set_rng_state(before)
         return func(self._like(tensor) + tensor, *args[1:], **given)
+
+    def _is_own(self, tensor: torch.Tensor) -> bool:
+        """It was made in this recording, nothing else has its memory, and it takes no gradient."""
+        made = self._made.get(id(tensor))
+        if made is None or made() is not tensor or tensor._is_view() or tensor.requires_grad:
+            return False
+        holders = torch._C._storage_Use_Count(tensor.untyped_storage()._cdata)
+        return holders <= 2  # the tensor, and what was just asked for
 
     def _like(self, tensor: torch.Tensor) -> Any:
         """Zeros on the tape."""
@@ -131,10 +154,8 @@ def varying(one: Makers, other: Makers) -> set[int]:
     return {number for number, (a, b) in enumerate(zip(one.calls, other.calls, strict=False)) if a != b}
 
 
-def _is_alone(tensor: torch.Tensor) -> bool:
-    """Nothing else has its memory, and it takes no gradient."""
-    own = torch._C._storage_Use_Count(tensor.untyped_storage()._cdata) <= 2  # the tensor, and what was just asked for
-    return own and not tensor._is_view() and not tensor.requires_grad
+def _has_pointers(values: Any) -> bool:
+    return any(isinstance(each, Pointer) for each in leaves(values))
 
 
 def _is_taken_apart(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
