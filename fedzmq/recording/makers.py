@@ -82,11 +82,8 @@ class Makers(TorchFunctionMode):
         if number is not None and self._tape is not None and args and type(args[0]) is torch.Tensor:
             if CATALOG.is_random(number):
                 return self._drawn(CATALOG.name(number), func, args, given)
-            if (
-                0 in CATALOG.writes_now(number, args, given)
-                and _has_pointers((*args[1:], given))
-                and self._is_own(args[0])
-            ):
+            writes = 0 in CATALOG.writes_now(number, args, given)
+            if writes and _has_pointers((*args[1:], given)) and self._is_own(args[0]):
                 # What comes from the tape is written into it, so that from here on it is there.
                 self._leaves[id(args[0])] = args[0], Pointer.around(self._tape.put(args[0]))
                 return func(self._leaves[id(args[0])][1], *args[1:], **given)

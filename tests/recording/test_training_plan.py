@@ -323,6 +323,27 @@ def test_a_mask_of_the_models_own_may_be_spread_over_the_examples() -> None:
     torch.testing.assert_close(loss, cross_entropy(made.module(made.features), Y))
 
 
+def test_a_tensor_of_the_models_own_takes_what_comes_of_the_inputs() -> None:
+    def counted(x: Tensor) -> Tensor:
+        return x + torch.ones(3).new_zeros(3).index_add_(0, x.argmax(1), x[:, 0])
+
+    made = Made(Does(counted), torch.randn(4, 6), Y)
+    (loss, *_) = Recorded(made).outputs()
+    torch.testing.assert_close(loss, cross_entropy(made.module(made.features), Y))
+
+
+def test_what_a_model_keeps_and_draws_into_is_none_of_a_recordings_own() -> None:
+    kept = torch.zeros(3)
+
+    def noisy(x: Tensor) -> Tensor:
+        before = x + kept
+        kept.normal_()
+        return before
+
+    with pytest.raises(PlanError, match="the model draws from torch's own random numbers"):
+        training_plan(Does(noisy), cross_entropy, X, Y)
+
+
 def test_a_model_that_looks_at_values_unless_it_is_exported_is_recorded_as_exported() -> None:
     def masked(x: Tensor) -> Tensor:
         mask = x > 0
