@@ -75,11 +75,11 @@ def test_a_large_iterable_dataset_streams() -> None:
 
 
 class Draws(Squares):
-    """With a transform, as for images."""
+    """With a transform, as for images: less than rounding could carry to the next whole number."""
 
     def __getitem__(self, number: int) -> Any:
         features, target = super().__getitem__(number)
-        return features + torch.rand(2), target
+        return features + torch.rand(2) / 2, target
 
 
 class DrawnStream(Stream):
