@@ -62,13 +62,19 @@ def test_workers_that_were_started_for_a_run_and_died_with_it_go_on_with_what_th
     assert first == second
 
 
-def test_a_run_that_was_stopped_says_how_it_goes_on_and_does(call: Call, site: LocalCluster, tmp_path: Path) -> None:
+def test_a_run_that_sigterm_stopped_says_how_it_goes_on_and_does(
+    call: Call, site: LocalCluster, tmp_path: Path
+) -> None:
     with Fedzmq("train", "--broker", site.address, "--rounds", "100000", "--out", "run", folder=tmp_path) as run:
         run.expect("round ", times=2)
         run.signal(signal.SIGTERM)
         assert run.wait() == 130
+        assert "Traceback" not in run.said
+        assert "of 100000 rounds; the run is in run\n" in run.said
         assert run.out[-1] == "go on with: fedzmq train --resume run\n"
     done = len(read_rounds(tmp_path / "run"))
+    with site.connect() as client:
+        assert {each.name for each in client.workers()} == {"bob", "alice", "carol"}  # who serve on
     ended = call("train", "--resume", "run", "--rounds", str(done + 1))
 
     assert ended.code == 0, ended.err

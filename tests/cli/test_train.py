@@ -348,19 +348,6 @@ def test_ctrl_c_in_mid_training_leaves_the_model_so_far_and_no_process(tmp_path:
         assert list(run.temporary.glob("fedzmq-*")) == []
 
 
-def test_sigterm_in_mid_training_ends_it_and_the_workers_serve_on(site: LocalCluster, tmp_path: Path) -> None:
-    options = ["--rounds", "100000", "--out", "run"]
-    with Fedzmq("train", "--broker", site.address, *options, folder=tmp_path) as run:
-        run.expect("round ", times=3)
-        run.signal(signal.SIGTERM)
-
-        assert run.wait() == 130
-        assert "Traceback" not in run.said
-        assert "of 100000 rounds; the run is in run\n" in run.said
-    with site.connect() as client:
-        assert {each.name for each in client.workers()} == {"bob", "alice", "carol"}
-
-
 @pytest.mark.parametrize(
     ("victim", "said"),
     [("broker", "broker was killed by SIGKILL"), ("worker", "no worker is left: bob was killed by SIGKILL")],
