@@ -212,6 +212,9 @@ class Client:
         for line in list(self._lines.values()):
             line.end(TransportClosed(self.endpoint.connection.name))
 
+    def __repr__(self) -> str:
+        return f"<client {self.home.name!r} at {self.address}>"
+
     def __enter__(self) -> Client:
         return self
 

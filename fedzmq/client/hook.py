@@ -32,6 +32,9 @@ class TorchHook:
         self.local_worker = self.client.home
         self.virtual_workers: dict[str, VirtualWorker] = {}
 
+    def __repr__(self) -> str:
+        return f"<TorchHook with {', '.join(self.virtual_workers) or 'no worker'}>"
+
     def close(self) -> None:
         """Stop the virtual workers; what they stored is gone. Twice is fine."""
         for worker in self.virtual_workers.values():

@@ -266,6 +266,13 @@ class WorkerHandle(Neighbour):
         if not pending.done and not self.is_lost:
             self.line.cancel(pending.request)
 
+    def __eq__(self, other: object) -> bool:
+        """Two handles of one worker, as two cells of a notebook make them, are the same place."""
+        return isinstance(other, WorkerHandle) and self.line is other.line
+
+    def __hash__(self) -> int:
+        return hash(self.line)
+
     def __repr__(self) -> str:
         state = ", lost" if self.is_lost else ""
         return f"<worker {self.name!r} at {self.client.address}{state}>"

@@ -205,6 +205,18 @@ def test_a_virtual_worker_is_made_as_in_pysyft(hook: TorchHook) -> None:
     assert hook.local_worker.clear_objects() is hook.local_worker
 
 
+def test_a_worker_that_is_made_again_is_the_same_place(hook: TorchHook, bob: VirtualWorker) -> None:
+    again, alice = VirtualWorker(hook, "bob"), VirtualWorker(hook, "alice")
+    p = torch.ones(1).send(bob)
+    assert again == bob == p.location
+    assert {bob: "here"}[again] == "here"
+    assert bob != alice
+    assert (repr(hook), repr(hook.client)) == (
+        "<TorchHook with bob, alice>",
+        f"<client 'me' at {hook.client.address}>",
+    )
+
+
 def test_a_plan_is_fetched_by_its_owner(hook: TorchHook, bob: VirtualWorker) -> None:
     plan = func2plan(args_shape=[(1,)])(lambda x: x * 3)
     pointer = plan.send(bob)
