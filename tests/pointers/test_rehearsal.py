@@ -21,6 +21,8 @@ WRONG: dict[str, Callable[[Callable[[torch.Tensor], torch.Tensor]], object]] = {
     "index_add": lambda sent: sent(torch.ones(3, 2)).index_add(
         0, sent(torch.zeros(2, dtype=torch.long)), sent(torch.ones(2))
     ),
+    "ldexp_": lambda sent: sent(torch.ones(2, dtype=torch.int16)).ldexp_(sent(torch.ones(2, dtype=torch.int16))),
+    "logit_": lambda sent: sent(torch.ones(2, dtype=torch.int16)).logit_(),
     "lstsq": lambda sent: torch.linalg.lstsq(sent(torch.ones(())), sent(torch.ones(()))),
     "masked_scatter": lambda sent: sent(torch.ones(2)).masked_scatter(
         sent(torch.ones(2, dtype=torch.uint8)), sent(torch.ones(2))
