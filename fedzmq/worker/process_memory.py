@@ -26,11 +26,11 @@ class ProcessMemory:
     def __init__(self) -> None:
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._library = ctypes.CDLL(None)
+        self._statistics = os.open(_STATISTICS, os.O_RDONLY)  # as long as the process: to open it costs five times more
 
     def taken(self) -> int:
         """What the process has, of which a part may be free for its own use."""
-        with open(_STATISTICS, "rb", buffering=0) as statistics:
-            return self._page * int(statistics.read().split()[_DATA])
+        return self._page * int(os.pread(self._statistics, 256, 0).split()[_DATA])
 
     def unused(self) -> int:
         """What the C library keeps of freed memory, 0 where it does not tell. Much of it in small pieces takes long."""
