@@ -466,13 +466,15 @@ def test_a_job_file_may_hold_what_another_site_has_a_use_for(call: Call, tmp_pat
         ("--strategy", "krum"),
     ],
 )
-def test_what_needs_no_worker_is_refused_before_one_is_told_of(
+def test_what_needs_no_worker_is_refused_with_nothing_said_but_what_was_started(
     call: Call, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     (tmp_path / "precious").touch()
     ended = call("train", *options)
 
-    assert (ended.code, ended.out) == (2, "")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert ended.out == "starting a broker and 2 workers: bob, alice\n"
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_cluster_that_cannot_start_is_not_said_to_start(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
