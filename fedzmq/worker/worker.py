@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -225,6 +226,7 @@ class Worker:
             self._endpoint.presence.busy = ""
         if self._allowance is not None and (greediest := self._allowance.charge(peer)) is not None:
             self._endpoint.give_up(greediest, "it took most of the memory that all clients may take together")
+            gc.collect()  # what lies in cycles of it too, before anybody else is to go
 
     def _hand(self, worker: str, boot: bytes, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
         if worker == self.name:  # no party has a session with itself

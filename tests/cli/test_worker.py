@@ -80,14 +80,14 @@ def test_who_fills_the_memory_with_many_small_requests_leaves_and_the_others_sta
     tmp_path: Path, site: LocalCluster
 ) -> None:
     with (
-        Fedzmq("worker", "--id", "mia", "--broker", site.address, "--memory", "64", folder=tmp_path) as worker,
+        Fedzmq("worker", "--id", "mia", "--broker", site.address, "--memory", "256", folder=tmp_path) as worker,
         connect(site.address) as client,
         connect(site.address) as other,
     ):
         worker.expect("worker mia at ")
         kept = torch.ones(4).send(client.worker("mia"))
         assert kept.sum().get() == 4
-        x = torch.ones(1 << 16, requires_grad=True).send(other.worker("mia"))
+        x = torch.ones(1 << 18, requires_grad=True).send(other.worker("mia"))
         with suppress(WorkerLost):
             for _ in range(1000):
                 x = x * x  # a graph holds what no name does
