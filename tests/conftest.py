@@ -26,6 +26,14 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.fixture(autouse=True)
+def unseeded() -> None:
+    """No test begins with the seed that another one gave torch."""
+    from fedzmq.pointers import seeding  # which brings torch
+
+    seeding._SEEDS.forget()
+
+
 @pytest.fixture(scope="session")
 def standing_cluster() -> Iterator[LocalCluster]:
     """A broker and three workers that split the digits, each a process."""

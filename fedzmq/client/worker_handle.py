@@ -79,7 +79,7 @@ class WorkerHandle(Neighbour):
     def seed(self, value: int) -> None:
         """Have this client draw over there what torch.manual_seed(value) gives. Other clients notice nothing.
 
-        Torch's own seed reaches no worker: `torch.manual_seed` is about this process.
+        `torch.manual_seed` itself does so on every worker, and here too.
         """
         if type(value) is not int or not -(2**63) <= value < 2**63:
             raise UsageError(f"a seed is an int of 64 bits, from -2**63 to 2**63 - 1, and not {value!r:.60}")

@@ -31,7 +31,7 @@ def load_model(source: str, features: Sequence[int], classes: int | None, seed: 
     shape = tuple(features)
     width = classes if classes is not None else outputs
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed % 2**63)
+        torch.default_generator.manual_seed(seed % 2**63)  # and no worker with it
         if source in BUILT_IN:
             return BUILT_IN[source](source, shape, width)
         if names_a_function(source):

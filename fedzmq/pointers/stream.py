@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -25,6 +26,7 @@ from fedzmq.pointers.modes import INITIAL, Modes
 from fedzmq.pointers.order import order_of, turn_back
 from fedzmq.pointers.origins import Origin, Origins, origin
 from fedzmq.pointers.reference import Reference
+from fedzmq.pointers.seeding import follow_seeds
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.tensors.buffers import export, restore_checked
 from fedzmq.tensors.dtypes import name_of
@@ -42,6 +44,7 @@ from fedzmq.wire.messages import (
     Put,
     Reply,
     RequireGrad,
+    Seed,
     Sync,
     Synced,
     TensorSpec,
@@ -105,6 +108,9 @@ class Stream:
         self._issued: list[Origin | None] = []  # where each of them comes from
         self._buffers: list[Buffer] = []
         self._weight = 0
+        self._seed: int | None = None  # that is to be told before anything else
+        if not self.is_recording:
+            follow_seeds(self)
 
     def append(self, record: Record, modes: Modes, origin: Origin | None) -> None:
         """One operation whose operands are all on the worker."""
@@ -312,6 +318,10 @@ class Stream:
         """An operation wrote into these, and made the first of each pair a view of the second. For what records."""
 
     def _add(self, record: Record | Command, origin: Origin | None) -> None:
+        seed, self._seed = self._seed, None
+        if seed is not None:
+            self._records.append(Seed(seed))
+            self._issued.append(None)
         self._records.append(record)
         self._issued.append(origin)
         if len(self._records) >= MAX_BATCH or self._weight >= MAX_WEIGHT:
@@ -324,6 +334,11 @@ class Stream:
         self._buffers.append(view)
         self._weight += size
         return len(self._buffers) - 1
+
+    def reseed(self, seed: int) -> None:
+        """What is drawn from here on begins with this seed. Nothing is sent until there is something to do."""
+        self._seed = seed
+        self.modes = replace(self.modes)  # no operation's own: the next one switches
 
     def _switch(self, modes: Modes) -> None:
         autocast = None if modes.autocast is None else name_of(modes.autocast)

@@ -12,10 +12,15 @@ from fedzmq.errors import UsageError
 
 
 @pytest.fixture
-def bob() -> Iterator[fedzmq.VirtualWorker]:
+def hook() -> Iterator[fedzmq.TorchHook]:
     hook = fedzmq.TorchHook(torch)
-    yield fedzmq.VirtualWorker(hook, id="bob")
+    yield hook
     hook.close()
+
+
+@pytest.fixture
+def bob(hook: fedzmq.TorchHook) -> fedzmq.VirtualWorker:
+    return fedzmq.VirtualWorker(hook, id="bob")
 
 
 def test_a_seeded_worker_draws_what_torch_draws_after_that_seed(bob: fedzmq.VirtualWorker) -> None:
@@ -41,3 +46,31 @@ def test_what_is_no_seed_is_refused_at_once_and_costs_nothing_else(bob: fedzmq.V
     with pytest.raises(UsageError, match="a seed is an int of 64 bits"):
         bob.seed(value)
     assert pointer.get().tolist() == [1.0]
+
+
+def test_the_seed_of_torch_reaches_every_worker_and_this_process(
+    hook: fedzmq.TorchHook, bob: fedzmq.VirtualWorker
+) -> None:
+    ones, alice = torch.ones(100), fedzmq.VirtualWorker(hook, id="alice")
+    pointers = [ones.send(bob), ones.send(alice)]
+    for _ in range(2):
+        torch.manual_seed(7)
+        expected = nn.functional.dropout(ones)
+        torch.manual_seed(7)
+        assert all(torch.equal(nn.functional.dropout(pointer).copy().get(), expected) for pointer in pointers)
+
+
+def test_a_worker_that_is_met_after_a_seed_begins_with_it(hook: fedzmq.TorchHook) -> None:
+    torch.manual_seed(-1)
+    carol = fedzmq.VirtualWorker(hook, id="carol")
+    assert torch.equal(carol.remote.torch.rand(10).get(), torch.rand(10))
+
+
+def test_the_seed_of_one_worker_is_its_own(hook: fedzmq.TorchHook, bob: fedzmq.VirtualWorker) -> None:
+    alice = fedzmq.VirtualWorker(hook, id="alice")
+    torch.manual_seed(1)
+    bob.seed(2)
+    one, two = bob.remote.torch.rand(10).get(), alice.remote.torch.rand(10).get()
+    assert torch.equal(two, torch.rand(10))
+    torch.manual_seed(2)
+    assert torch.equal(one, torch.rand(10))
