@@ -18,6 +18,21 @@ def pick(arguments: Arguments, keywords: Keywords, position: int, keyword: str, 
     return arguments[position] if len(arguments) > position else keywords.get(keyword, default)
 
 
+def each(*makers: Callable[[str, Callable[..., Any]], Guard]) -> Callable[[str, Callable[..., Any]], Guard]:
+    """Makes a guard that is several, one after another."""
+
+    def make(name: str, function: Callable[..., Any]) -> Guard:
+        guards = [maker(name, function) for maker in makers]
+
+        def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+            for one in guards:
+                one(limit, arguments, keywords)
+
+        return guard
+
+    return make
+
+
 def leaves(value: Any) -> Iterator[Any]:
     """What lists, tuples and maps hold, however deep."""
     if isinstance(value, (list, tuple)):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fedzmq.errors import OperationRefused
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, pick
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, leaves, pick
 from fedzmq.wire.limits import MAX_INT
 
 Operation = Callable[..., Any]
@@ -177,7 +177,8 @@ def fractions(name: str, function: Operation) -> Guard:
 def grids(name: str, function: Operation) -> Guard:
     """A mode that there is not leaves the result unwritten: what was in its memory before.
 
-    Nor has a place that is not finite an edge that is nearest, which its gradient would be written to.
+    Nor has a place that is not finite, or not once it is counted in pixels, an edge that is nearest, which its gradient
+    would be written to.
     """
     is_public = name.endswith("grid_sample")
 
@@ -190,10 +191,38 @@ def grids(name: str, function: Operation) -> Guard:
         if not is_public and any(type(mode) is not int or not 0 <= mode <= 2 for mode in modes):
             raise OperationRefused(name, "its modes are 0, 1 or 2")
         is_padded = modes[1] not in (None, 0, "zeros")
-        if is_padded and isinstance(grid, Tensor) and not bool(grid.isfinite().all()):
+        if not is_padded or not isinstance(grid, Tensor):
+            return
+        value = pick(arguments, keywords, 0, "input")
+        longest = max(value.shape, default=1) if isinstance(value, Tensor) else 1
+        if not bool(((grid.abs() + 1) * longest).isfinite().all()):
             raise OperationRefused(
                 name, "a grid with NaN or inf has no nearest border: pad with zeros, or mend the grid"
             )
+
+    return guard
+
+
+def circles(name: str, function: Operation) -> Guard:
+    """Padding with what is at the other end leaves the result unwritten where that end was cut off."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        if pick(arguments, keywords, 2, "mode") != "circular":
+            return
+        padding = leaves(pick(arguments, keywords, 1, "pad"))
+        if any(isinstance(n, (int, Tensor)) and bool((torch.as_tensor(n) < 0).any()) for n in padding):
+            raise OperationRefused(name, "a circular padding is from 0: cut off by slices")
+
+    return guard
+
+
+def rows(name: str, function: Operation) -> Guard:
+    """For multi_margin_loss, which leaves the loss of no rows at all unwritten."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value = pick(arguments, keywords, 0, "input")
+        if isinstance(value, Tensor) and not value.numel():
+            raise OperationRefused(name, "there are no rows that lose")
 
     return guard
 

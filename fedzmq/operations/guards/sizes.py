@@ -14,7 +14,7 @@ from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_byt
 Operation = Callable[..., Any]
 
 _PER_CHANNEL = ("weight", "bias", "running_mean", "running_var")
-_WIDEST_WINDOW = 1 << 31  # beyond it the ends of windows pass the largest int
+_WIDEST_WINDOW = 1 << 24  # what a window reads beyond its operand takes as long; the kernels count in 32 bits
 
 
 def channels(name: str, function: Operation) -> Guard:
@@ -97,10 +97,14 @@ def pivots(name: str, function: Operation) -> Guard:
 
 
 def windows(name: str, function: Operation) -> Guard:
-    """For pooling, whose windows may be wider than all that can be counted."""
+    """For pooling, whose windows may be wider, by their size or by the steps in them, than what can be counted."""
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        if any(type(n) is int and abs(n) > _WIDEST_WINDOW for n in leaves([arguments[1:], keywords])):
+        widest, step = (
+            max((abs(n) for n in leaves(numbers) if type(n) is int), default=1)
+            for numbers in ([arguments[1:], keywords], pick(arguments, keywords, 4, "dilation", 1))
+        )
+        if widest * max(1, step) > _WIDEST_WINDOW:
             raise OperationRefused(name, f"its windows are at most {_WIDEST_WINDOW} wide, and as far apart")
 
     return guard
