@@ -50,6 +50,7 @@ TOO_LARGE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.zeros", ([BIG, 0, 1][:1],), {}),
     ("torch.ones", (1 << 20, 1 << 20), {"dtype": torch.bool}),
     ("torch.full", ((BIG,), 1.0), {}),
+    ("torch.normal", (0.0, 1.0, (BIG,)), {}),
     ("torch.rand", (), {"size": (BIG,)}),
     ("torch.randint", (5, (BIG,)), {}),
     ("torch.randperm", (BIG,), {}),
@@ -134,6 +135,34 @@ def test_a_result_that_is_too_large_is_refused_before_it_is_made(
         ask(name, *arguments, **keywords)
 
 
+@pytest.mark.parametrize("box", [torch.tensor, lambda number: torch.tensor([number])], ids=["scalar", "one element"])
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("nn.functional.pad", lambda big: (ONES, [big, 0])),
+        ("Tensor.repeat", lambda big: (ONES[0], big)),
+        ("torch.normal", lambda big: (0.0, 1.0, [big])),
+        ("nn.functional.conv1d", lambda big: (ONES[None], ONES[None], None, 1, [big])),
+        ("nn.functional.one_hot", lambda big: (INDEX, big)),
+        ("torch.bincount", lambda big: (INDEX, None, big)),
+        ("torch.histogramdd", lambda big: (ONES, big)),
+        ("torch.histogramdd", lambda big: (ONES, [big, 2, 2])),
+        ("torch.chunk", lambda big: (WIDE, big)),
+        ("torch.svd_lowrank", lambda big: (torch.eye(4), 2, big)),
+        ("torch.matrix_power", lambda big: (torch.eye(2), -big - (1 << 63) + BIG)),
+        ("nn.functional.max_pool1d", lambda big: (ONES, big, 1, 0)),
+    ],
+)
+def test_a_number_in_a_tensor_is_a_number(name: str, call: Any, box: Any) -> None:
+    with pytest.raises((LimitExceeded, OperationRefused, RuntimeError, TypeError)):
+        ask(name, *call(box(BIG)))
+
+
+def test_a_number_of_a_narrow_dtype_does_not_overflow_where_bytes_are_counted() -> None:
+    with pytest.raises(LimitExceeded):
+        ask("torch.repeat_interleave", ONES, INDEX, output_size=torch.tensor(1 << 30, dtype=torch.int32))
+
+
 def test_a_scalar_is_not_enlarged_to_find_out_how_large_it_would_be() -> None:
     asked: list[torch.device] = []
 
@@ -152,6 +181,7 @@ EVERYDAY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.arange", (10**9, 10**9 + 5), {}),
     ("torch.randint", (0, 1 << 40, (4,)), {}),
     ("torch.normal", (ONES, 1.0), {}),
+    ("torch.normal", (0.0, 1.0, (2, 3)), {}),
     ("Tensor.repeat", (ONES, 2, 2), {}),
     ("Tensor.repeat_interleave", (INDEX, 2), {}),
     ("torch.repeat_interleave", (INDEX, INDEX), {"dim": 0}),
@@ -491,6 +521,7 @@ HOSTILE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("nn.functional.multi_margin_loss", (ONES[:0], INDEX[:0]), {}),
     ("torch._weight_norm", (torch.ones(300, 4), ONES[:1, :1], 0), {}),
     ("torch._weight_norm", (ONES, ONES[:1, :1]), {"dim": 1}),
+    ("torch._weight_norm", (ONES[:0], ONES[:0], 0), {}),
     ("nn.functional.pdist", (ONES[:0],), {}),
     ("torch.median", (WIDE[:9], 0), {}),
     ("Tensor.nanmedian", (ONES[:1].expand(9, 3),), {"dim": 0}),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from fedzmq.errors import LimitExceeded
 
 Arguments = Sequence[Any]
@@ -31,6 +33,14 @@ def each(*makers: Callable[[str, Callable[..., Any]], Guard]) -> Callable[[str, 
         return guard
 
     return make
+
+
+def whole(value: Any) -> int | None:
+    """The int that torch takes the value for, which a tensor with one element may be too; None where it is none."""
+    if isinstance(value, Tensor):
+        is_whole = value.numel() == 1 and not value.is_floating_point() and not value.is_complex()
+        return int(value) if is_whole else None
+    return value if type(value) is int else None
 
 
 def leaves(value: Any) -> Iterator[Any]:

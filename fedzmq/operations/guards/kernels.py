@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fedzmq.errors import OperationRefused
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, leaves, pick
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, leaves, pick, whole
 from fedzmq.wire.limits import MAX_INT
 
 Operation = Callable[..., Any]
@@ -209,8 +209,7 @@ def circles(name: str, function: Operation) -> Guard:
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         if pick(arguments, keywords, 2, "mode") != "circular":
             return
-        padding = leaves(pick(arguments, keywords, 1, "pad"))
-        if any(isinstance(n, (int, Tensor)) and bool((torch.as_tensor(n) < 0).any()) for n in padding):
+        if any((whole(each) or 0) < 0 for each in leaves(pick(arguments, keywords, 1, "pad"))):
             raise OperationRefused(name, "a circular padding is from 0: cut off by slices")
 
     return guard
@@ -264,8 +263,8 @@ def exponent(name: str, function: Operation) -> Guard:
     """The least int has no absolute value, and is divided by two for ever."""
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        power = pick(arguments, keywords, 1, "n")
-        if type(power) is int and abs(power) > MAX_INT:
+        power = whole(pick(arguments, keywords, 1, "n"))
+        if power is not None and abs(power) > MAX_INT:
             raise OperationRefused(name, f"its power is from {-MAX_INT} to {MAX_INT}")
 
     return guard
@@ -275,8 +274,8 @@ def bounded_rounds(name: str, function: Operation) -> Guard:
     """For the decompositions of low rank: they repeat as often as they are told to."""
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        rounds = keywords.get("niter", arguments[-1] if len(arguments) > 2 else 2)
-        if type(rounds) is int and rounds > _MOST_ROUNDS:
+        rounds = whole(keywords.get("niter", arguments[-1] if len(arguments) > 2 else 2))
+        if rounds is not None and rounds > _MOST_ROUNDS:
             raise OperationRefused(name, f"it repeats at most {_MOST_ROUNDS} times")
 
     return guard

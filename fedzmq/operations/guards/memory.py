@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fedzmq.errors import LimitExceeded, OperationRefused
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick, whole
 from fedzmq.wire.limits import MAX_OUTPUTS
 
 _WIDEST = 16  # bytes of an element
@@ -69,6 +69,18 @@ def enlarged_by_numbers(name: str, function: Operation) -> Guard:
     return guard
 
 
+def drawn(name: str, function: Operation) -> Guard:
+    """For normal, which is told the size where neither the mean nor the deviation is a tensor."""
+    by_size, by_tensors = made_from_numbers(name, function), enlarged_by_numbers(name, function)
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        given = [pick(arguments, keywords, position, word) for position, word in enumerate(("mean", "std"))]
+        chosen = by_tensors if any(isinstance(each, Tensor) for each in given) else by_size
+        chosen(limit, arguments, keywords)
+
+    return guard
+
+
 def multiplied_by_each_other(name: str, function: Operation) -> Guard:
     """For outer, kron, diag, whole factors of long matrices and the like: the sizes of the operands, or of one and
     itself, multiply.
@@ -103,7 +115,7 @@ def sized_by_values(name: str, function: Operation) -> Guard:
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         value = pick(arguments, keywords, 0, "tensor" if rows_vary else "input")
-        numbers = [number for number in leaves([arguments[1:], keywords]) if type(number) is int]
+        numbers = [number for each in leaves([arguments[1:], keywords]) if (number := whole(each)) is not None]
         if isinstance(value, Tensor) and not (value.is_floating_point() or value.is_complex()):
             width = max([int(value.max()) + 1 if value.numel() else 0, *numbers])
             check_bytes(name, 8 * width * (max(1, value.numel()) if rows_vary else 1), limit)
@@ -120,7 +132,7 @@ def repeated(name: str, function: Operation) -> Guard:
         most = int(times.max()) if isinstance(times, Tensor) and times.numel() else times
         if isinstance(value, Tensor) and isinstance(most, int):
             check_bytes(name, _WIDEST * value.numel() * most, limit)
-        check_bytes(name, _WIDEST * (keywords.get("output_size") or 0), limit)
+        check_bytes(name, _WIDEST * (whole(keywords.get("output_size")) or 0), limit)
 
     return guard
 
@@ -141,7 +153,7 @@ def divided(name: str, function: Operation) -> Guard:
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         value = pick(arguments, keywords, 0, "input", keywords.get("tensor"))
-        numbers = [each for each in (*arguments[1:], *keywords.values()) if type(each) is int]
+        numbers = [number for each in (*arguments[1:], *keywords.values()) if (number := whole(each)) is not None]
         longest = max(value.shape, default=0) if isinstance(value, Tensor) else 0
         if last.startswith("unbind"):
             outputs = longest
@@ -222,8 +234,8 @@ def gridded(name: str, function: Operation) -> Guard:
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         value, bins = pick(arguments, keywords, 0, "input"), pick(arguments, keywords, 1, "bins")
         columns = value.shape[-1] if isinstance(value, Tensor) and value.dim() else 1
-        sides = [bins] * columns if type(bins) is int else list(leaves(bins))
-        counts = [side.numel() if isinstance(side, Tensor) else abs(int(side)) for side in sides]
+        sides = list(leaves(bins)) if isinstance(bins, (list, tuple)) else [bins] * columns
+        counts = [abs(whole(side) or 0) + (side.numel() if isinstance(side, Tensor) else 0) for side in sides]
         check_bytes(name, _WIDEST * prod(count + 1 for count in counts), limit)
 
     return guard
@@ -254,7 +266,7 @@ def _numbers(*values: Any) -> int:
     """A number that no product or sum of the numbers among the values exceeds."""
     product = 1
     for value in leaves(list(values)):
-        if isinstance(value, Tensor) and value.dim() == 0 and not value.is_complex():
+        if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
             value = value.item()  # torch takes such a tensor for a number
         if isinstance(value, (int, float)):
             product *= 1 + abs(int(value)) if isfinite(value) else 1

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from fedzmq.errors import OperationRefused
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick, whole
 
 Operation = Callable[..., Any]
 
@@ -67,13 +67,18 @@ def keys_and_values(name: str, function: Operation) -> Guard:
 
 
 def magnitudes(name: str, function: Operation) -> Guard:
-    """For _weight_norm, which reads a magnitude for each slice of the directions along a dimension."""
+    """For _weight_norm, which reads a magnitude for each slice of the directions along a dimension.
+
+    Of no directions at all it divides by their number.
+    """
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         value, magnitude = pick(arguments, keywords, 0, "v"), pick(arguments, keywords, 1, "g")
         dim = pick(arguments, keywords, 2, "dim", 0)
         if not isinstance(value, Tensor) or not isinstance(magnitude, Tensor) or type(dim) is not int:
             raise OperationRefused(name, "it takes two tensors and a dimension")
+        if not value.numel():
+            raise OperationRefused(name, "there are no directions")
         if 0 <= dim < value.dim() and magnitude.numel() != value.shape[dim]:
             raise OperationRefused(name, f"it takes {value.shape[dim]} magnitudes, and {magnitude.numel()} came")
 
@@ -101,7 +106,7 @@ def windows(name: str, function: Operation) -> Guard:
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         widest, step = (
-            max((abs(n) for n in leaves(numbers) if type(n) is int), default=1)
+            max((abs(number) for each in leaves(numbers) if (number := whole(each)) is not None), default=1)
             for numbers in ([arguments[1:], keywords], pick(arguments, keywords, 4, "dilation", 1))
         )
         if widest * max(1, step) > _WIDEST_WINDOW:

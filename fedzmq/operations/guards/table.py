@@ -31,13 +31,14 @@ _NAMES: dict[MakeGuard, str] = {
         nn.functional.adaptive_max_pool3d nn.functional.adaptive_max_pool3d_with_indices
         nn.functional.affine_grid nn.functional.conv_transpose1d nn.functional.conv_transpose2d
         nn.functional.conv_transpose3d nn.functional.fold nn.functional.interpolate
-        nn.functional.local_response_norm nn.functional.unfold torch.normal torch.stft
+        nn.functional.local_response_norm nn.functional.unfold torch.stft
         torch.tile
         Tensor.multinomial Tensor.nonzero_static nn.functional.max_unpool1d nn.functional.max_unpool2d
         nn.functional.max_unpool3d torch.affine_grid_generator torch.constant_pad_nd torch.conv_tbc torch.expand_copy
         torch.adaptive_max_pool1d torch.multinomial torch.nonzero_static torch.unfold_copy
     """,
     each(kernels.circles, memory.enlarged_by_numbers): "nn.functional.pad",
+    memory.drawn: "torch.normal",
     memory.enlarged_by_padding: "nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d",
     memory.multiplied_by_each_other: """
         Tensor.diag Tensor.diag_embed Tensor.diagflat Tensor.ger Tensor.kron Tensor.outer torch.block_diag
