@@ -104,9 +104,14 @@ class Round:
                 return collector
         return None
 
-    def _has_quorum(self) -> bool:
+    @property
+    def _counted(self) -> int:
+        """How many count towards the quorum."""
         refused = sum(isinstance(error, UpdateRefused) for error in self.failed.values())
-        return len(self.answered) + min(refused, self._ending.attackers) >= self._ending.quorum
+        return len(self.answered) + min(refused, self._ending.attackers)
+
+    def _has_quorum(self) -> bool:
+        return self._counted >= self._ending.quorum
 
     def is_lost(self, name: str) -> bool:
         return self._handles[name].is_lost
@@ -171,11 +176,11 @@ class Round:
             return f"{left:.0f} s left"
         if self._ending.deadline is None:
             return "it waits for as long as they are here, as there is no deadline"
-        return f"until {self._ending.quorum} have answered, and {len(self.answered)} have"
+        return f"until {self._ending.quorum} have answered, and {self._counted} have"
 
     def _time_left(self, began: float) -> float:
         """Seconds; for ever while the quorum is missing."""
-        if self._ending.deadline is None or len(self.answered) < self._ending.quorum:
+        if self._ending.deadline is None or not self._has_quorum():
             return float("inf")
         return began + self._ending.deadline - time.monotonic()
 

@@ -189,6 +189,30 @@ def test_a_deadline_without_the_quorum_is_waited_beyond(meeting: Meeting) -> Non
     assert report.failed == ()
 
 
+def test_a_refused_update_counts_towards_the_quorum_of_a_deadline(meeting: Meeting) -> None:
+    class Wary(Strategy):
+        least = 3
+        attackers = 1
+
+    slow = Slow(meeting, "alice")
+    for name, trains in (("bob", answers), ("carol", answers), ("dave", answers_nan)):
+        fake(meeting, name, trains)
+    run = Run(meeting, MODULES["linear"](), replace(JOB, workers=4, deadline=0.0), strategy=Wary())
+    looks: list[None] = []
+    wait_for_news = run.client.wait_for_news
+
+    def waits(news: int, timeout: float) -> Any:
+        looks.append(None)
+        if len(looks) > 20:
+            slow.release(1.0)
+        return wait_for_news(news, min(timeout, 0.01))
+
+    run.client.wait_for_news = waits  # type: ignore[method-assign]
+    (report,) = run.all()
+
+    assert [(each.worker, each.is_late) for each in report.failed] == [("alice", True), ("dave", False)]
+
+
 @pytest.mark.parametrize(
     ("job", "until"),
     [
