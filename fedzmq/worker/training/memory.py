@@ -68,38 +68,41 @@ class Memory:
         self.files = files  # may be others later
         self._runs: OrderedDict[RunName, dict[int, Kept]] = OrderedDict()
 
-    def recall(self, name: RunName, basis: int) -> Kept:
+    def recall(self, name: RunName, basis: int, client: str) -> Kept:
         """What round `basis` kept; what other rounds did is forgotten. Nothing where this worker does not know it."""
         kept = self._runs.get(name, {}).get(basis)
         if self.files is not None:
             kept = kept or self.files.read(name, basis)
             self.files.forget(name, but=basis)
         if name in self._runs or kept is not None:
-            self._runs[name] = {} if kept is None else {basis: kept}
+            self._use(name, {} if kept is None else {basis: kept}, client)
         return kept or Kept()
 
     def look(self, name: RunName, basis: int) -> Kept:
         """As `recall`, and nothing is forgotten."""
         return self._runs.get(name, {}).get(basis, Kept())
 
-    def keep(self, name: RunName, round: int, kept: Kept, client: str = "") -> None:
+    def keep(self, name: RunName, round: int, kept: Kept, client: str) -> None:
         """For a later round. What is kept must not be changed any more."""
         if self.files is not None:
             self.files.write(name, round, kept)
-        self._runs.setdefault(name, {})[round] = kept
+        self._use(name, {**self._runs.get(name, {}), round: kept}, client)
+
+    def _use(self, name: RunName, rounds: dict[int, Kept], client: str) -> None:
+        """It is the run used last, and others make room for it."""
+        self._runs[name] = rounds
         self._runs.move_to_end(name)
         self._clients[name] = client
         while (oldest := self._to_drop()) is not None:
-            del self._runs[oldest]
-            self._clients.pop(oldest, None)
+            del self._runs[oldest], self._clients[oldest]
             if self.files is not None:
                 self.files.forget(oldest)
 
     def _to_drop(self) -> RunName | None:
         if len(self._runs) > self._most:
-            return to_drop({name: (self._clients.get(name, ""), 1) for name in self._runs})
+            return to_drop({name: (self._clients[name], 1) for name in self._runs})
         sizes = {
-            name: (self._clients.get(name, ""), sum(kept.nbytes for kept in rounds.values()))
+            name: (self._clients[name], sum(kept.nbytes for kept in rounds.values()))
             for name, rounds in self._runs.items()
         }
         return to_drop(sizes) if sum(size for _, size in sizes.values()) > self._most_bytes else None

@@ -122,7 +122,7 @@ class Tasks:
             came,
             data,
             control=control,
-            kept=self._memory.recall(run, message.local.basis),
+            kept=self._memory.recall(run, message.local.basis, self._store.client),
             report=lambda *progress: self._post(Progress(message.request, *progress), ()),
             is_cancelled=lambda: self._is_gone or message.request in self._cancelled,
         )

@@ -22,61 +22,65 @@ def value(found: Kept) -> float | None:
 
 def test_a_round_goes_on_from_the_one_that_counted_last() -> None:
     memory = Memory()
-    memory.keep(NAME, 1, kept(1.0))
-    memory.keep(NAME, 2, kept(2.0))
+    memory.keep(NAME, 1, kept(1.0), "alice")
+    memory.keep(NAME, 2, kept(2.0), "alice")
 
-    assert value(memory.recall(NAME, 1)) == 1.0
+    assert value(memory.recall(NAME, 1, "alice")) == 1.0
 
 
 def test_a_round_that_is_trained_twice_begins_from_the_same() -> None:
     memory = Memory()
-    memory.keep(NAME, 1, kept(1.0))
-    first = value(memory.recall(NAME, 1))
-    memory.keep(NAME, 2, kept(2.0))
+    memory.keep(NAME, 1, kept(1.0), "alice")
+    first = value(memory.recall(NAME, 1, "alice"))
+    memory.keep(NAME, 2, kept(2.0), "alice")
 
-    assert value(memory.recall(NAME, 1)) == first
+    assert value(memory.recall(NAME, 1, "alice")) == first
 
 
 def test_what_did_not_count_is_forgotten() -> None:
     memory = Memory()
-    memory.keep(NAME, 1, kept(1.0))
-    memory.keep(NAME, 2, kept(2.0))
-    memory.recall(NAME, 2)
+    memory.keep(NAME, 1, kept(1.0), "alice")
+    memory.keep(NAME, 2, kept(2.0), "alice")
+    memory.recall(NAME, 2, "alice")
 
-    assert value(memory.recall(NAME, 1)) is None
+    assert value(memory.recall(NAME, 1, "alice")) is None
 
 
 def test_nothing_is_recalled_of_a_round_that_this_worker_did_not_take_part_in() -> None:
     memory = Memory()
-    memory.keep(NAME, 1, kept(1.0))
+    memory.keep(NAME, 1, kept(1.0), "alice")
 
-    assert value(memory.recall(NAME, 0)) is None
+    assert value(memory.recall(NAME, 0, "alice")) is None
 
 
 def test_runs_do_not_meet() -> None:
     memory = Memory()
-    memory.keep(NAME, 1, kept(1.0))
+    memory.keep(NAME, 1, kept(1.0), "alice")
 
     for other in (RunName("other", "plan", "data"), RunName("run", "other", "data"), RunName("run", "plan", "other")):
-        assert value(memory.recall(other, 1)) is None
+        assert value(memory.recall(other, 1, "alice")) is None
 
 
 def test_the_run_that_was_not_used_for_longest_makes_room() -> None:
     memory = Memory(most=2)
     for number in range(3):
-        memory.keep(RunName(str(number), "plan", "data"), 1, kept(number))
+        memory.keep(RunName(str(number), "plan", "data"), 1, kept(number), "alice")
 
-    assert [value(memory.recall(RunName(str(number), "plan", "data"), 1)) for number in range(3)] == [None, 1.0, 2.0]
+    assert [value(memory.recall(RunName(str(number), "plan", "data"), 1, "alice")) for number in range(3)] == [
+        None,
+        1.0,
+        2.0,
+    ]
 
 
 def test_what_has_files_outlives_its_process(tmp_path: Path) -> None:
     first = KeptFiles(tmp_path / "bob")
     memory = Memory(files=first)
     everything = Kept({"w": torch.tensor(1.0)}, {"p": torch.tensor([2.0])}, {"m": torch.tensor(3.0).double()})
-    memory.keep(NAME, 1, everything)
-    memory.keep(NAME, 2, kept(2.0))
+    memory.keep(NAME, 1, everything, "alice")
+    memory.keep(NAME, 2, kept(2.0), "alice")
     first.close()
-    found = Memory(files=KeptFiles(tmp_path / "bob")).recall(NAME, 1)
+    found = Memory(files=KeptFiles(tmp_path / "bob")).recall(NAME, 1, "alice")
 
     for kind in ("control", "personal", "model"):
         now, then = getattr(found, kind), getattr(everything, kind)
@@ -87,8 +91,8 @@ def test_what_has_files_outlives_its_process(tmp_path: Path) -> None:
 def test_files_of_rounds_that_did_not_count_are_removed(tmp_path: Path) -> None:
     memory = Memory(files=KeptFiles(tmp_path))
     for number in (1, 2, 3):
-        memory.keep(NAME, number, kept(float(number)))
-    memory.recall(NAME, 2)
+        memory.keep(NAME, number, kept(float(number)), "alice")
+    memory.recall(NAME, 2, "alice")
 
     assert [path.name.rpartition("-")[2] for path in tmp_path.glob("*.safetensors")] == ["2.safetensors"]
 
@@ -96,13 +100,13 @@ def test_files_of_rounds_that_did_not_count_are_removed(tmp_path: Path) -> None:
 def test_files_of_runs_that_were_used_too_long_ago_are_removed(tmp_path: Path) -> None:
     memory = Memory(most=2, files=KeptFiles(tmp_path))
     for run in ("a", "b", "c"):
-        memory.keep(RunName(run, "plan", "data"), 1, kept(1.0))
+        memory.keep(RunName(run, "plan", "data"), 1, kept(1.0), "alice")
 
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
 
 
 def test_no_folder_is_made_before_there_is_something_to_keep(tmp_path: Path) -> None:
-    assert not Memory(files=KeptFiles(tmp_path / "bob")).recall(NAME, 1)
+    assert not Memory(files=KeptFiles(tmp_path / "bob")).recall(NAME, 1, "alice")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -132,12 +136,29 @@ def test_who_keeps_many_runs_makes_room_and_not_those_beside_it() -> None:
     for number in range(3):
         memory.keep(RunName(str(number), "plan", "data"), 1, kept(2.0), "mallory")
 
-    assert value(memory.recall(NAME, 1)) == 1.0
+    assert value(memory.recall(NAME, 1, "alice")) == 1.0
 
 
 def test_runs_make_room_by_bytes_too() -> None:
     memory = Memory(most_bytes=10)
     for number in range(3):
-        memory.keep(RunName(str(number), "plan", "data"), 1, kept(float(number)))
+        memory.keep(RunName(str(number), "plan", "data"), 1, kept(float(number)), "alice")
 
-    assert [value(memory.recall(RunName(str(number), "plan", "data"), 1)) for number in range(3)] == [None, 1.0, 2.0]
+    assert [value(memory.recall(RunName(str(number), "plan", "data"), 1, "alice")) for number in range(3)] == [
+        None,
+        1.0,
+        2.0,
+    ]
+
+
+def test_what_comes_back_from_files_makes_room_as_what_its_client_keeps(tmp_path: Path) -> None:
+    files = KeptFiles(tmp_path)
+    runs = [RunName(run, "plan", "data") for run in ("a", "m", "n")]
+    for run in runs:
+        files.write(run, 1, kept(1.0))
+    memory = Memory(most=2, files=files)
+    for run, client in zip(runs, ("alice", "mallory", "mallory"), strict=True):
+        memory.recall(run, 1, client)
+
+    assert [value(memory.look(run, 1)) for run in runs] == [1.0, None, 1.0]
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
