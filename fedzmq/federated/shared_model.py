@@ -62,11 +62,13 @@ class SharedModel:
         Raises UsageError for a step to what is no value of that tensor.
         """
         new: list[torch.Tensor] = []
+        is_mean = type(self._strategy).step is Strategy.step  # and that is finite
         for place, (name, old) in enumerate(self.shared.items()):
             combined = updates.combined(place)
             value = self._strategy.step(name, old, combined)
-            if value is not combined:
+            if not is_mean:
                 check_step(type(self._strategy).__name__, name, old, value)
+            if value is not combined:
                 # In the memory of what was combined: there is no room for a second model of that precision.
                 combined.copy_(value)
             new.append(combined)

@@ -28,6 +28,11 @@ class Fails(Strategy):
         return mean
 
 
+class InPlace(Strategy):
+    def step(self, name: str, old: Tensor, mean: Tensor) -> Tensor:
+        return mean.mul_(float("nan"))
+
+
 class Makes(Strategy):
     """The same of every tensor."""
 
@@ -70,6 +75,11 @@ def test_a_step_to_what_is_no_value_of_the_tensor_is_refused(new: Any, reason: s
         SharedModel(module, b"", Makes(new)).step(of_one(torch.ones(1, 2).half(), torch.ones(1).half()))
 
     assert torch.equal(module.weight, before)
+
+
+def test_a_mean_that_is_changed_in_place_is_looked_at_too() -> None:
+    with pytest.raises(UsageError, match="the step of the strategy InPlace makes NaN or infinity of 'weight'"):
+        SharedModel(nn.Linear(2, 1), b"", InPlace()).step(of_one(torch.ones(1, 2), torch.ones(1)))
 
 
 def test_what_is_personal_is_left_out_of_the_opening_and_of_what_travels_back() -> None:
