@@ -52,6 +52,7 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "bulyan": Bulyan,
 }
 
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _WORDS = {"float": "a number", "int": "a whole number", "str": "a text", "bool": "true or false"}
 
 
@@ -96,7 +97,11 @@ def options_of(name: str) -> dict[str, str]:
 
 def _options(made: Callable[..., Any]) -> dict[str, str]:
     """By the arguments of what makes a strategy; the kind is "" where it is told of none."""
-    kinds = {name: each.annotation for name, each in inspect.signature(made).parameters.items()}
+    try:
+        arguments = inspect.signature(made).parameters
+    except ValueError:  # some of what is not written in Python does not tell them
+        return {}
+    kinds = {name: each.annotation for name, each in arguments.items() if each.kind in _BY_NAME}
     return {name: kind if isinstance(kind, str) else _called(kind) for name, kind in kinds.items()}
 
 

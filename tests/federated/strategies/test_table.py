@@ -102,6 +102,12 @@ class Cautious(Strategy):
 class Plain(Strategy):
     def __init__(self, share=0.5):
         self.share = 1 / share
+
+class Wide(Strategy):
+    def __init__(self, *args, share=0.5, **more):
+        self.share = share
+
+table = dict
 """
 
 
@@ -128,6 +134,8 @@ def test_ones_own_is_named_by_its_module_and_takes_options_as_text(own: str, kin
         ("Cautious", {"shar": "1"}, "has no option 'shar' (known: share, keeps); did you mean 'share'?"),
         ("Cautious", {"keeps": "perhaps"}, "is 'perhaps', and true or false is expected"),
         ("Plain", {"share": "0"}, "to make it failed with ZeroDivisionError"),
+        ("Wide", {"args": "1"}, "has no option 'args' (known: share)"),
+        ("table", {}, "a Strategy is expected, and it gives {}"),
         ("dataclass", {}, "a Strategy is expected, and it gives <function"),
         ("Bold", {}, "'Bold' is to be a function, and "),
     ],
