@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import PurePath
 from sysconfig import get_path
 from traceback import walk_tb
@@ -15,6 +16,7 @@ _PACKAGES = ("fedzmq", "torch")
 _OWN_LOOP = ("executor.py", "operation_calls.py")  # whatever a client does comes through there
 _INSTALLED = tuple(map(get_path, ("stdlib", "platstdlib", "purelib", "platlib")))
 _MOST_TEXT = 1000  # characters; four bytes each at most
+_MOVED = ", before the move)"
 _MOST_FRAMES = 20
 _MOST_SHAPES = 16
 
@@ -32,6 +34,18 @@ def failure_of(error: BaseException, command: int, operation: str, operands: Ite
         traceback=_clean("\n".join(_frames(error)[-_MOST_FRAMES:])),
         shapes=tuple(shapes[:_MOST_SHAPES]),
     )
+
+
+def carried_on(failure: Failure, worker: str, position: int) -> Failure:
+    """As the worker tells it to which what failed was moved, from this one: `command` counts what came to the former.
+
+    It says where it happened, at the first move, and grows at no other.
+    """
+    message = failure.message
+    if not message.endswith(_MOVED):
+        where = f" (on worker {worker!r}{_MOVED}"
+        message = message[: max(0, _MOST_TEXT - len(where))] + where
+    return replace(failure, command=position, message=_clean(message))
 
 
 def describe(tensor: Tensor) -> str:

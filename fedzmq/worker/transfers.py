@@ -6,15 +6,15 @@ A claim whose tensor is not here yet holds back everything of its client that co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
 from typing import Any
 
 from fedzmq.errors import WorkerLost
 from fedzmq.tensors.buffers import export, restore
 from fedzmq.transports.connection import Buffer
-from fedzmq.wire.messages import Claim, Deliver, Failure, Hand, TensorSpec, Undelivered
+from fedzmq.wire.messages import Claim, Deliver, Hand, TensorSpec, Undelivered
 from fedzmq.worker.exchange import Exchange, Source, lost
-from fedzmq.worker.failure import failure_of
+from fedzmq.worker.failure import carried_on, failure_of
 from fedzmq.worker.store import Inherited, Store
 
 
@@ -41,22 +41,15 @@ class Transfers:
     def hand(self, command: Hand) -> None:
         """Post the tensor, or why there is none: whoever claims it is never left waiting."""
         store = self._store
-        message: Deliver | Undelivered
-        buffers: list[Buffer] = []
         try:
-            dtype, shape, view = export(store.readable(command.id), copy=True)
-            message = Deliver(command.key, self._client, TensorSpec(dtype, shape, 0))
-            buffers.append(view)
-        except Inherited as error:
-            message = Undelivered(command.key, self._client, error.failure)
+            self._post(command)
+        except WorkerLost:
+            return  # nobody is there to claim it, which the client learns where it looks for the tensor
         except Exception as error:
             failure = failure_of(error, store.position, "move")
             store.remember(failure)
-            message = Undelivered(command.key, self._client, failure)
-        try:
-            self._exchange.send(command.worker, command.boot, message, buffers)
-        except WorkerLost:
-            return  # nobody is there to claim it, which the client learns where it looks for the tensor
+            with suppress(WorkerLost):
+                self._send(command, Undelivered(command.key, self._client, failure))
 
     def claim(self, command: Claim) -> None:
         """Bind what came, or put the failure in its place."""
@@ -67,7 +60,7 @@ class Transfers:
                 failure = lost(command.worker, store.position)
                 store.remember(failure)
             elif isinstance(delivery.message, Undelivered):
-                failure = _carried_on(delivery.message.failure, command.worker, store.position)
+                failure = carried_on(delivery.message.failure, command.worker, store.position)
             else:
                 spec = delivery.message.tensor
                 tensor = restore(spec, delivery.buffers[spec.buffer])
@@ -78,11 +71,17 @@ class Transfers:
             store.remember(failure)
         store.poison(command.id, failure)
 
+    def _post(self, command: Hand) -> None:
+        try:
+            dtype, shape, view = export(self._store.readable(command.id), copy=True)
+        except Inherited as error:
+            self._send(command, Undelivered(command.key, self._client, error.failure))
+        else:
+            self._send(command, Deliver(command.key, self._client, TensorSpec(dtype, shape, 0)), view)
+
+    def _send(self, command: Hand, message: Deliver | Undelivered, *buffers: Buffer) -> None:
+        self._exchange.send(command.worker, command.boot, message, buffers)
+
     def _is_settled(self, claim: Claim) -> bool:
         source = (claim.worker, claim.boot)
         return self._exchange.has(source, claim.key) or source in self._lost or self._exchange.is_broken(source)
-
-
-def _carried_on(failure: Failure, worker: str, position: int) -> Failure:
-    """As this worker tells it: `command` counts the commands that came here."""
-    return replace(failure, command=position, message=f"{failure.message} (on worker {worker!r}, before the move)")

@@ -5,15 +5,19 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from fedzmq.errors import WorkerLost
+from fedzmq.errors import LimitExceeded, WorkerLost
 from fedzmq.tensors.buffers import export
 from fedzmq.transports.connection import Buffer
+from fedzmq.wire.codec import decode, encode
 from fedzmq.wire.messages import Claim, Deliver, Hand, Sync, TensorSpec, Undelivered
 from fedzmq.worker.exchange import Exchange
+from fedzmq.worker.failure import failure_of
 from fedzmq.worker.store import Inherited, Store
 from fedzmq.worker.transfers import Transfers
 
 BOB = ("bob", b"1")
+WHERE = " (on worker 'bob', before the move)"
+MOST_BYTES = 64  # of a message that can be posted
 
 
 class Post:
@@ -25,6 +29,8 @@ class Post:
     def __call__(self, worker: str, boot: bytes, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
         if worker == "gone":
             raise WorkerLost(worker, "it left")
+        if sum(memoryview(buffer).nbytes for buffer in buffers) > MOST_BYTES:
+            raise LimitExceeded("the bytes of a message", MOST_BYTES + 1, MOST_BYTES)
         self.sent.append((worker, message, buffers))
 
 
@@ -115,6 +121,33 @@ def test_what_is_not_there_is_posted_as_a_failure(post: Post) -> None:
     assert isinstance(message, Undelivered)
     assert (message.failure.error, list(buffers)) == ("TensorNotStored", [])
     assert len(store.report()) == 1
+
+
+def test_what_cannot_be_posted_is_posted_as_a_failure(post: Post) -> None:
+    store = Store()
+    store.keep(1, torch.ones(MOST_BYTES))
+    Transfers(store, Exchange(post), "me").hand(Hand(1, "alice", b"2", "key"))
+    ((_, message, _),) = post.sent
+    assert isinstance(message, Undelivered)
+    assert [message.failure] == list(store.report())
+    assert message.failure.error == "LimitExceeded"
+
+
+@pytest.mark.parametrize("text", ["index 5 is out of bounds", "\U0001f40d" * 1000], ids=["short", "as long as any"])
+def test_a_failure_that_moves_about_says_once_where_it_happened(post: Post, text: str) -> None:
+    exchange, store = Exchange(post), Store()
+    transfers = Transfers(store, exchange, "me")
+    store.poison(1, failure_of(IndexError(text), 1, "index"))
+    told = []
+    for id in range(1, 4):
+        transfers.hand(Hand(id, "alice", b"2", "key"))
+        message = post.sent[-1][1]
+        assert isinstance(message, Undelivered)
+        assert decode(encode([message])) == [message]
+        told.append(message.failure.message)
+        exchange.arrived(BOB, message, [])
+        transfers.claim(Claim(id + 1, "key", *BOB, False))
+    assert told[1] == told[2] == text[: len(told[1]) - len(WHERE)] + WHERE
 
 
 def test_a_target_that_is_gone_is_no_failure_of_the_source(post: Post) -> None:
