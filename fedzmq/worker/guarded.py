@@ -35,6 +35,15 @@ def guarded_record(
 
 
 @contextmanager
+def guarded_data(store: Store, tensor: Tensor, source: Tensor) -> Iterator[None]:
+    """Around giving a tensor other data. A graph that led to it has kept what it was made of, for a backward."""
+    users = store.privacy.common([source] if tensor.is_leaf else [source, tensor])
+    yield
+    if users is not None:
+        store.privacy.restrict(tensor, users)
+
+
+@contextmanager
 def guarded_gradients(store: Store, command: Backward | Gradients) -> Iterator[None]:
     """Around a backward: whatever one tensor of the graph forbids, all gradients of it do.
 
@@ -46,8 +55,8 @@ def guarded_gradients(store: Store, command: Backward | Gradients) -> Iterator[N
         roots, given, results = list(command.outputs), list(command.grad_outputs), command.results
     given += [each.gradient for each in command.replaced]
     leaves = list(_leaves([store.tensors.get(id) for id in roots]))
-    used = [store.tensors.get(id) for id in (*roots, *given)]
-    users = store.privacy.common([*used, *leaves])
+    used = [store.tensors.get(id) for id in (*roots, *given, *results)]  # what results hold may be added to
+    users = store.privacy.common([*used, *leaves, *(leaf.grad for leaf in leaves)])
     try:
         yield
     finally:

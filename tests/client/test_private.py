@@ -71,6 +71,19 @@ def by_data(p: Tensor, public: Tensor) -> Tensor:
     return public
 
 
+def by_data_that_is_copied(p: Tensor, public: Tensor) -> Tensor:
+    flags = torch.zeros(3, dtype=torch.bool).send(p.location)
+    flags.data = p > 1
+    return flags
+
+
+def by_data_in_the_place_of_a_result(p: Tensor, public: Tensor) -> Tensor:
+    product = public.requires_grad_() * p
+    product.data = torch.ones(3).send(p.location)
+    product.sum().backward()
+    return public.grad.copy()
+
+
 def by_a_gradient(p: Tensor, public: Tensor) -> Tensor:
     public.requires_grad_()
     (public * p).sum().backward()
@@ -121,6 +134,21 @@ def by_a_retained_gradient(p: Tensor, public: Tensor) -> Tensor:
     middle = public.requires_grad_() * 1
     middle.retain_grad()
     (middle * p).sum().backward()
+    return middle.grad.copy()
+
+
+def by_a_gradient_that_another_is_added_to(p: Tensor, public: Tensor) -> Tensor:
+    public.requires_grad_().grad = p
+    public.sum().backward(create_graph=True)
+    return public.grad.detach()
+
+
+def by_a_retained_gradient_that_another_is_added_to(p: Tensor, public: Tensor) -> Tensor:
+    middle = public.requires_grad_() * 1
+    middle.retain_grad()
+    (middle * p).sum().backward(retain_graph=True)
+    public.grad = None
+    middle.sum().backward()
     return middle.grad.copy()
 
 
@@ -187,6 +215,7 @@ def by_many_outputs(p: Tensor, public: Tensor) -> Tensor:
 ESCAPES = [value for name, value in list(globals().items()) if name.startswith("by_")]
 
 
+@pytest.mark.filterwarnings("ignore:Using backward.. with create_graph=True")
 @pytest.mark.parametrize("escape", ESCAPES, ids=lambda escape: escape.__name__)
 def test_what_is_made_of_it_is_private_too(bob: VirtualWorker, escape: Callable[[Tensor, Tensor], Tensor]) -> None:
     p, public = X.send(bob).private_(), torch.ones(3).send(bob)
