@@ -4,13 +4,15 @@ Of a stream, memory holds a page and a dictionary of each column, which whoever 
 (1 MiB each by default), what is decoded at once, and the package itself; none of it grows with the rows.
 
 Columns of numbers make up the features together, one number each, and stand where the first of them does. A column of
-lists, each of one length, is an input of its own.
+lists, each of one length, is an input of its own. The index of a pandas table is stored as a column, and is none of the
+data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -66,8 +68,8 @@ class ParquetStream:
         """Raises DataError where the columns are no examples."""
         with arrow.parquet.ParquetFile(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
-        if without in schema.names:
-            schema = schema.remove(schema.get_field_index(without))
+        skipped = {without, *_index_columns(schema)}
+        schema = arrow.schema([field for field in schema if field.name not in skipped], schema.metadata)
         if len(schema) < 2:
             raise DataError(source, f"it has {len(schema)} columns, and features and a target are needed")
         if len(set(schema.names)) < len(schema):
@@ -100,9 +102,10 @@ class ParquetStream:
                 sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
                 begins = np.cumsum([0, *sizes]).tolist()
                 order = range(len(sizes)) if drawing is None else torch.randperm(len(sizes), generator=drawing).tolist()
+                columns = [*chain(*self.inputs), self.target]
                 for group in order:
                     first = begins[group]
-                    for batch in file.iter_batches(at_once, row_groups=[group], use_threads=False):
+                    for batch in file.iter_batches(at_once, row_groups=[group], columns=columns, use_threads=False):
                         yield first, self._arrays(batch, first, arrow)
                         first += batch.num_rows
                     arrow.default_memory_pool().release_unused()  # or what a group took stays with this process
@@ -139,6 +142,15 @@ class ParquetStream:
             raise DataError(
                 self.source, f"the column {name!r} has {column.null_count} empty cells; fill them or drop rows"
             )
+
+
+def _index_columns(schema: Any) -> list[str]:
+    """What pandas took from the table's index, by what it says of the file. A range it describes and does not store."""
+    try:
+        told = schema.pandas_metadata["index_columns"]
+        return [name for name in told if isinstance(name, str)]
+    except (TypeError, KeyError, ValueError, RecursionError):  # another wrote it, or another wrote over it
+        return []
 
 
 def _is_number(kind: Any, arrow: ModuleType) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,25 @@ def test_lists_of_one_length_may_say_so(tmp_path: Path) -> None:
     lists = arrow.FixedSizeListArray.from_arrays(arrow.array(np.arange(6, dtype=np.float32)), 3)
 
     assert whole(load(written(tmp_path, x=lists, y=[0, 1])))[0].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 20])
+@pytest.mark.parametrize("name", ["__index_level_0__", "day"])
+def test_the_index_of_a_pandas_table_is_none_of_the_data(tmp_path: Path, name: str, memory: int) -> None:
+    table = arrow.table({"a": [1.0, 2.0], "site": ["n", "s"], "sick": [0, 1], name: [7, 5]})
+    told = json.dumps({"index_columns": [{"kind": "range"}, name]})
+    write_table(table.replace_schema_metadata({"pandas": told}), tmp_path / "set.parquet")
+
+    data = load(str(tmp_path / "set.parquet"), memory, without="site")
+
+    assert [each.tolist() for each in whole(data)] == [[[1], [2]], [0, 1]]
+
+
+@pytest.mark.parametrize("told", ["", "{", "[]", "{}", '{"index_columns": 3}', "[" * 100_000])
+def test_what_pandas_did_not_write_tells_of_no_index(tmp_path: Path, told: str) -> None:
+    write_table(arrow.table({"a": [1.0], "y": [1]}).replace_schema_metadata({"pandas": told}), tmp_path / "set.parquet")
+
+    assert [each.tolist() for each in whole(load(str(tmp_path / "set.parquet")))] == [[[1]], [1]]
 
 
 @pytest.mark.parametrize("memory", [0, 1 << 20])
