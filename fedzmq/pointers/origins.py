@@ -33,8 +33,10 @@ def origin() -> Origin | None:
 
 def warn(text: str) -> None:
     """A UserWarning at the line of the user's program, which Python shows once for each line."""
-    where = origin()
-    warnings.warn_explicit(text, UserWarning, where[0].co_filename if where else "<unknown>", where[1] if where else 1)
+    depth, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(LIBRARY):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=depth)
 
 
 def shown(origin: Origin | None) -> str:

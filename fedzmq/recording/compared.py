@@ -10,7 +10,7 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import CodeType, FrameType
 from typing import Any
 
@@ -85,19 +85,22 @@ def _whole(values: Iterable[Any], names: frozenset[str], depth: int) -> Iterator
 
 def _held(value: Any, names: frozenset[str]) -> Iterable[Any]:
     """What a function that mentions these names can get out of a value without calling anything."""
-    if isinstance(value, list | tuple | set | frozenset):
+    kind = type(value)  # not isinstance, which asks the value for its __class__
+    if issubclass(kind, list | tuple | set | frozenset):
         return value if len(value) <= MOST_WITHIN else ()
-    if isinstance(value, dict):
-        return [each for name, each in value.items() if name in names or type(name) is not str]
+    if issubclass(kind, dict):
+        pairs = dict.items(value) if dict.__len__(value) <= MOST_WITHIN else ()
+        return [*(dict.get(value, name) for name in names), *(each for key, each in pairs if type(key) is not str)]
     found = [each for name in names if (each := _attribute(value, name)) is not None]
-    getters = [getattr(each.fget, "__code__", None) for each in found if isinstance(each, property)]
+    getters = [getattr(each.fget, "__code__", None) for each in found if type(each) is property]
     return [*found, *(_attribute(value, name) for each in getters if each for name in each.co_names)]
 
 
 def _attribute(value: Any, name: str) -> Any:
     """As it is kept, so that nothing is called."""
     for holder in (value, *type(value).__mro__):
-        attributes = getattr(holder, "__dict__", {})
-        if name in attributes:
-            return attributes[name]
+        with suppress(AttributeError):
+            attributes = object.__getattribute__(holder, "__dict__")
+            if name in attributes:
+                return attributes[name]
     return None

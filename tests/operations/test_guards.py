@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import sys
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 from fedzmq.errors import LimitExceeded, OperationRefused
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.guards import differentiated
+from fedzmq.operations.guards.guard import product
 from fedzmq.operations.guards.memory import enlarged_by_numbers
 
 LIMIT = 1 << 30
@@ -115,6 +118,7 @@ TOO_LARGE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.histogram", (ONES, BIG), {}),
     ("torch.histogramdd", (torch.ones(2, 9), 1000), {}),
     ("torch.histogramdd", (ONES, [BIG, 1, 1]), {}),
+    ("torch.histogramdd", (torch.ones(1, 1).expand(1, BIG), 1), {}),
     ("torch.nonzero_static", (ONES,), {"size": BIG}),
     ("torch.multinomial", (ONES, BIG, True), {}),
     ("torch.diagflat", (ONES[:, :0],), {"offset": 1 << 20}),
@@ -584,3 +588,7 @@ def test_a_gradient_in_another_form_than_a_plan_has_is_refused() -> None:
 )
 def test_of_a_long_operand_what_is_no_larger_is_made(name: str, arguments: tuple[Any, ...]) -> None:
     ask(name, *arguments)
+
+
+def test_a_product_is_multiplied_no_further_than_any_memory_reaches() -> None:
+    assert product(itertools.repeat(2)) == sys.maxsize + 1

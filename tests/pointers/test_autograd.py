@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -140,6 +141,15 @@ def test_a_gradient_that_no_backward_gives_is_warned_of(bob: Place) -> None:
     assert warned[0].filename == __file__
     q.retain_grad()
     assert (q.grad, p.grad, q.detach().grad) == (None, None, None)
+
+
+def test_a_loop_is_warned_once(bob: Place) -> None:
+    q = torch.ones(2, requires_grad=True).send(bob) * 2
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            assert q.grad is None
+    assert len(warned) == 1
 
 
 def test_parts_of_complex_numbers_are_written_to(bob: Place) -> None:

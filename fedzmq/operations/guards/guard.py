@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -52,6 +53,16 @@ def leaves(value: Any) -> Iterator[Any]:
         yield from leaves(list(value.values()))
     else:
         yield value
+
+
+def product(factors: Iterable[int]) -> int:
+    """Of factors that are 1 or more. Beyond the largest memory it ends, so that many or large ones cost nothing."""
+    total = 1
+    for factor in factors:
+        total *= factor
+        if total > sys.maxsize:
+            break
+    return total
 
 
 def check_bytes(name: str, size: int, limit: int) -> None:

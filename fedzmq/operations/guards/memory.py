@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from itertools import repeat
 from math import isfinite, prod
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fedzmq.errors import LimitExceeded, OperationRefused
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick, whole
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick, product, whole
 from fedzmq.wire.limits import MAX_OUTPUTS
 
 _WIDEST = 16  # bytes of an element
@@ -90,7 +91,7 @@ def multiplied_by_each_other(name: str, function: Operation) -> Guard:
         counts = [_extent(value) for value in leaves([arguments, keywords]) if isinstance(value, Tensor)]
         counts = counts * 2 if len(counts) == 1 else counts
         # A number that names a diagonal enlarges rows and columns.
-        if _WIDEST * prod(counts) * _numbers(arguments, keywords) ** 2 > limit:
+        if _WIDEST * product(counts) * _numbers(arguments, keywords) ** 2 > limit:
             _check_on_meta(name, function, arguments, keywords, limit)
 
     return guard
@@ -234,9 +235,10 @@ def gridded(name: str, function: Operation) -> Guard:
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         value, bins = pick(arguments, keywords, 0, "input"), pick(arguments, keywords, 1, "bins")
         columns = value.shape[-1] if isinstance(value, Tensor) and value.dim() else 1
-        sides = list(leaves(bins)) if isinstance(bins, (list, tuple)) else [bins] * columns
-        counts = [abs(whole(side) or 0) + (side.numel() if isinstance(side, Tensor) else 0) for side in sides]
-        check_bytes(name, _WIDEST * prod(count + 1 for count in counts), limit)
+        sides = leaves(bins) if isinstance(bins, (list, tuple)) else repeat(bins, columns)
+        counts = (abs(whole(side) or 0) + (side.numel() if isinstance(side, Tensor) else 0) for side in sides)
+        # No bins are none that torch takes, and as many columns as there may be are not gone through for them.
+        check_bytes(name, _WIDEST * product(1 + max(1, count) for count in counts), limit)
 
     return guard
 
@@ -264,13 +266,13 @@ def _part(arguments: Arguments, keywords: Keywords) -> int:
 
 def _numbers(*values: Any) -> int:
     """A number that no product or sum of the numbers among the values exceeds."""
-    product = 1
-    for value in leaves(list(values)):
-        if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
-            value = value.item()  # torch takes such a tensor for a number
-        if isinstance(value, (int, float)):
-            product *= 1 + abs(int(value)) if isfinite(value) else 1
-    return product
+    return product(map(_number, leaves(list(values))))
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
+        value = value.item()  # torch takes such a tensor for a number
+    return 1 + abs(int(value)) if isinstance(value, (int, float)) and isfinite(value) else 1
 
 
 def _extent(value: Tensor) -> int:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Hashable, Sequence
-from math import isqrt, prod
+from math import isqrt
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from fedzmq.errors import LimitExceeded
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, product
 from fedzmq.operations.guards.memory import Bounded, on_meta
 
 _WIDEST = 16  # bytes of an element
@@ -65,7 +65,7 @@ class Products:
         keywords: Keywords,
         shapes: Hashable,
     ) -> None:
-        if _WIDEST * prod(map(_elements, [*arguments, *keywords.values()])) > self._limit:
+        if _WIDEST * product(map(_elements, [*arguments, *keywords.values()])) > self._limit:
             if guard is not None:
                 guard(self._limit, arguments, keywords)
             with torch.no_grad(), Bounded(name, self._limit), warnings.catch_warnings():
@@ -93,7 +93,7 @@ def _elements(value: Any) -> int:
     """Of a tensor, or of all in a list multiplied."""
     if isinstance(value, Tensor):
         return max(1, value.numel())
-    return prod(map(_elements, value)) if isinstance(value, (list, tuple)) else 1
+    return product(map(_elements, value)) if isinstance(value, (list, tuple)) else 1
 
 
 def _shapes(value: Any) -> Hashable:
