@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from fedzmq.cluster.memory import check_room, free_bytes
 from fedzmq.cluster.names import worker_names
@@ -80,6 +81,7 @@ class LocalCluster:
         self._told: set[str] = set()  # the workers of which it was said that they ended
         self._address: str | None = None
         self._temporary: TemporaryFolder | None = None
+        self._clients: WeakSet[Client] = WeakSet()
 
     @property
     def address(self) -> str:
@@ -115,8 +117,8 @@ class LocalCluster:
         return self
 
     def connect(self, *, timeout: float = START, shared_memory: bool = True) -> Client:
-        """A client, once every worker is here, see `fedzmq.connect`. Raises ClusterError with a dead process's last
-        words.
+        """A client, once every worker is here, see `fedzmq.connect`. It is closed when the cluster is, as nothing is left
+        to wait for. Raises ClusterError with a dead process's last words.
         """
         from fedzmq.client.client import connect  # torch, which a cluster does without until here
 
@@ -128,6 +130,7 @@ class LocalCluster:
         except BaseException:
             client.close()
             raise
+        self._clients.add(client)
         return client
 
     def wait(self, client: Client, timeout: float = START) -> None:
@@ -204,7 +207,9 @@ class LocalCluster:
             process.terminate()
 
     def close(self) -> None:
-        """End all processes and remove what they wrote. Twice is fine."""
+        """Close its clients, end all processes and remove what they wrote. Twice is fine."""
+        for client in list(self._clients):
+            client.close()
         self.stop()
         _end(self.processes.values())
         self.processes = {}
@@ -212,6 +217,9 @@ class LocalCluster:
         if self._temporary is not None:
             self._temporary.close()
             self._temporary = None
+
+    def __repr__(self) -> str:
+        return f"<LocalCluster of {', '.join(self.workers) or 'no worker'}>"
 
     def __enter__(self) -> LocalCluster:
         return self.start()

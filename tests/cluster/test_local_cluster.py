@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from fedzmq.client.client import connect
 from fedzmq.cluster import local_cluster
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.cluster.memory import WORKER_BYTES
-from fedzmq.errors import ClusterError, InvalidName, UsageError
+from fedzmq.errors import ClusterError, InvalidName, TransportClosed, UsageError
 from tests.processes import Spoken, living_in, until
 
 OWNER = """
@@ -49,6 +50,16 @@ def test_it_gives_a_broker_and_workers_and_takes_them_away(temporary: Path) -> N
     cluster.close()
 
     assert {name: process.returncode for name, process in processes.items()} == {"broker": 0, "bob": 0}
+
+
+def test_its_clients_wait_for_nothing_once_it_is_closed(temporary: Path) -> None:
+    cluster = LocalCluster(1).start()
+    client = cluster.connect()
+    pointer = torch.ones(3).send(client.worker("bob"))  # type: ignore[attr-defined]  # a client gave it `send`
+    cluster.close()
+
+    with pytest.raises(TransportClosed):
+        pointer.get()
 
 
 def test_no_port_is_opened_unless_asked_for(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
