@@ -117,8 +117,8 @@ class LocalCluster:
         return self
 
     def connect(self, *, timeout: float = START, shared_memory: bool = True) -> Client:
-        """A client, once every worker is here, see `fedzmq.connect`. It is closed when the cluster is, as nothing is left
-        to wait for. Raises ClusterError with a dead process's last words.
+        """A client, once every worker is here, see `fedzmq.connect`. It is closed when the cluster is, as nothing is
+        left to wait for. Raises ClusterError with a dead process's last words.
         """
         from fedzmq.client.client import connect  # torch, which a cluster does without until here
 
