@@ -6,10 +6,12 @@ A delivery is known by who posted it and a key that nobody guesses, so that no o
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 from fedzmq.errors import LimitExceeded
+from fedzmq.session.sessions import REMEMBERED
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import Deliver, Failure, Undelivered
 from fedzmq.worker.failure import failure_of
@@ -17,6 +19,8 @@ from fedzmq.worker.store import DEFAULT_QUOTA
 
 Send = Callable[[str, bytes, "Deliver | Undelivered", Sequence[Buffer]], None]
 Source = tuple[str, bytes]  # a worker and its incarnation
+
+_DELIVERY_BYTES = 1024  # that a delivery takes beside its tensor
 
 
 class Delivery(NamedTuple):
@@ -30,7 +34,8 @@ class Exchange:
     """`send` posts a message to an incarnation of a worker, in a session of this worker's own. Any thread may call.
 
     What one worker posts for one client, as far as it waits, is bounded by `quota` bytes: what is beyond is replaced by
-    a failure. Anybody may say that they are a worker, and none takes the room of what others post.
+    a failure, as long as failures have as much room again. Anybody may say that they are a worker, and none takes the
+    room of what others post.
     """
 
     def __init__(self, send: Send, quota: int = DEFAULT_QUOTA) -> None:
@@ -39,7 +44,7 @@ class Exchange:
         self._lock = threading.Lock()
         self._waiting: dict[tuple[Source, str], Delivery] = {}
         self._bytes: dict[tuple[str, str], int] = {}  # what waits, by worker and client
-        self._broken: set[Source] = set()
+        self._broken: OrderedDict[Source, None] = OrderedDict()  # those that broke last
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -48,14 +53,15 @@ class Exchange:
         """Another worker posted this."""
         delivery = Delivery(message, buffers)
         with self._lock:
-            self._broken.discard(source)
+            self._broken.pop(source, None)
             self._drop((source, message.key))
-            size = self._bytes.get((source[0], message.client), 0) + _size(delivery)
+            waiting = self._bytes.get((source[0], message.client), 0)
+            size = waiting + _size(delivery)
             if size > self._quota:
-                error = LimitExceeded("the bytes that wait for this client on the worker", size, self._quota)
-                delivery = Delivery(Undelivered(message.key, message.client, failure_of(error, 0, "move")), ())
-            self._count(source, delivery, 1)
-            self._waiting[source, message.key] = delivery
+                delivery = self._refused(message, size)
+                if waiting + _size(delivery) > 2 * self._quota:
+                    return  # whoever has so many posted claims none
+            self._keep(source, delivery)
 
     def has(self, source: Source, key: str) -> bool:
         return (source, key) in self._waiting
@@ -71,7 +77,9 @@ class Exchange:
         Of what is here goes what is for none of the clients that are served.
         """
         with self._lock:
-            self._broken.add(source)
+            self._broken[source] = None
+            if len(self._broken) > REMEMBERED:
+                self._broken.popitem(last=False)
             for place, each in [*self._waiting.items()]:
                 if place[0] == source and each.message.client not in clients:
                     self._drop(place)
@@ -84,6 +92,31 @@ class Exchange:
         with self._lock:
             for place in [place for place, each in self._waiting.items() if each.message.client == client]:
                 self._drop(place)
+
+    @property
+    def most(self) -> int:
+        """The bytes that wait of the worker and for the client of which most waits."""
+        with self._lock:
+            return max(self._bytes.values(), default=0)
+
+    def refuse_most(self) -> None:
+        """Have only failures wait of that worker for that client, and nothing where there was no more."""
+        with self._lock:
+            account = max(self._bytes, key=self._bytes.__getitem__)
+            size = self._bytes[account]
+            for (source, key), each in [*self._waiting.items()]:
+                if (source[0], each.message.client) == account:
+                    self._drop((source, key))
+                    if each.buffers:
+                        self._keep(source, self._refused(each.message, size))
+
+    def _refused(self, message: Deliver | Undelivered, size: int) -> Delivery:
+        error = LimitExceeded("the bytes that wait for this client on the worker", size, self._quota)
+        return Delivery(Undelivered(message.key, message.client, failure_of(error, 0, "move")), ())
+
+    def _keep(self, source: Source, delivery: Delivery) -> None:
+        self._count(source, delivery, 1)
+        self._waiting[source, delivery.message.key] = delivery
 
     def _drop(self, place: tuple[Source, str]) -> Delivery | None:
         delivery = self._waiting.pop(place, None)
@@ -105,4 +138,9 @@ def lost(worker: str, position: int) -> Failure:
 
 
 def _size(delivery: Delivery) -> int:
-    return sum(memoryview(buffer).nbytes for buffer in delivery.buffers)
+    message = delivery.message
+    texts = len(message.key) + len(message.client)
+    if isinstance(message, Undelivered):
+        failure = message.failure
+        texts += len(failure.message) + len(failure.traceback) + sum(map(len, failure.shapes))
+    return _DELIVERY_BYTES + texts + sum(memoryview(buffer).nbytes for buffer in delivery.buffers)

@@ -217,16 +217,21 @@ class Worker:
                     self._failed(peer, answer.reply.failure)
                 self._post(peer, answer.reply, answer.buffers, is_stable=answer.is_stable)
         except ProtocolError as error:
-            self._endpoint.give_up(peer, f"it sent what no fedzmq sends: {error}")
+            self._let_go(peer, f"it sent what no fedzmq sends: {error}")
         except FedzmqError:
             raise
         except Exception as error:  # a fault of this worker's, or no memory: it must not cost the others what they keep
-            self._endpoint.give_up(peer, f"its commands met a fault here: {type(error).__name__}: {error}")
+            self._let_go(peer, f"its commands met a fault here: {type(error).__name__}: {error}")
         finally:
             self._endpoint.presence.busy = ""
         if self._allowance is not None and (greediest := self._allowance.charge(peer)) is not None:
-            self._endpoint.give_up(greediest, "it took most of the memory that all clients may take together")
+            self._let_go(greediest, "it took most of the memory that all clients may take together")
             gc.collect()  # what lies in cycles of it too, before anybody else is to go
+
+    def _let_go(self, peer: Peer, why: str) -> None:
+        """It is here, but not to be trusted: nor is what it posted for others."""
+        self._endpoint.give_up(peer, why)
+        self._commons.exchange.broke((peer.name, peer.boot))
 
     def _hand(self, worker: str, boot: bytes, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
         if worker == self.name:  # no party has a session with itself
@@ -299,9 +304,8 @@ class Worker:
         if self._allowance is not None:
             self._allowance.forget(peer)
         guest = self._guests.pop(peer, None)
-        if guest is None:
-            self._commons.exchange.broke((peer.name, peer.boot), {each.name for each in self._guests.copy()})
-        else:
+        self._commons.exchange.broke((peer.name, peer.boot), {each.name for each in self._guests.copy()})
+        if guest is not None:
             guest.leave()
             self._commons.exchange.forget(peer.name)
             self._say(f"{peer.name} is gone: {reason}; what it kept here is released")

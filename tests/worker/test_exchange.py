@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fedzmq.errors import LimitExceeded, WorkerLost
+from fedzmq.session.sessions import REMEMBERED
 from fedzmq.tensors.buffers import export
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.codec import decode, encode
@@ -18,6 +19,7 @@ from fedzmq.worker.transfers import Transfers
 BOB = ("bob", b"1")
 WHERE = " (on worker 'bob', before the move)"
 MOST_BYTES = 64  # of a message that can be posted
+QUOTA = 1100  # one delivery of four floats
 
 
 class Post:
@@ -55,7 +57,7 @@ def test_a_delivery_is_claimed_once_and_only_as_the_sender_posted_it(post: Post)
 
 
 def test_what_waits_for_a_client_is_bounded(post: Post) -> None:
-    exchange = Exchange(post, quota=16)
+    exchange = Exchange(post, quota=QUOTA)
     exchange.arrived(BOB, *delivery(torch.ones(4), "one"))
     exchange.arrived(BOB, *delivery(torch.ones(1), "two"))
     exchange.arrived(BOB, *delivery(torch.ones(4), "three", client="other"))
@@ -158,7 +160,7 @@ def test_a_target_that_is_gone_is_no_failure_of_the_source(post: Post) -> None:
 
 
 def test_what_is_posted_twice_under_one_key_is_counted_once(post: Post) -> None:
-    exchange = Exchange(post, quota=16)
+    exchange = Exchange(post, quota=QUOTA)
     exchange.arrived(BOB, *delivery(torch.ones(4)))
     exchange.arrived(BOB, *delivery(torch.zeros(4)))
     found = exchange.take(BOB, "key")
@@ -171,7 +173,7 @@ def test_what_is_posted_twice_under_one_key_is_counted_once(post: Post) -> None:
 
 
 def test_nobody_takes_the_room_of_what_others_post(post: Post) -> None:
-    exchange = Exchange(post, quota=16)
+    exchange = Exchange(post, quota=QUOTA)
     for key in ("one", "two"):
         exchange.arrived(("mallory", b"1"), *delivery(torch.ones(4), key))
     exchange.arrived(BOB, *delivery(torch.ones(4)))
@@ -186,3 +188,27 @@ def test_what_was_posted_for_nobody_here_goes_with_whoever_posted_it(post: Post)
     exchange.arrived(BOB, *delivery(torch.ones(2), "nobody's", client="other"))
     exchange.broke(BOB, {"me"})
     assert (exchange.has(BOB, "mine"), exchange.has(BOB, "nobody's")) == (True, False)
+
+
+def test_deliveries_of_no_bytes_are_bounded_too(post: Post) -> None:
+    exchange = Exchange(post, quota=64 * QUOTA)
+    for key in range(1000):
+        exchange.arrived(BOB, *delivery(torch.ones(0), str(key)))
+    assert len(exchange) <= 3 * 64
+
+
+def test_not_all_that_ever_broke_is_remembered(post: Post) -> None:
+    exchange = Exchange(post)
+    exchange.broke(BOB)
+    for number in range(REMEMBERED):
+        exchange.broke(("mallory", str(number).encode()))
+    assert (exchange.is_broken(BOB), exchange.is_broken(("mallory", b"1"))) == (False, True)
+
+
+def test_what_most_waits_of_becomes_failures(post: Post) -> None:
+    exchange = Exchange(post)
+    exchange.arrived(("mallory", b"1"), *delivery(torch.ones(4096)))
+    exchange.arrived(BOB, *delivery(torch.ones(4)))
+    exchange.refuse_most()
+    kinds = [type(found.message) for worker in ("mallory", "bob") if (found := exchange.take((worker, b"1"), "key"))]
+    assert kinds == [Undelivered, Deliver]

@@ -21,7 +21,19 @@ from fedzmq.session.packet import Lane
 from fedzmq.tensors.buffers import export_all, restore_all
 from fedzmq.transports.connection import Buffer
 from fedzmq.transports.zeromq import ZeroMQConnection
-from fedzmq.wire.messages import DefinePlan, Failed, Local, PlanMissing, Progress, Pulled, Reply, Trained
+from fedzmq.wire.codec import encode
+from fedzmq.wire.messages import (
+    DefinePlan,
+    Deliver,
+    Failed,
+    Local,
+    PlanMissing,
+    Progress,
+    Pulled,
+    Reply,
+    TensorSpec,
+    Trained,
+)
 from fedzmq.worker.plan_shelf import MOST_PLANS
 from fedzmq.worker.training.memory import Kept, RunName
 from fedzmq.worker.worker import Worker
@@ -413,6 +425,19 @@ def test_a_client_that_sends_rubbish_loses_its_session_and_no_other(meeting: Mee
     assert bad.wait_until(lambda: any("bad is gone: it sent what no fedzmq sends" in line for line in said), 30)
 
     assert torch.equal(kept.fetch([one.id])[0], torch.ones(2))
+
+
+def test_what_a_party_that_was_let_go_posted_for_others_goes_too(meeting: Meeting) -> None:
+    worker = meeting.worker("bob")
+    good, bad = meeting.client("good"), meeting.client("bad")
+    kept = good.worker("bob").stream
+    kept.fetch([kept.put(torch.ones(2)).id])
+    broken = bad.worker("bob")
+    bad.endpoint.post(broken.line.peer, [encode([Deliver("key", "good", TensorSpec("uint8", (4,), 0))]), bytes(4)])
+    assert bad.wait_until(lambda: len(worker._commons.exchange) == 1, 30)
+
+    bad.endpoint.post(broken.line.peer, [b"rubbish"])
+    assert bad.wait_until(lambda: len(worker._commons.exchange) == 0, 30)
 
 
 def test_a_client_whose_session_was_ended_can_begin_another(meeting: Meeting) -> None:
