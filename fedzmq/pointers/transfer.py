@@ -45,8 +45,9 @@ def hand_over(references: Sequence[Reference], destination: Destination, kinds: 
         id, shape = reference.id, reference.meta.shape
         if order is not None:
             id, shape = permuted(stream, reference, order), torch.Size([shape[dimension] for dimension in order])
-            stream.released.append(id)
         stream.command(Hand(id, destination.name, route.target, key), here)
+        if order is not None:
+            stream.released.append(id)  # not before: another thread may flush, and what is released goes with that
         arriving = meta(shape, reference.meta.dtype, contiguous_stride(shape), CONSTANT)
         new = Reference(destination.stream, destination.stream.new_id(), arriving)
         is_leaf = kind == LEAF and order is None

@@ -37,9 +37,9 @@ def failure_of(error: BaseException, command: int, operation: str, operands: Ite
 
 
 def carried_on(failure: Failure, worker: str, position: int) -> Failure:
-    """As the worker tells it to which what failed was moved, from this one: `command` counts what came to the former.
+    """As it is told where the tensor went that failed on `worker`; `command` counts the commands that came there.
 
-    It says where it happened, at the first move, and grows at no other.
+    It says where it happened, and grows at the first move alone: who knows how many follow.
     """
     message = failure.message
     if not message.endswith(_MOVED):

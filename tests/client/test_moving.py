@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -60,6 +61,22 @@ def test_a_moved_tensor_lies_as_it_lay(bob: VirtualWorker, alice: VirtualWorker)
     assert (moved.stride(), there.stride(), there.is_leaf, there.requires_grad) == ((1, 4), (1, 4), True, True)
     assert torch.equal(moved.get(), x)
     assert (len(bob._objects), len(alice._objects)) == (0, 0)
+
+
+def test_another_thread_may_post_what_has_gathered_in_the_middle_of_a_move(
+    bob: VirtualWorker, alice: VirtualWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.rand(3, 4).t()
+    p = x.send(bob)
+    stream = p._ref.stream
+    command = stream.command
+
+    def posted_before(*args: Any) -> None:
+        stream.flush()
+        command(*args)
+
+    monkeypatch.setattr(stream, "command", posted_before)
+    assert torch.equal(p.move(alice).get(), x)
 
 
 def test_moving_to_me_is_getting(hook: TorchHook, bob: VirtualWorker, alice: VirtualWorker) -> None:
