@@ -27,10 +27,12 @@ class Sum:
     tensor: Tensor
 
 
-Measure: TypeAlias = Callable[[Any, Any], Mapping[str, Tensor | Sum]]
+Measure: TypeAlias = Callable[[Any, Any], Mapping[str, Tensor | Sum] | Tensor | Sum]
 """Gets what the module returns, and the targets. Gives by name one number, which is a mean over the batch; a number, or
-several, for each example, of which the mean is taken; or a Sum of any shape.
+several, for each example, of which the mean is taken; or a Sum of any shape. One alone is called as the function is.
 """
+
+UNNAMED = "metric"  # what that of a lambda is called
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +66,7 @@ def evaluation_plan(
         found = {LOSS: one_number(loss(output, y)) * rows}
         groups.clear()
         for measure in measures:
-            given = measure(output, y)
+            given = _by_name(measure, measure(output, y))
             groups.append(tuple(given))
             for name, value in given.items():
                 if name in found:
@@ -78,6 +80,18 @@ def evaluation_plan(
     with evaluating(module):
         made = batch_plan(module, inputs, targets, outputs)
     return EvaluationPlan(made.plan.to_bytes(), tuple(names), made.shapes, frozenset(totals), tuple(groups))
+
+
+def _by_name(measure: Measure, given: object) -> Mapping[str, object]:
+    name = getattr(measure, "__name__", type(measure).__name__)
+    if isinstance(given, Tensor | Sum):
+        return {UNNAMED if name == "<lambda>" else name: given}
+    if not isinstance(given, Mapping):
+        raise PlanError(
+            f"the metric {name} gives something of type {type(given).__name__}; give a tensor, a Sum of one, or several "
+            "of them by name, as {'error': (outputs - targets).abs()}"
+        )
+    return given
 
 
 def _total(name: str, value: object, rows: int) -> Tensor:

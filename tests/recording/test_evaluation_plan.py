@@ -33,6 +33,10 @@ def right(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
     return {"right": outputs.argmax(1) == targets}
 
 
+def hits(outputs: Tensor, targets: Tensor) -> Tensor:
+    return outputs.argmax(1) == targets
+
+
 def right_in_the_mean(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
     return {"right": (outputs.argmax(1) == targets).float().mean()}
 
@@ -68,6 +72,12 @@ def test_a_total_is_what_it_is() -> None:
     assert int(sums(made, guessed)["guessed"].sum()) == len(made.features)
 
 
+def test_what_is_given_without_a_name_is_called_as_the_function_is() -> None:
+    plan = plan_of(MODULES["linear"](), hits, lambda x, y: Sum(x.sum()))
+
+    assert (plan.groups, plan.totals) == ((("hits",), ("metric",)), {"metric"})
+
+
 @pytest.mark.parametrize("name", ["dropout", "cnn"])
 def test_it_is_recorded_in_evaluation_mode_and_the_module_stays_in_its_own(name: str) -> None:
     made = MODULES[name]()
@@ -91,6 +101,7 @@ def test_statistics_stay_as_they_are() -> None:
     [
         (branches, rf"which needs a value, at .*{Path(__file__).name}:\d+"),
         (lambda x, y: {"best": 0.5}, "'best' is of type float, and a tensor was expected, or a Sum of one"),
+        (lambda x, y: None, "gives something of type NoneType; give a tensor"),
         (lambda x, y: {"loss": x.mean()}, "two metrics are called 'loss'"),
         (lambda x, y: {"each": x.mean(0)}, r"'each' has the shape \(3,\) for 7 examples; give one number, or one for"),
         (lambda x, y: {"all": Sum(x)}, r"'all' has the shape \(7, 3\) for 7 examples and \(11, 3\) for 11; sum it up"),
