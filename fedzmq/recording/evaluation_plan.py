@@ -88,8 +88,8 @@ def _by_name(measure: Measure, given: object) -> Mapping[str, object]:
         return {UNNAMED if name == "<lambda>" else name: given}
     if not isinstance(given, Mapping):
         raise PlanError(
-            f"the metric {name} gives something of type {type(given).__name__}; give a tensor, a Sum of one, or several "
-            "of them by name, as {'error': (outputs - targets).abs()}"
+            f"the metric {name} gives something of type {type(given).__name__}; give a tensor, a Sum of one, or "
+            "several by name, as {'error': (outputs - targets).abs()}"
         )
     return given
 
