@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedzmq.errors import ProtocolError
+from fedzmq.errors import FedzmqError, ProtocolError
 from fedzmq.operations.arguments import Scope
 from fedzmq.operations.catalog import CATALOG, Catalog
 from fedzmq.transports.connection import Buffer
@@ -47,11 +47,13 @@ from fedzmq.worker.failure import failure_of
 from fedzmq.worker.function_calls import FunctionCalls
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.gradient_calls import GradientCalls
+from fedzmq.worker.guarded import withheld
 from fedzmq.worker.modes import Modes
 from fedzmq.worker.operation_calls import OperationCalls
 from fedzmq.worker.plan_calls import PlanCalls
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.randomness import Randomness
+from fedzmq.worker.record import operands
 from fedzmq.worker.store import Inherited, Store
 from fedzmq.worker.tensor_calls import TensorCalls
 
@@ -161,7 +163,10 @@ class Executor:
                 self.store.told(failure)
         except Exception as error:
             request = getattr(message, "request", 0)
-            failure = failure_of(error, self.store.position, type(message).__name__, self._tensors_of(message))
+            used = self._tensors_of(message)
+            failure = failure_of(error, self.store.position, type(message).__name__, used)
+            if not isinstance(error, FedzmqError):  # which names no values
+                failure = withheld(self.store, failure, used)
             if not request:
                 self.store.remember(failure)
         for id in _TARGETS.get(type(message), _no_targets)(message):
@@ -184,7 +189,13 @@ class Executor:
 
     def _tensors_of(self, message: Any) -> list[Tensor]:
         ids = [getattr(message, name, 0) for name in ("root", "id", "source", "grad", "gradient")]
-        ids += [*getattr(message, "outputs", ()), *getattr(message, "inputs", ())]
+        ids += [
+            *getattr(message, "outputs", ()),
+            *getattr(message, "inputs", ()),
+            *getattr(message, "grad_outputs", ()),
+        ]
+        if isinstance(message, Call):
+            ids += operands(message.record)
         return [tensor for id in ids if (tensor := self.store.tensors.get(id)) is not None]
 
 

@@ -25,13 +25,18 @@ _WITHHELD = "what it said is withheld, because an operand is private"
 def guarded_record(
     store: Store, record: list[Any], results: Iterable[int], catalog: Catalog | None = None
 ) -> Iterator[None]:
-    """Around one operation of the catalog, or around a function that is on no list."""
+    """Around one operation of the catalog, or around a function that is on no list.
+
+    One that fails halfway has kept the results before that which passed the quota.
+    """
     used = [store.tensors.get(id) for id in operands(record)]
-    with _guarded(store, used):
-        yield
-    users = store.privacy.common(used)
-    if users is not None:
-        _restrict(store, [*results, *(written(record, catalog) if catalog is not None else ())], users)
+    try:
+        with _guarded(store, used):
+            yield
+    finally:
+        users = store.privacy.common(used)
+        if users is not None:
+            _restrict(store, [*results, *(written(record, catalog) if catalog is not None else ())], users)
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def by_a_backward_that_fails_halfway(p: Tensor, public: Tensor) -> Tensor:
     loss = (public * p).sum() + overwritten.sum()
     overwritten.add_(1)  # which its backward needs as it was
     loss.backward()
-    with pytest.raises(RemoteError, match="inplace"):
+    with pytest.raises(RemoteError, match="withheld"):
         public.grad.copy().get()
     public.sum().backward()
     return public.grad.copy()
@@ -244,6 +244,16 @@ def test_an_error_does_not_quote_it(bob: VirtualWorker) -> None:
     with pytest.raises(RemoteError, match="withheld") as caught:
         torch.ones(3).send(bob)[index].get()
     assert "77" not in str(caught.value)
+
+
+def test_an_error_of_a_function_does_not_quote_it(hook: TorchHook) -> None:
+    james = VirtualWorker(hook, "james", functions={"pick": lambda x, index: x[index]})
+    index = torch.tensor([77]).send(james).private_()
+    with pytest.raises(RemoteError, match="withheld") as caught:
+        james.function("pick")(torch.ones(3).send(james), index)
+    assert "77" not in str(caught.value)
+    with pytest.raises(RemoteError, match="its owner offers pick"):
+        james.function("peck")(index)
 
 
 def test_operands_of_two_rules_are_for_those_whom_both_allow(bob: VirtualWorker) -> None:
