@@ -98,13 +98,19 @@ class Endpoint:
                 ),
             )
         )
+        self._state = threading.RLock()  # the sessions; held for moments
         self._lifecycle = Lifecycle(
-            self._sessions, connection, self.presence.roster, self.boot, accepts=is_worker, end=self.end
+            self._sessions,
+            self._state,
+            connection,
+            self.presence.roster,
+            self.boot,
+            accepts=is_worker,
+            end=self.end,
         )
         self._expected: deque[tuple[str, bytes]] = deque()  # who should show a sign of life from now on
         self._arrived: deque[Session] = deque()
         self._topics: dict[str, Callable[[Delivery, float], None]] = {}
-        self._state = threading.RLock()  # the sessions; held for moments
         self._pumping = threading.Lock()  # the right to receive; held while waiting
         self._closed = threading.Event()
         self._tender: threading.Thread | None = None
@@ -245,14 +251,15 @@ class Endpoint:
         """As `end`, with one that is here, and may only be waiting for an answer: it is told."""
         self._lifecycle.give_up(peer, reason)
 
-    def end(self, peer: Peer, reason: str) -> None:
-        """Close the sessions with a peer; what it still sends is answered with a reset."""
+    def end(self, peer: Peer, reason: str) -> bool:
+        """Close the sessions with a peer; what it still sends is answered with a reset. False where there is none."""
         with self._state:
             if not self._sessions.end(peer, reason):
-                return
+                return False
             for session in [each for each in self._arrived if each.peer == peer]:
                 self._arrived.remove(session)
         self.departed(peer, reason)
+        return True
 
     def close(self) -> None:
         """Say goodbye, and close the connection. Twice is fine."""
@@ -392,8 +399,7 @@ class Endpoint:
             try:
                 complete = session.receive(packet, now)
             except ProtocolError as error:  # the stream cannot go on without what this packet should have held
-                self._lifecycle.reset(peer, packet.lane)
-                self.end(peer, f"it broke the session protocol: {error}")
+                self._lifecycle.give_up(peer, f"it broke the session protocol: {error}")
                 raise
             if lane is _CONTROL:
                 while (message := session.take()) is not None:

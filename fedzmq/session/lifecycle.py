@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from fedzmq.session.packet import Kind, Lane, Packet
 from fedzmq.session.roster import STARTED_ANEW, Departure, Roster
@@ -17,20 +18,23 @@ _MOST_REASON = 512  # bytes
 class Lifecycle:
     """Begins sessions that others open, where this party `accepts` them, and calls `end` for those that are over.
 
-    All but `reset` belongs to the thread that receives, and `admit` changes the sessions: hold what guards them.
+    `give_up` and `reset` may come from any thread, all else from the one that receives. `state` guards the sessions and
+    who was given up: hold it to call `admit`.
     """
 
     def __init__(
         self,
         sessions: Sessions,
+        state: AbstractContextManager[object],
         connection: Connection,
         roster: Roster,
         boot: bytes,
         *,
         accepts: bool,
-        end: Callable[[Peer, str], None],
+        end: Callable[[Peer, str], bool],
     ) -> None:
         self._sessions = sessions
+        self._state = state
         self._connection = connection
         self._roster = roster
         self._boot = boot
@@ -71,36 +75,38 @@ class Lifecycle:
                 self._end(peer, f"it had given this client up{_reason(packet)}" if is_same else STARTED_ANEW)
 
     def give_up(self, peer: Peer, reason: str) -> None:
-        """End the sessions with a party that is here, and tell it. Any thread may call."""
-        self._end(peer, reason)
-        self._remember(peer)
-        self.reset(peer, Lane.COMMANDS)
+        """End the sessions with a party that is here, and tell it."""
+        if self._end(peer, reason):
+            self._remember(peer)
+            self.reset(peer, Lane.COMMANDS)
 
     def lose(self, departure: Departure) -> None:
         """A party is here no longer."""
         for peer in self._sessions.peers:
-            if peer.name == departure.name and peer.boot == departure.boot:
-                self._end(peer, departure.reason)
-                if self._accepts:
-                    self._remember(peer)
+            if peer.name == departure.name and peer.boot == departure.boot and self._end(peer, departure.reason):
+                self._remember(peer)
 
     def remind(self, name: str) -> None:
         """Tell a party that is back, as after a sleep of its machine, that it was given up: it may only be waiting.
 
         At each sign of life, until it opens another session: any message may be lost.
         """
-        peer, member = self._given_up.get(name), self._roster.get(name)
-        if peer is None or member is None:
-            return
-        if member.boot == peer.boot:
-            self.reset(peer, Lane.COMMANDS)
-        else:
-            self._given_up.pop(name, None)
+        with self._state:
+            peer, member = self._given_up.get(name), self._roster.get(name)
+            if peer is None or member is None:
+                return
+            if member.boot != peer.boot:
+                del self._given_up[name]
+                return
+        self.reset(peer, Lane.COMMANDS)
 
     def _remember(self, peer: Peer) -> None:
-        self._given_up[peer.name] = peer
-        if len(self._given_up) > REMEMBERED:
-            self._given_up.popitem(last=False)
+        with self._state:
+            if not self._accepts or any(each.name == peer.name for each in self._sessions.peers):
+                return  # nobody waits: it was asked nothing, or has opened another session since
+            self._given_up[peer.name] = peer
+            if len(self._given_up) > REMEMBERED:
+                self._given_up.popitem(last=False)
 
 
 def _reason(reset: Packet) -> str:

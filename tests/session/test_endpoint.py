@@ -13,7 +13,7 @@ from fedzmq.session import endpoint
 from fedzmq.session.endpoint import Endpoint
 from fedzmq.session.packet import Kind, Lane, Packet, parse
 from fedzmq.session.roster import Roster
-from fedzmq.session.session import Peer
+from fedzmq.session.session import MOST_MESSAGE_BYTES, Peer
 from fedzmq.testing.faulty import FaultyMedium, run
 from fedzmq.transports.connection import Connection
 from tests.session.history import History
@@ -34,13 +34,14 @@ class World:
             client.departed = lambda peer, reason, name=name: self.lost.append((name, reason))  # type: ignore[misc]
         self.dead: set[str] = set()
 
-    def party(self, name: str, *, is_worker: bool = False) -> Endpoint:
+    def party(self, name: str, *, is_worker: bool = False, most_bytes: int = MOST_MESSAGE_BYTES) -> Endpoint:
         return Endpoint(
             self.medium.connect(name),
             is_worker=is_worker,
             roster=Roster(self.silence),
             clock=self.medium.clock,
             window=1 << 20,
+            most_bytes=most_bytes,
         )
 
     def open(self) -> None:
@@ -209,6 +210,27 @@ def test_a_client_that_only_waits_is_told_why_it_was_given_up(seed: int) -> None
     world.worker.give_up(Peer("client0", world.clients["client0"].boot, 1), "it took\ntoo much")
     world.run(lambda: bool(world.lost), limit=60.0)
     assert world.lost[0][1] == "it had given this client up: it took?too much"
+
+
+def test_a_client_that_breaks_the_protocol_is_told_how() -> None:
+    world = World()
+    world.worker = world.party("alice", is_worker=True, most_bytes=1000)
+    peer = world.clients["client0"].open("alice", world.worker.boot)
+    world.clients["client0"].post(peer, [bytes(1001)])
+    world.run(lambda: bool(world.lost))
+    assert "broke the session protocol" in world.lost[0][1]
+
+
+def test_whoever_ended_the_session_is_not_told_that_it_was_given_up() -> None:
+    world = World()
+    world.open()
+    world.ask("client0", b"1")
+    world.run(lambda: world.history.complete)
+    peer = Peer("client0", world.clients["client0"].boot, 1)
+    world.worker.end(peer, "it left")
+    given = world.medium.given
+    world.worker.give_up(peer, "its commands met a fault")
+    assert world.medium.given == given
 
 
 @pytest.mark.parametrize("seed", range(5))
