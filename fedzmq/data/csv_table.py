@@ -6,7 +6,8 @@ What is wrong in one is said with its row and column, so that its owner can mend
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from fedzmq.data.forms import Form
 from fedzmq.data.keys import target_column
 from fedzmq.data.opening import held
 from fedzmq.errors import DataError
+
+WORDS = ("true", "false")
 
 Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
@@ -29,7 +32,10 @@ def read_csv(source: str, path: Path, memory: int, without: str | None = None) -
 
 
 def _csv(source: str, path: Path, without: str | None) -> Arrays:
-    """Comma-separated numbers, one example a row, with or without a first row of column names."""
+    """Comma-separated numbers, one example a row, with or without a first row of column names.
+
+    A column that begins with true or false has these words alone, which are 1 and 0.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = [line for line in file if line.strip()]
@@ -38,7 +44,7 @@ def _csv(source: str, path: Path, without: str | None) -> Arrays:
     if not lines:
         raise DataError(source, "the file has no rows")
     first = next(csv.reader(lines[:1]))
-    names = None if all(_is_number(cell) for cell in first) else [cell.strip() for cell in first]
+    names = None if all(map(_is_value, first)) else [cell.strip() for cell in first]
     rows = lines if names is None else lines[1:]
     if names is not None and without in names:
         place = names.index(without)
@@ -47,15 +53,20 @@ def _csv(source: str, path: Path, without: str | None) -> Arrays:
     if not rows:
         raise DataError(source, "the file has a row of column names and no examples under it")
     if len(first) < 2:
-        raise DataError(source, "the rows have one column, and features and a target are needed, separated by commas")
+        raise DataError(source, f"the rows have one column, and features and a target are needed{_separated(lines[0])}")
+    if names is not None and not names[0]:
+        way_out = "write it with index=False, or give the column a name"
+        raise DataError(source, f"the first column has no name, as pandas writes a table's index: {way_out}")
     target = target_column(source, names or [""] * len(first))
+    words = {place: _truth for place, cell in enumerate(next(csv.reader(rows[:1]))) if _is_word(cell)}
+    read = partial(np.loadtxt, rows, delimiter=",", quotechar='"', comments=None, encoding="utf-8")
     try:
-        table = np.loadtxt(rows, delimiter=",", quotechar='"', comments=None, ndmin=2)
-        cells = np.loadtxt(rows, delimiter=",", quotechar='"', comments=None, ndmin=1, dtype=str, usecols=[target])
+        table = read(ndmin=2, converters=words)
+        cells = table[:, target] if target in words else read(ndmin=1, dtype=str, usecols=[target])
         if table.shape[1] != len(first):
             raise ValueError
     except ValueError:
-        raise DataError(source, _first_fault(rows, names, len(first))) from None
+        raise DataError(source, _first_fault(rows, names, len(first), words)) from None
     return np.delete(table, target, axis=1), _class_numbers(cells, table[:, target])
 
 
@@ -67,17 +78,30 @@ def _class_numbers(cells: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) ->
         return values
 
 
-def _first_fault(rows: Sequence[str], names: Sequence[str] | None, width: int) -> str:
+def _first_fault(rows: Sequence[str], names: Sequence[str] | None, width: int, words: Collection[int]) -> str:
     """Why a table does not read as numbers: a slow second look, taken only when the fast one failed."""
     for number, row in enumerate(csv.reader(rows), start=1):
         if len(row) != width:
             return f"example {number} has {len(row)} columns, and the first row has {width}"
         for column, cell in enumerate(row):
-            if not _is_number(cell):
+            if not (_is_word(cell) if column in words else _is_number(cell)):
                 where = f"column {names[column]!r}" if names is not None else f"column {column + 1}"
                 found = f"the text {cell!r}" if cell.strip() else "nothing"
-                return f"example {number} has {found} in {where}, and a number was expected (classes: 0, 1, 2, ...)"
+                wanted = "true or false" if column in words else "a number"
+                return f"example {number} has {found} in {where}, and {wanted} was expected (classes: 0, 1, 2, ...)"
     return "its rows do not read as numbers separated by commas"
+
+
+def _separated(line: str) -> str:
+    """What a row of one column is probably separated by instead."""
+    for mark, word in ((";", "';'"), ("\t", "tabs")):
+        if mark in line:
+            return f"; they seem to be separated by {word}: save the table with commas"
+    return ", separated by commas"
+
+
+def _is_value(cell: str) -> bool:
+    return _is_number(cell) or _is_word(cell)
 
 
 def _is_number(cell: str) -> bool:
@@ -86,3 +110,13 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_word(cell: str) -> bool:
+    return cell.strip().lower() in WORDS
+
+
+def _truth(cell: str) -> float:
+    if not _is_word(cell):
+        raise ValueError
+    return float(cell.strip().lower() == "true")

@@ -148,6 +148,13 @@ def test_targets_with_a_decimal_point_are_measurements(tmp_path: Path) -> None:
     assert data.targets.tolist() == [[2.0], [4.0]]
 
 
+def test_true_and_false_in_a_csv_are_1_and_0(tmp_path: Path) -> None:
+    data = load(csv(tmp_path, 'a,smokes,sick\n1,True,FALSE\n2,"false",true\n'))
+
+    assert data.features.tolist() == [[1, 1], [2, 0]]
+    assert (data.targets.tolist(), data.classes) == ([0, 1], 2)
+
+
 def test_a_csv_may_be_quoted_and_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert load(csv(tmp_path, '\ufeff"a","y"\r\n"1","1"\r\n\r\n"2","0"\r\n')).targets.tolist() == [1, 0]
 
@@ -162,6 +169,10 @@ def test_a_csv_may_be_quoted_and_begin_with_a_byte_order_mark(tmp_path: Path) ->
         ("a,y\n1,0\nfoo,1\n", "example 2 has the text 'foo' in column 'a'"),
         ("1,0\n2,cat\n", "example 2 has the text 'cat' in column 2"),
         ("a,y\n1,0\n,1\n", "example 2 has nothing in column 'a'"),
+        ("1,true\n2,1\n", "example 2 has the text '1' in column 2, and true or false was expected"),
+        (",a,y\n0,1,0\n1,2,1\n", "the first column has no name, as pandas writes a table's index"),
+        ("a;y\n1;0\n", "they seem to be separated by ';'"),
+        ("a\ty\n1\t0\n", "they seem to be separated by tabs"),
         ("a,b,y\n1,2,0\n1,0\n", "example 2 has 2 columns, and the first row has 3"),
         ("a,b,y\n1,2\n1,0\n", "example 1 has 2 columns, and the first row has 3"),
         ("a,y\n1,0\nnan,1\n", "the features of example 2 are not all finite"),
