@@ -223,6 +223,14 @@ class Endpoint:
         session = self._sessions.get(peer)
         return 0 if session is None else session.received
 
+    def held(self) -> dict[Peer, int]:
+        """Bytes of what is on its way from and to each peer, as far as they are in this process."""
+        held: dict[Peer, int] = {}
+        with self._state:
+            for session in self._sessions:
+                held[session.peer] = held.get(session.peer, 0) + session.held
+        return held
+
     def take(self) -> Arrival | None:
         """The next message of the command lane that is here."""
         if not self._arrived:

@@ -64,6 +64,14 @@ class Inbound:
         """Bytes that came, of whole messages or not."""
         return self._received
 
+    @property
+    def held(self) -> int:
+        """Bytes of what came and was not taken yet, and of the memory for what is to come of it."""
+        messages = [frames for frames, _ in self._ready]
+        if self._assembly is not None:
+            messages.append(self._assembly.frames)
+        return self._early_bytes + sum(PACKET_OVERHEAD + sum(map(len, frames)) for frames in messages)
+
     def accept(self, packet: Packet, now: float) -> int:
         """Take a packet in, whatever its place, and say how many messages became complete by it.
 

@@ -70,6 +70,11 @@ class Session:
         return self._outbound.owed
 
     @property
+    def held(self) -> int:
+        """Bytes of the messages that are here, or are coming, and were not taken yet, and of those that it `owed`."""
+        return self._inbound.held + self.owed
+
+    @property
     def shares(self) -> bool:
         """What is large goes by memory that the other side reads."""
         return self._outbound.writer is not None

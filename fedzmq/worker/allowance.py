@@ -1,4 +1,4 @@
-"""How much memory a worker's clients make its process take together, and who is to go where little is left.
+"""How much memory a worker's clients make its process take together, and whether so little is left that one has to go.
 
 What asks for too much at once the system refuses, and it fails alone. But what many small requests have filled leaves
 nothing for the worker itself, and ZeroMQ ends a process in which it gets none. So the last part is kept for these.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Protocol
-
-from fedzmq.session.session import Peer
 
 _LEAST_KEPT = 32 << 20  # bytes that are nobody's
 _KEPT_SHARE = 8  # or one part of so many
@@ -30,31 +28,21 @@ class Memory(Protocol):
 
 
 class Allowance:
-    """Of `nbytes` beyond what the process has now. Whom the process grew for is asked after each of their messages."""
+    """Of `nbytes` beyond what the process has now."""
 
     def __init__(self, nbytes: int, memory: Memory, clock: Callable[[], float] = time.monotonic) -> None:
         self.kept = max(_LEAST_KEPT, nbytes // _KEPT_SHARE)
         self._memory = memory
         self._clock = clock
-        self._last = memory.taken()
-        self._most = self._limit = self._last + nbytes
-        self._grown: dict[Peer, int] = {}
+        self._most = self._limit = memory.taken() + nbytes
         self._next_count = 0.0
         memory.limit(self._limit)
 
-    def charge(self, client: Peer) -> Peer | None:
-        """Note what the process grew by. The client that is to go, where clients have taken more than their part."""
-        taken = self._memory.taken()
-        if taken != self._last:
-            self._grown[client] = self._grown.get(client, 0) + taken - self._last
-            self._last = taken
-        if taken > self._limit - self.kept or (self._limit > self._most and self._clock() >= self._next_count):
+    def is_used_up(self) -> bool:
+        """Whether clients have taken more than their part. To be asked after each message."""
+        if self._memory.taken() > self._limit - self.kept:
             return self._count()
-        return None
-
-    def forget(self, client: Peer) -> None:
-        """It is gone."""
-        self._grown.pop(client, None)
+        return self._limit > self._most and self._clock() >= self._next_count and self._count()
 
     def extend(self) -> None:
         """From any thread, while something is run: where nearly nothing is left, let the process have more of what is
@@ -64,16 +52,16 @@ class Allowance:
         if taken > self._limit - self.kept // 2 and taken < self._most + self.kept:
             self._limit_to(taken + self.kept)
 
-    def _count(self) -> Peer | None:
+    def _count(self) -> bool:
         """What was freed and cannot be given back takes no memory, yet the system counts it: it may come atop."""
         began = self._clock()
         self._memory.give_back()
-        self._last, unused = self._memory.taken(), self._memory.unused()
+        taken, unused = self._memory.taken(), self._memory.unused()
         self._next_count = self._clock() + _REST * (self._clock() - began)
-        if self._last - unused > self._most - self.kept:
-            return max(self._grown, key=self._grown.__getitem__, default=None)
-        self._limit_to(self._most if self._last <= self._most - self.kept else self._most + unused)
-        return None
+        if taken - unused > self._most - self.kept:
+            return True
+        self._limit_to(self._most if taken <= self._most - self.kept else self._most + unused)
+        return False
 
     def _limit_to(self, limit: int) -> None:
         if limit != self._limit:

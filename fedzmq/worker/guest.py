@@ -101,6 +101,10 @@ class Guest:
         """What it keeps, by the client's numbers."""
         return self._store.tensors
 
+    def footprint(self) -> int:
+        """How much memory it keeps, in bytes. It takes a while."""
+        return self._store.footprint() + self._waiting
+
     def run(self, records: list[Any], buffers: Sequence[Buffer]) -> list[Answer]:
         """The replies to a message's records. Those from the first on that waits for a tensor are kept for `resume`.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from fedzmq.errors import FedzmqError, LimitExceeded
 from fedzmq.operations.guards.products import Products
 from fedzmq.wire.messages import Failure
+from fedzmq.worker.footprint import OBJECT_BYTES, footprint
 from fedzmq.worker.privacy import Privacy
 
 if TYPE_CHECKING:
@@ -152,6 +153,12 @@ class Store:
         failures, self._unreported = tuple(self._unreported), []
         self.skipped = None
         return failures
+
+    def footprint(self) -> int:
+        """The bytes of all that is kept, with what graphs hold."""
+        objects = len(self.failures) + len(self._unreported) + len(self.plans)
+        constants = [each for plan in list(self.plans.values()) for each in plan.constants]
+        return OBJECT_BYTES * objects + footprint([*self.tensors.values(), *constants])
 
     def _recounted(self) -> int:
         storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in self.tensors.values()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -47,6 +48,7 @@ from fedzmq.worker.training.results import Results
 from fedzmq.worker.training.tasks import EVALUATION, TRAINING
 
 LOOK = 0.1  # seconds until a worker that waits notices that it was told to stop
+_WORTH = 1 << 20  # bytes that somebody keeps who is let go for them
 _OF_WORKERS = frozenset({Deliver, Undelivered})  # what one worker sends to another
 
 
@@ -150,10 +152,23 @@ class Worker:
     def step(self, timeout: float) -> None:
         """Serve what comes within `timeout` seconds."""
         self._endpoint.pump(timeout)
-        while (arrival := self._endpoint.take()) is not None and not self._stopped.is_set():
-            self._run(arrival.peer, partial(self._commands, arrival))
+        if not self._serve():
             self._resume()
+            self._make_room()
+            return
+        while self._serve():
+            pass
+
+    def _serve(self) -> bool:
+        """Run one message that came, if there is one."""
+        arrival = self._endpoint.take()
+        if arrival is None or self._stopped.is_set():
+            return False
+        self._run(arrival.peer, partial(self._commands, arrival))
+        del arrival  # its memory does not count where room is made
         self._resume()
+        self._make_room()
+        return True
 
     def stop(self) -> None:
         """Have `run` return after the message in hand; may come from any thread."""
@@ -224,9 +239,31 @@ class Worker:
             self._let_go(peer, f"its commands met a fault here: {type(error).__name__}: {error}")
         finally:
             self._endpoint.presence.busy = ""
-        if self._allowance is not None and (greediest := self._allowance.charge(peer)) is not None:
+
+    def _make_room(self) -> None:
+        """Where the clients have taken all that they may together, what takes most has to go, if it is worth it."""
+        if self._allowance is None or not self._allowance.is_used_up():
+            return
+        kept, exchange = self._kept(), self._commons.exchange
+        most = max(kept.values(), default=0)
+        if max(most, exchange.most) < _WORTH:
+            return
+        if exchange.most > most:
+            exchange.refuse_most()
+        else:
+            greediest = next(peer for peer, size in kept.items() if size == most)
             self._let_go(greediest, "it took most of the memory that all clients may take together")
-            gc.collect()  # what lies in cycles of it too, before anybody else is to go
+        gc.collect()  # what lies in cycles of it too, before anybody else is to go
+
+    def _kept(self) -> dict[Peer, int]:
+        """The bytes that each party keeps here, with those of its messages."""
+        kept = self._endpoint.held()
+        for peer, guest in self._guests.copy().items():
+            try:
+                kept[peer] = kept.get(peer, 0) + guest.footprint()
+            except MemoryError:  # so many small things that there is no place to count them
+                kept[peer] = sys.maxsize
+        return kept
 
     def _let_go(self, peer: Peer, why: str) -> None:
         """It is here, but not to be trusted: nor is what it posted for others."""
@@ -301,8 +338,6 @@ class Worker:
 
     def _departed(self, peer: Peer, reason: str) -> None:
         self._subscriptions.leave(peer)
-        if self._allowance is not None:
-            self._allowance.forget(peer)
         guest = self._guests.pop(peer, None)
         self._commons.exchange.broke((peer.name, peer.boot), {each.name for each in self._guests.copy()})
         if guest is not None:

@@ -146,6 +146,16 @@ def test_what_has_not_arrived_is_owed() -> None:
     assert 0 <= then - before < 1024
 
 
+def test_what_is_here_of_a_message_and_was_not_taken_is_held() -> None:
+    pair = Pair(window=50_000)
+    pair.sessions[0].submit([bytes(200_000)], donate=True)
+    pair.pass_on()
+    begun = pair.sessions[1].held
+    pair.run(1, 1)
+
+    assert (begun // 10_000, pair.sessions[1].held) == (20, 0)
+
+
 def test_two_large_messages_pass_although_the_first_is_taken_late() -> None:
     pair = Pair(window=50_000)
     pair.send(0, [bytes(200_000)])

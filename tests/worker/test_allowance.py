@@ -2,11 +2,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fedzmq.session.session import Peer
 from fedzmq.worker.allowance import Allowance
 
 MIB = 1 << 20
-ALICE, MALLORY = Peer("alice", b"a" * 8, 1), Peer("mallory", b"m" * 8, 1)
 
 
 @dataclass
@@ -33,25 +31,23 @@ def allowance(memory: FakeMemory, nbytes: int = 256 * MIB) -> Allowance:
     return Allowance(nbytes, memory, lambda: 0.0)
 
 
-def test_who_took_most_is_to_go_before_the_last_part_is_taken() -> None:
+def test_it_is_used_up_before_the_last_part_is_taken() -> None:
     memory = FakeMemory()
     shared = allowance(memory)
-    memory.has += 60 * MIB
-    assert shared.charge(ALICE) is None
-    memory.has += 164 * MIB
-    assert shared.charge(MALLORY) is None
+    memory.has += 224 * MIB
+    assert not shared.is_used_up()
     memory.has += MIB
 
-    assert shared.charge(ALICE) == MALLORY
+    assert shared.is_used_up()
 
 
-def test_nobody_goes_for_memory_that_was_freed_and_not_given_back() -> None:
+def test_it_is_not_used_up_by_memory_that_was_freed_and_not_given_back() -> None:
     memory = FakeMemory()
     shared = allowance(memory)
     memory.has += 250 * MIB
     memory.free = 200 * MIB
 
-    assert shared.charge(ALICE) is None
+    assert not shared.is_used_up()
     assert memory.limits[-1] == (100 + 256 + 200) * MIB
 
 
@@ -60,10 +56,10 @@ def test_what_was_free_counts_once_it_is_taken_again() -> None:
     shared = allowance(memory)
     memory.has += 250 * MIB
     memory.free = 200 * MIB
-    shared.charge(MALLORY)
+    shared.is_used_up()
     memory.free = 0
 
-    assert shared.charge(ALICE) == MALLORY
+    assert shared.is_used_up()
 
 
 def test_while_something_runs_the_process_may_have_what_is_nobodys() -> None:
@@ -83,13 +79,3 @@ def test_it_is_not_extended_without_end() -> None:
         shared.extend()
 
     assert memory.limits[-1] <= (100 + 256) * MIB + 2 * shared.kept
-
-
-def test_who_is_gone_is_not_named_again() -> None:
-    memory = FakeMemory()
-    shared = allowance(memory)
-    memory.has += 250 * MIB
-    assert shared.charge(MALLORY) == MALLORY
-    shared.forget(MALLORY)
-
-    assert shared.charge(ALICE) is None

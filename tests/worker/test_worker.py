@@ -34,6 +34,7 @@ from fedzmq.wire.messages import (
     TensorSpec,
     Trained,
 )
+from fedzmq.worker.allowance import Allowance
 from fedzmq.worker.plan_shelf import MOST_PLANS
 from fedzmq.worker.training.memory import Kept, RunName
 from fedzmq.worker.worker import Worker
@@ -396,6 +397,63 @@ def test_a_client_whose_commands_meet_a_fault_loses_its_session_and_no_other(
         broken.fetch([one.id])
     assert any("bad is gone: its commands met a fault here" in line for line in said)
     assert torch.equal(kept.fetch([other.id])[0], torch.ones(2))
+
+
+class UsedUp(Allowance):
+    """As a test says it is."""
+
+    def __init__(self) -> None:
+        self.says = False
+
+    def is_used_up(self) -> bool:
+        return self.says
+
+    def extend(self) -> None: ...
+
+
+def test_who_keeps_most_is_let_go_whoever_speaks_when_memory_is_used_up(meeting: Meeting) -> None:
+    said: list[str] = []
+    allowance = UsedUp()
+    meeting.worker("bob", allowance=allowance, say=said.append)
+    greedy, modest = (meeting.client(name).worker("bob").stream for name in ("greedy", "modest"))
+    large = greedy.put(torch.ones(1 << 20))
+    greedy.fetch([large.id])
+    small = modest.put(torch.ones(1 << 10))
+    allowance.says = True
+
+    modest.fetch([small.id])
+
+    assert [line.split(":")[0] for line in said if "gone" in line] == ["greedy is gone"]
+
+
+def test_nobody_is_let_go_for_memory_that_nobody_keeps(meeting: Meeting) -> None:
+    said: list[str] = []
+    allowance = UsedUp()
+    allowance.says = True
+    meeting.worker("bob", allowance=allowance, say=said.append)
+    bad, good = meeting.client("bad"), meeting.client("good")
+    kept = good.worker("bob").stream
+    one = kept.put(torch.ones(2))
+    bad.endpoint.post(bad.worker("bob").line.peer, [b"rubbish", bytes(1 << 22)])
+
+    assert torch.equal(kept.fetch([one.id])[0], torch.ones(2))
+    assert not [line for line in said if "took most of the memory" in line]
+
+
+def test_nobody_is_let_go_for_what_others_posted_for_it(meeting: Meeting) -> None:
+    allowance = UsedUp()
+    worker = meeting.worker("bob", allowance=allowance)
+    good, bad = meeting.client("good"), meeting.client("bad")
+    kept = good.worker("bob").stream
+    one = kept.put(torch.ones(2))
+    kept.fetch([one.id])
+    deliver = encode([Deliver("key", "good", TensorSpec("uint8", (1 << 22,), 0))])
+    bad.endpoint.post(bad.worker("bob").line.peer, [deliver, bytes(1 << 22)])
+    assert bad.wait_until(lambda: worker._commons.exchange.most > 1 << 22, 30)
+    allowance.says = True
+
+    assert torch.equal(kept.fetch([one.id])[0], torch.ones(2))
+    assert worker._commons.exchange.most < 1 << 20
 
 
 def test_a_message_that_claims_far_more_than_may_be_kept_ends_its_session(meeting: Meeting) -> None:
