@@ -6,11 +6,12 @@ Until then there is nothing of them to send. Their shapes, and the numbers that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from fedzmq.errors import PointerError
 from fedzmq.pointers.destination import Destination
 
 Send = Callable[[nn.Module, Destination], nn.Module]
@@ -29,6 +30,12 @@ class Follows:
 
     def __deepcopy__(self, memo: object) -> Follows:
         return self
+
+    def __reduce__(self) -> NoReturn:
+        raise PointerError(
+            "a module without shapes that was sent cannot be pickled or saved: it follows its first batch to "
+            f"{self._destination.name!r}; .get() it first"
+        )
 
 
 def follow(module: nn.Module, destination: Destination, send: Send) -> None:

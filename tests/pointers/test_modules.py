@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -239,3 +240,13 @@ def test_a_module_without_shapes_that_came_home_again_stays_there(bob: Place) ->
     layer = nn.LazyLinear(4).send(bob).get()
     assert layer(torch.ones(3, 5)).shape == (3, 4)
     assert layer.location is None
+
+
+def test_a_module_without_shapes_is_saved_at_home_alone(bob: Place) -> None:
+    layer = nn.LazyLinear(4).send(bob)
+    with pytest.raises(PointerError, match="follows its first batch to 'bob'; .get"):
+        torch.save(layer, io.BytesIO())
+    with io.BytesIO() as saved:
+        torch.save(layer.get(), saved)
+        saved.seek(0)
+        assert torch.load(saved, weights_only=False)(torch.ones(3, 5)).shape == (3, 4)
