@@ -244,7 +244,7 @@ def test_a_module_without_shapes_that_came_home_again_stays_there(bob: Place) ->
 
 def test_a_module_without_shapes_is_saved_at_home_alone(bob: Place) -> None:
     layer = nn.LazyLinear(4).send(bob)
-    with pytest.raises(PointerError, match="follows its first batch to 'bob'; .get"):
+    with pytest.raises(PointerError, match=r"follows its first batch to 'bob'; \.get"):
         torch.save(layer, io.BytesIO())
     with io.BytesIO() as saved:
         torch.save(layer.get(), saved)
