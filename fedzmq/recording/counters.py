@@ -57,8 +57,10 @@ def check_counters(module: torch.nn.Module, before: Attributes, recorded: Callab
             others = list(_further(value, changed))
             if not others:
                 continue
-            found = [_with(parts, before, part, name, other, recorded) for other in (value, *others)]
-            lines = [line for other in found[1:] if (line := _difference(found[0], other)) is not None]
+            first, *found = [_with(parts, before, part, name, other, recorded) for other in (value, *others)]
+            if not isinstance(first, Recording):
+                return  # it cannot be recorded at all, for a reason of its own
+            lines = [line for other in found if (line := _difference(first, other)) is not None]
             if lines:
                 attribute = ".".join(filter(None, (part, name)))
                 raise PlanError(

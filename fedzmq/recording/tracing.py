@@ -23,6 +23,7 @@ from fedzmq.pointers.own_functions import follow_own_functions
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.stream import Record
 from fedzmq.recording.makers import Makers
+from fedzmq.recording.refusal import WAY_OUT
 from fedzmq.recording.suppositions import Suppositions, Unknown
 from fedzmq.recording.tape import Tape
 
@@ -75,6 +76,12 @@ def record(
             returned = _flat(function(*pointers))
     except (OperationRefused, TensorsNotCollocatedException) as error:
         raise PlanError(f"{error}{at_line(error)}") from error
+    except KeyError as error:
+        if f" on {tape.worker}, #" not in str(error):
+            raise
+        raise PlanError(
+            f"a key made of a pointer{at_line(error)} cannot be part of a plan ({error}); {WAY_OUT}"
+        ) from error
     except RuntimeError as error:
         if "TorchScript" in str(error):
             raise PlanError(

@@ -133,6 +133,11 @@ def test_what_a_list_of_operations_cannot_say_is_refused(bob: Place, name: str) 
         record(functions[name], [torch.zeros(2, 2, requires_grad=True)])
 
 
+def test_a_key_made_of_a_pointer_is_refused_with_its_line() -> None:
+    with pytest.raises(PlanError, match=r"a key made of a pointer at .*test_tracing\.py:\d+"):
+        record(lambda x: {"expert_0": x}[f"expert_{x.argmax()}"], [torch.zeros(2)])
+
+
 def test_a_result_that_does_not_come_from_the_inputs_is_refused() -> None:
     with pytest.raises(PlanError, match="does not depend"):
         record(lambda x: torch.zeros(2), [torch.zeros(2)])

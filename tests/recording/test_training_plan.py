@@ -198,6 +198,21 @@ def test_what_depends_on_a_number_that_the_module_counts_is_refused_with_its_lin
         training_plan(Does(lambda x: x, Counts()), cross_entropy, X, Y)
 
 
+class CountsAndFails(nn.Module):
+    batches = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.batches += 1
+        raise KeyError("mask") if self.batches < 100 else ValueError("rest")
+
+
+def test_a_module_that_cannot_be_recorded_at_all_says_so_whatever_it_counts() -> None:
+    module = CountsAndFails()
+    module.batches = 0
+    with pytest.raises(KeyError, match="mask"):
+        training_plan(module, cross_entropy, X, Y)
+
+
 class CountsElsewhere(nn.Module):
     """As `Counts`, in what is no number of its own."""
 
