@@ -15,7 +15,7 @@ import numpy as np
 
 from fedzmq.data.examples import Examples
 from fedzmq.data.forms import Form
-from fedzmq.data.keys import target_column
+from fedzmq.data.keys import column_called, target_column
 from fedzmq.data.opening import held
 from fedzmq.errors import DataError
 
@@ -46,9 +46,11 @@ def _csv(source: str, path: Path, without: str | None) -> Arrays:
     first = next(csv.reader(lines[:1]))
     names = None if all(map(_is_value, first)) else [cell.strip() for cell in first]
     rows = lines if names is None else lines[1:]
-    if names is not None and without in names:
-        place = names.index(without)
-        first, names = [*first[:place], *first[place + 1 :]], [*names[:place], *names[place + 1 :]]
+    if without is not None:
+        names = names or []
+        place = column_called(source, without, names)
+        first = [*first[:place], *first[place + 1 :]]
+        names = [*names[:place], *names[place + 1 :]]
         rows = [",".join((*cells[:place], *cells[place + 1 :])) for cells in csv.reader(rows)]
     if not rows:
         raise DataError(source, "the file has a row of column names and no examples under it")

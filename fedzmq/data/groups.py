@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from fedzmq.data.arrow import pyarrow_for
+from fedzmq.data.keys import column_called
 from fedzmq.errors import DataError
 
 Values = np.ndarray[Any, Any]
@@ -38,7 +39,7 @@ def _csv(source: str, path: Path, column: str) -> Values:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(line for line in file if line.strip())
         names = [name.strip() for name in next(rows, [])]
-        place = _place(source, column, names)
+        place = column_called(source, column, names)
         try:
             return np.array([row[place].strip() for row in rows])
         except IndexError:
@@ -49,12 +50,13 @@ def _parquet(source: str, path: Path, column: str) -> Values:
     arrow = pyarrow_for(source)
     try:
         with arrow.parquet.ParquetFile(path) as file:
-            _place(source, column, file.schema_arrow.names)
+            column_called(source, column, file.schema_arrow.names)
             encoded = file.read(columns=[column]).column(0).combine_chunks()
     except arrow.ArrowException as error:
         raise DataError(source, "it is not a parquet file, or not a whole one") from error
     if encoded.null_count:
-        raise DataError(source, f"the column {column!r} has {encoded.null_count} empty cells; fill them or drop rows")
+        empty = encoded.to_pylist().index(None) + 1
+        raise DataError(source, f"example {empty} has nothing in column {column!r}; fill it, or drop such rows")
     return np.array(encoded.to_pylist())
 
 
@@ -62,15 +64,9 @@ def _npz(source: str, path: Path, column: str) -> Values:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
-            _place(source, column, names)
+            column_called(source, column, names)
             with archive.open(column + ".npy") as file:
                 values: Values = np.lib.format.read_array(io.BytesIO(file.read()), allow_pickle=False)
                 return values
     except (zipfile.BadZipFile, ValueError, EOFError) as error:
         raise DataError(source, f"{column!r} is not an array of plain numbers or text") from error
-
-
-def _place(source: str, column: str, names: list[str]) -> int:
-    if column not in names:
-        raise DataError(source, f"it has no column {column!r} (it has: {', '.join(names)})")
-    return names.index(column)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fedzmq.data.forms import FEATURES, TARGETS, Form
 from fedzmq.errors import DataError
+from fedzmq.suggestion import nearest
 
 CLASSES = "classes"  # what a file calls the number of its classes, where it says it
 TARGET_COLUMNS = ("target", "label", "y")
@@ -36,6 +37,14 @@ def _one(source: str, present: Sequence[str], keys: Sequence[str], which: str, w
         wanted = f"{', '.join(keys[:-1])} or {keys[-1]}"
         raise DataError(source, f"the {which} must be one array called {wanted}, and the {what} has {has}")
     return found[0]
+
+
+def column_called(source: str, name: str, names: Sequence[str]) -> int:
+    """Where a table has the column of this name. Raises DataError, with the names that there are."""
+    if name not in names:
+        has = ", ".join(names) or "no names of columns"
+        raise DataError(source, f"it has no column {name!r} (it has: {has}){nearest(name, names)}")
+    return names.index(name)
 
 
 def target_column(source: str, names: Sequence[str]) -> int:

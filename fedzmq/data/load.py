@@ -39,6 +39,8 @@ def load(source: str, memory: int = HELD_BYTES, without: str | None = None) -> E
     Targets that are whole numbers are classes, and floats are measurements. `without` is a table's column that is no
     feature. Raises DataError, or MissingExtraError where a package is not installed.
     """
+    if not source.strip():
+        raise DataError(source, "its name is empty; name a built-in set, a file or module:function")
     if source in BUNDLED:
         return held(source, read_bundled(source), Form())
     try:

@@ -23,7 +23,7 @@ import torch
 from fedzmq.data.arrow import pyarrow_for
 from fedzmq.data.examples import Examples
 from fedzmq.data.forms import FEATURES, TARGETS, Form
-from fedzmq.data.keys import CLASSES, target_column
+from fedzmq.data.keys import CLASSES, column_called, target_column
 from fedzmq.data.opening import held, streamed
 from fedzmq.errors import DataError
 
@@ -68,6 +68,8 @@ class ParquetStream:
         """Raises DataError where the columns are no examples."""
         with arrow.parquet.ParquetFile(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
+        if without is not None:
+            column_called(source, without, schema.names)
         skipped = {without, *_index_columns(schema)}
         schema = arrow.schema([field for field in schema if field.name not in skipped], schema.metadata)
         if len(schema) < 2:
@@ -78,14 +80,17 @@ class ParquetStream:
         numbers: list[str] = []
         inputs: list[tuple[str, ...]] = []
         for field in schema:
-            if _is_number(field.type, arrow) and field.name != target:
-                if not numbers:
-                    inputs.append(())
-                numbers.append(field.name)
-            elif _is_list(field.type, arrow):
+            is_list = _is_list(field.type, arrow)
+            if not is_list and not _is_number(field.type, arrow):
+                raise DataError(source, _not_numbers(field, target, arrow))
+            if field.name == target:
+                continue
+            if is_list:
                 inputs.append((field.name,))
-            elif field.name != target or not _is_number(field.type, arrow):
-                raise DataError(source, f"the column {field.name!r} holds {field.type}, and each must hold numbers")
+                continue
+            if not numbers:
+                inputs.append(())
+            numbers.append(field.name)
         inputs = [each or tuple(numbers) for each in inputs]
         names = tuple(FEATURES if each == tuple(numbers) else each[0] for each in inputs)
         is_plain = len(inputs) == 1 and bool(numbers)
@@ -120,12 +125,15 @@ class ParquetStream:
         return [*arrays, self._column(batch.column(self.target), self.target, first, arrow)]
 
     def _column(self, column: Any, name: str, first: int, arrow: ModuleType) -> Array:
-        self._check_full(column, name)
+        if column.null_count:
+            raise DataError(self.source, _nothing_in(name, first + column.to_pylist().index(None)))
         if not _is_list(column.type, arrow):
             numbers: Array = column.to_numpy(zero_copy_only=False)
             return numbers
         flat = column.flatten()
-        self._check_full(flat, name)
+        if flat.null_count:
+            row = next(number for number, values in enumerate(column.to_pylist()) if None in values)
+            raise DataError(self.source, _nothing_in(name, first + row))
         width, rest = divmod(len(flat), len(column))
         if not arrow.types.is_fixed_size_list(column.type):
             lengths = arrow.compute.list_value_length(column).to_numpy(zero_copy_only=False)
@@ -137,11 +145,19 @@ class ParquetStream:
         values: Array = flat.to_numpy(zero_copy_only=False)
         return values.reshape(len(column), width)
 
-    def _check_full(self, column: Any, name: str) -> None:
-        if column.null_count:
-            raise DataError(
-                self.source, f"the column {name!r} has {column.null_count} empty cells; fill them or drop rows"
-            )
+
+def _nothing_in(column: str, row: int) -> str:
+    return f"example {row + 1} has nothing in column {column!r}; fill it, or drop such rows"
+
+
+def _not_numbers(field: Any, target: str, arrow: ModuleType) -> str:
+    """Why a column is refused, with the way out where there is one."""
+    if not _is_text(field.type, arrow):
+        return f"the column {field.name!r} holds {field.type}, and each must hold numbers"
+    if field.name == target:
+        return f"the target, column {target!r}, holds text, and numbers were expected (classes: 0, 1, 2, ...)"
+    way_out = f"leave it out, or split by it: --how column --column {field.name}"
+    return f"the column {field.name!r} holds text, and features are numbers; {way_out}"
 
 
 def _index_columns(schema: Any) -> list[str]:
@@ -156,6 +172,14 @@ def _index_columns(schema: Any) -> list[str]:
 def _is_number(kind: Any, arrow: ModuleType) -> bool:
     types = arrow.types
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+
+
+def _is_text(kind: Any, arrow: ModuleType) -> bool:
+    """As pandas writes a category, too."""
+    types = arrow.types
+    if types.is_dictionary(kind):
+        return _is_text(kind.value_type, arrow)
+    return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
 def _is_list(kind: Any, arrow: ModuleType) -> bool:

@@ -107,6 +107,15 @@ def test_an_unknown_name_gets_the_known_ones() -> None:
     assert "digits, breast_cancer, iris" in refused("numbers!")
 
 
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_not_the_folder_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    np.save(tmp_path / "x.npy", np.ones((2, 2)))
+    np.save(tmp_path / "y.npy", np.zeros(2))
+    monkeypatch.chdir(tmp_path)
+
+    assert "its name is empty" in refused(name)
+
+
 def test_a_file_of_another_kind_is_told_from_an_unknown_name(tmp_path: Path) -> None:
     (tmp_path / "data.json").write_text("{}")
 
@@ -248,11 +257,11 @@ def test_a_parquet_file_gives_its_columns(tmp_path: Path) -> None:
 
 
 def test_a_parquet_column_of_text_is_refused(tmp_path: Path) -> None:
-    assert "the column 'a' holds string" in refused(parquet(tmp_path, a=["x", "y"], b=[1, 0]))
+    assert "the column 'a' holds text" in refused(parquet(tmp_path, a=["x", "y"], b=[1, 0]))
 
 
 def test_a_parquet_column_with_empty_cells_is_refused(tmp_path: Path) -> None:
-    assert "the column 'a' has 1 empty cells" in refused(parquet(tmp_path, a=[1, None], b=[1, 0]))
+    assert "example 2 has nothing in column 'a'" in refused(parquet(tmp_path, a=[1, None], b=[1, 0]))
 
 
 # The owner's own code.

@@ -53,6 +53,12 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(tmp_path: Pat
         read_groups(write(tmp_path), "town")
 
 
+@pytest.mark.parametrize("write", [csv, parquet])
+def test_a_misspelt_column_is_said_before_what_else_is_wrong(tmp_path: Path, write: Write) -> None:
+    with pytest.raises(DataError, match=r"it has no column 'sitee' \(it has: a, site, y\); did you mean 'site'\?"):
+        load(write(tmp_path), without="sitee")
+
+
 def test_a_column_of_measurements_tells_no_rows_apart(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no whole numbers and no text"):
         read_groups(parquet(tmp_path), "a")

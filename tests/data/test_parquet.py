@@ -71,6 +71,12 @@ def test_lists_of_one_length_may_say_so(tmp_path: Path) -> None:
     assert whole(load(written(tmp_path, x=lists, y=[0, 1])))[0].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
+def test_a_target_of_lists_is_no_input(tmp_path: Path) -> None:
+    data = load(written(tmp_path, x=[1.0, 2.0], y=[[0.5, 1.5], [2.5, 3.5]]))
+
+    assert [each.tolist() for each in whole(data)] == [[[1], [2]], [[0.5, 1.5], [2.5, 3.5]]]
+
+
 @pytest.mark.parametrize("memory", [0, 1 << 20])
 @pytest.mark.parametrize("name", ["__index_level_0__", "day"])
 def test_the_index_of_a_pandas_table_is_none_of_the_data(tmp_path: Path, name: str, memory: int) -> None:
@@ -95,11 +101,14 @@ def test_what_pandas_did_not_write_tells_of_no_index(tmp_path: Path, told: str) 
     ("columns", "reason"),
     [
         ({"x": [[1, 2], [3]], "y": [0, 1]}, "of example 2 has another length"),
-        ({"x": [[1, 2], [3, None]], "y": [0, 1]}, "the column 'x' has 1 empty cells"),
-        ({"x": [[1, 2], None], "y": [0, 1]}, "the column 'x' has 1 empty cells"),
+        ({"x": [[1, 2], [3, None]], "y": [0, 1]}, "example 2 has nothing in column 'x'; fill it, or drop such rows"),
+        ({"x": [[1, 2], None], "y": [0, 1]}, "example 2 has nothing in column 'x'"),
         ({"x": [["a"], ["b"]], "y": [0, 1]}, "the column 'x' holds list"),
         ({"x": [1.0, float("nan")], "y": [0, 1]}, "the features of example 2 are not all finite"),
-        ({"x": [1.0, 2.0], "y": [0, None]}, "the column 'y' has 1 empty cells"),
+        ({"x": [1.0, 2.0], "y": [0, None]}, "example 2 has nothing in column 'y'"),
+        ({"site": arrow.array(["n"]).cast("large_string"), "y": [0]}, "the column 'site' holds text, and features are"),
+        ({"site": arrow.array(["n"]).dictionary_encode(), "y": [0]}, "or split by it: --how column --column site"),
+        ({"x": [1.0], "sick": ["yes"]}, "the target, column 'sick', holds text, and numbers were expected (classes: "),
         ({"y": [0, 1]}, "it has 1 columns"),
     ],
 )
