@@ -28,6 +28,7 @@ FedzmqError
 │   └── WorkerNotFoundError    no worker of that name is known here
 ├── RemoteError                a command failed on the worker: the user's program, a retry repeats it
 │   └── ObjectNotFoundError    it names a tensor that is not on the worker: it was cleared, or dropped
+├── StrategyFailed             a strategy of the user's own raised: mended, it may go on with the same run
 ├── UpdateRefused              a worker's update would spoil the model; it is left out, and the worker is named
 │   └── UpdateNotFinite        it holds NaN or infinity
 ├── GetNotPermittedError       the owner of the data does not let it leave
@@ -361,6 +362,17 @@ _ALIKE = {
 
 class ObjectNotFoundError(RemoteError):
     """A command names a tensor that is not on the worker: it was cleared, or dropped."""
+
+
+class StrategyFailed(FedzmqError):
+    """A strategy of the user's own raised. `where`: in which file and line."""
+
+    def __init__(self, strategy: str, number: int, reason: str, where: str) -> None:
+        super().__init__(f"the strategy {strategy} failed in round {number}: {reason} ({where})")
+        self.strategy = strategy
+        self.number = number
+        self.reason = reason
+        self.where = where
 
 
 class UpdateRefused(FedzmqError):

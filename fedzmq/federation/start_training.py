@@ -143,7 +143,7 @@ def start_training(
         trainer = Trainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
     history = History(f"Federated averaging on {asked.dataset}")
     described = {"model": _name_of(model), "loss": named(recipe.loss), "strategy": _name_of(strategy), **asdict(asked)}
-    return Training(recipe.model, trainer, display, history, keeping, Books(loggers, described), then)
+    return Training(recipe.model, trainer, rule, display, history, keeping, Books(loggers, described), then)
 
 
 def _name_of(thing: object) -> str:

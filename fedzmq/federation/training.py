@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +15,8 @@ import torch
 from fedzmq.errors import FedzmqError, ProtocolError, RemoteError, RunFolderError, UpdateRefused, UsageError
 from fedzmq.federated.pictures import canvas
 from fedzmq.federated.report import RoundReport
+from fedzmq.federated.strategies import Strategy
+from fedzmq.federation.blame import strategy_failure
 from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display
 from fedzmq.federation.history import History
@@ -38,6 +41,7 @@ class Training(Iterator[RoundReport]):
         self,
         model: torch.nn.Module,
         trainer: Rounds,
+        strategy: Strategy,
         display: Display,
         history: History,
         keeping: Keeping | None,
@@ -48,7 +52,7 @@ class Training(Iterator[RoundReport]):
         self.history = history
         self._keeping = keeping
         # It must not hold this object: then a loop that is left could not let it go.
-        self._rounds = _run(model, trainer, display, history, keeping, books, then)
+        self._rounds = _run(model, trainer, strategy, display, history, keeping, books, then)
 
     @property
     def folder(self) -> Path | None:
@@ -86,6 +90,7 @@ class Training(Iterator[RoundReport]):
 def _run(
     model: torch.nn.Module,
     trainer: Rounds,
+    strategy: Strategy,
     display: Display,
     history: History,
     keeping: Keeping | None,
@@ -112,6 +117,12 @@ def _run(
                     yield report
         except BaseException as error:
             failure = error
+            blamed = strategy_failure(strategy, error, len(history) + 1)
+            if blamed is not None and keeping is not None and keeping.is_told:
+                failure = blamed
+                raise blamed from error
+            if blamed is not None and sys.version_info >= (3, 11):
+                error.add_note(str(blamed))
             raise
         finally:  # a training that was left, and one that failed, leave what they have
             _finish(model, display, history, keeping, then, failure)

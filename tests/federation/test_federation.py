@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gc
 import io
+import re
 import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.data.data import Data
-from fedzmq.errors import DataError, ModelError, UsageError, WorkerNotFoundError
+from fedzmq.errors import DataError, ModelError, StrategyFailed, UsageError, WorkerNotFoundError
 from fedzmq.federated.evaluation.score import Score
 from fedzmq.federated.run_folder import read_rounds
 from fedzmq.federated.strategies import Strategy
@@ -112,6 +114,21 @@ def test_a_strategy_is_a_name_or_ones_own(federation: Federation) -> None:
     assert torch.equal(model.weight, before)  # type: ignore[arg-type]
     assert len(federation.train(model, strategy="fedprox", strategy_options={"mu": 0.1}, **ROUNDS).run()) == 3
     assert len(federation.train(model, strategy="fedbuff", strategy_options={"buffer": 1}, **ROUNDS).run()) == 3
+
+
+class Crash(Strategy):
+    def step(self, name: str, old: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        return {}[name]  # type: ignore[no-any-return]
+
+
+def test_a_strategy_that_raises_is_named_with_its_line(federation: Federation, tmp_path: Path) -> None:
+    where = f"the strategy Crash failed in round 1: KeyError: 'weight' \\({re.escape(__file__)}:[0-9]+\\)$"
+    with pytest.raises(KeyError) as raised:
+        federation.train(linear(), strategy=Crash(), **ROUNDS).run()
+    with pytest.raises(StrategyFailed, match=where):
+        federation.train(linear(), strategy=Crash(), out=tmp_path / "run", record="", **ROUNDS).run()
+
+    assert sys.version_info < (3, 11) or re.match(where, raised.value.__notes__[0])
 
 
 def test_a_function_of_ones_own_judges_the_model(federation: Federation) -> None:

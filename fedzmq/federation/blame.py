@@ -1,0 +1,28 @@
+"""Whether it was a strategy that raised: then its user is told where, and not of all that called it."""
+
+from __future__ import annotations
+
+import traceback
+from types import FrameType
+
+from fedzmq.data.own_code import one_line
+from fedzmq.errors import FedzmqError, StrategyFailed
+from fedzmq.federated.strategies import Strategy
+
+
+def strategy_failure(strategy: Strategy, error: BaseException, number: int) -> StrategyFailed | None:
+    """What went wrong in that round, at the innermost line of the strategy's methods; None where it raised on purpose,
+    and where it was not the strategy.
+    """
+    if isinstance(error, FedzmqError) or not isinstance(error, Exception):
+        return None
+    for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
+        if _is_method_of(strategy, frame):
+            where = f"{frame.f_code.co_filename}:{line}"
+            return StrategyFailed(type(strategy).__name__, number, one_line(error), where)
+    return None
+
+
+def _is_method_of(strategy: Strategy, frame: FrameType) -> bool:
+    code = frame.f_code
+    return code.co_argcount > 0 and frame.f_locals.get(code.co_varnames[0]) is strategy
