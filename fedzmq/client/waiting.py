@@ -55,7 +55,7 @@ class Waiting:
         self._look = self._clock() + LOOK
         if not self.is_due(silent_among(client, names)):
             return None
-        away = f"{client.address} to answer again, as long as it takes: start its broker again"
+        away = f"{client.address} to answer again: start its broker again"
         return f"has waited {self.seconds:.0f} s for {away if client.endpoint.presence.away else doing(client, names)}"
 
 

@@ -169,13 +169,14 @@ class Round:
         client.endpoint.presence.busy = f"round {self.number}: {waited} {first_of(self._waiting)}"
         remark = self._pace.remark(client, self._waiting)
         if remark is not None:
-            self._say(f"round {self.number} {remark}; {self._until(left)}")
+            self._say(f"round {self.number} {remark}; {self._until(client, left)}")
 
-    def _until(self, left: float) -> str:
+    def _until(self, client: Client, left: float) -> str:
         if left < float("inf"):
             return f"{left:.0f} s left"
         if self._ending.deadline is None:
-            return "it waits for as long as they are here, as there is no deadline"
+            is_away = client.endpoint.presence.away
+            return f"it waits for as long as {'it takes' if is_away else 'they are here'}, as there is no deadline"
         return f"until {self._ending.quorum} have answered, and {self._counted} have"
 
     def _time_left(self, began: float) -> float:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from fedzmq.client.waiting import Waiting
 from fedzmq.errors import NotEnoughWorkers
 from fedzmq.federated.report import RoundReport
+from fedzmq.federated.round import Ending, Round
 from fedzmq.federated.strategies import Strategy
 from fedzmq.federated.training_job import TrainingJob
+from fedzmq.federated.updates.due import Due
 from fedzmq.wire.messages import Failed, Failure, Train
 from tests.federated.fake_worker import FakeWorker
 from tests.federated.test_trainer import JOB, Run, answers, answers_nan, fake, keeps_quiet
@@ -244,6 +248,15 @@ def test_a_round_says_for_whom_it_waits_and_until_when(
     assert any(re.fullmatch(rf"round 1 has waited \d+ s for alice; {until}", line) for line in run.said), run.said
     assert re.fullmatch(r"round 1: has waited \d+ s for alice", busy[0])
     assert run.client.endpoint.presence.busy == ""
+
+
+@pytest.mark.parametrize(("is_away", "whom"), [(False, "they are here"), (True, "it takes")])
+def test_who_is_not_reached_at_all_is_not_said_to_be_here(is_away: bool, whom: str) -> None:
+    ignore: Any = print
+    waits = Round(1, {}, Due({}, 0), Ending(1), ignore, ignore, ignore, Waiting())
+    client: Any = SimpleNamespace(endpoint=SimpleNamespace(presence=SimpleNamespace(away=is_away)))
+
+    assert waits._until(client, float("inf")) == f"it waits for as long as {whom}, as there is no deadline"
 
 
 def test_a_round_whose_quorum_cannot_be_reached_says_why(meeting: Meeting) -> None:
