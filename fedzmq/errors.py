@@ -468,9 +468,9 @@ class NotEnoughWorkers(UnavailableError):
     """Fewer workers answer than the job needs."""
 
     def __init__(self, wanted: int, present: tuple[str, ...], reason: str = "") -> None:
-        here = ", ".join(present) if present else "none"
+        here = f" ({', '.join(present)})" if present else ""
         needed = "1 worker is needed" if wanted == 1 else f"{wanted} workers are needed"
-        super().__init__(f"{needed}, and {len(present)} can take part ({here}){'; ' + reason if reason else ''}")
+        super().__init__(f"{needed}, and {len(present)} can take part{here}{'; ' + reason if reason else ''}")
         self.wanted = wanted
         self.present = present
 

@@ -89,6 +89,11 @@ def job_of(ctx: click.Context, without: Container[str] = ()) -> dict[str, Any]:
     return job
 
 
+def defaults_of(command: click.Command) -> dict[str, Any]:
+    """What each option is where nobody asks for anything, by its name in a job file."""
+    return {key: option.default for key, option in _options(command)}
+
+
 def to_toml(job: Mapping[str, Any], command: str) -> str:
     """The text of a job file."""
     return f"# What was asked for: `{command} --{CONFIG}` with this file asks for it again.\n{tomli_w.dumps(job)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedzmq.errors import RunFolderError
@@ -15,6 +15,9 @@ else:
     import tomli as tomllib
 
 # Nothing that the outcome depends on.
+_TOLD = {
+    *("strategy", "strategy-option", "model", "data", "dataset", "broker", "workers", "fraction", "epochs", "seed"),
+}
 _APART = {"broker", "out", "log", "json", "silence", "wait", "patience", "no-evaluation", "evaluate-every"}
 
 
@@ -25,6 +28,16 @@ def options_of(history: RunHistory) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise RunFolderError(str(history.path), f"the job in its record is not TOML: {error}") from error
     return options
+
+
+def told_of(history: RunHistory, defaults: Mapping[str, Any]) -> dict[str, str]:
+    """What says what was trained, and whatever else was asked for that is not the default, as it is shown."""
+    options = _in_force(history)
+    return {
+        name: _shown(value)
+        for name, value in options.items()
+        if name in _TOLD or (name not in {*_APART, "rounds"} and _asks(value) and value != defaults.get(name))
+    }
 
 
 def labels_of(histories: Sequence[RunHistory]) -> list[str]:
@@ -48,6 +61,8 @@ def _in_force(history: RunHistory) -> dict[str, Any]:
         options["rounds"] = history.rounds
     if options.get("no-evaluation") and options.get("evaluate-at") == "coordinator":
         del options["evaluate-at"]
+    if options.get("no-evaluation"):
+        options.pop("data", None)
     return options
 
 

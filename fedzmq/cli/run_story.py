@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from fedzmq.federated.ledger.record import Sitting
 from fedzmq.federated.ledger.run_history import RUNNING, RunHistory
 from fedzmq.federated.report import WIDTH, RoundReport
 
 
-def story(history: RunHistory, reports: Sequence[RoundReport], options: dict[str, Any]) -> Iterator[str]:
+def story(history: RunHistory, reports: Sequence[RoundReport], options: Mapping[str, str]) -> Iterator[str]:
     """Line by line. `options` are the run's own, by name."""
     yield f"run {history.name}: {history.state} after round {history.done} of {history.rounds}"
     for name, value in options.items():

@@ -10,8 +10,10 @@ from typing import Any
 
 import click
 
+from fedzmq.cli import train
+from fedzmq.cli.job_file import defaults_of
 from fedzmq.cli.resuming import command_for
-from fedzmq.cli.run_options import labels_of, options_of
+from fedzmq.cli.run_options import labels_of, options_of, told_of
 from fedzmq.cli.run_story import story, when
 from fedzmq.cli.table import table
 from fedzmq.cli.values import Word
@@ -30,7 +32,6 @@ from fedzmq.federated.pictures.canvas import form_of
 from fedzmq.federated.report import RoundReport
 from fedzmq.federation.printable import printable
 
-_TOLD = ("strategy", "strategy-option", "model", "data", "dataset", "broker", "workers", "fraction", "epochs", "seed")
 _HEADING = ("run", "state", "rounds", "accuracy", "last heard of")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -87,8 +88,7 @@ def show(folder: Path, run: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_whole(history, reports), indent=2))
         return
-    options = {name: value for name, value in options_of(history).items() if name in _TOLD}
-    for line in story(history, reports, options):
+    for line in story(history, reports, told_of(history, defaults_of(train.command))):
         click.echo(printable(line))
     if history.state in (INTERRUPTED, FAILED) and history.job:
         click.echo(f"go on with: {command_for(history.path)}")

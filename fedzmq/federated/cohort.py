@@ -30,6 +30,7 @@ class Cohort:
         self._dataset = dataset
         self._say = say
         self._asked: dict[WorkerHandle, Pending] = {}
+        self._elsewhere: set[str] = set()  # data of other names
         self._known: dict[tuple[str, bytes], DatasetInfo | None] = {}  # by name and incarnation
 
     def gather(self, least: int, patience: float) -> dict[str, WorkerHandle]:
@@ -116,8 +117,16 @@ class Cohort:
             if info.name == self._dataset:
                 return info
         have = ", ".join(info.name for info in datasets) or "none"
-        self._say(f"{handle.name} does not take part: it has no data {self._dataset!r} (it has: {have})")
+        self._elsewhere |= {info.name for info in datasets}
+        lacks = f"it has no data {self._dataset!r} (it has: {have}){self._way_out()}"
+        self._say(f"{handle.name} does not take part: {lacks}")
         return None
+
+    def _way_out(self) -> str:
+        if not self._elsewhere:
+            return ""
+        name = min(self._elsewhere)
+        return f"; for {name!r}, ask by dataset (--dataset {name})"
 
     def _others(self) -> str:
         here = {member.name: member.boot for member in self._client.endpoint.presence.roster.members()}
@@ -126,7 +135,7 @@ class Cohort:
         silent = [handle.name for handle in self._asked if not handle.is_lost]
         return (
             _listed("; gone: ", gone)
-            + _listed(f"; without the data {self._dataset!r}: ", without)
+            + _listed(f"; without the data {self._dataset!r}: ", without, self._way_out())
             + _listed("; busy and not yet asked for it: ", silent)
         )
 

@@ -42,7 +42,7 @@ class Picture:
 class History(Sequence[RoundReport]):
     """It grows while the training runs."""
 
-    def __init__(self, title: str = "Federated averaging") -> None:
+    def __init__(self, title: str = "Federated training") -> None:
         self.title = title
         self._reports: list[RoundReport] = []
 

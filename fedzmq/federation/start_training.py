@@ -141,7 +141,7 @@ def start_training(
         trainer = AsyncTrainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
     else:
         trainer = Trainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
-    history = History(f"Federated averaging on {asked.dataset}")
+    history = History(f"{_name_of(strategy)} on {asked.dataset}")
     described = {"model": _name_of(model), "loss": named(recipe.loss), "strategy": _name_of(strategy), **asdict(asked)}
     return Training(recipe.model, trainer, rule, display, history, keeping, Books(loggers, described), then)
 

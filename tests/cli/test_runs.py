@@ -97,6 +97,15 @@ def test_a_run_is_told_in_its_order_with_who_failed_and_why(call: Call, tmp_path
     assert lines[-1] == "go on with: fedzmq train --resume run"
 
 
+def test_a_run_tells_what_was_asked_for_and_no_data_that_were_not_used(call: Call, tmp_path: Path) -> None:
+    job = 'rounds = 10\nbatch-size = 8\nlr = 0.05\nepochs = 2\nno-evaluation = true\ndata = "digits"\n'
+    made(tmp_path / "run", 2, job=job)
+    _, *lines = call("runs", "show", "run").out.splitlines()
+    told = dict(line.split() for line in lines[:3])
+
+    assert told == {"batch-size": "8", "lr": "0.05", "epochs": "2"}
+
+
 def test_a_run_is_told_as_json(call: Call, tmp_path: Path) -> None:
     made(tmp_path / "run", 2)
     told = json.loads(call("runs", "show", "run", "--json").out)

@@ -39,8 +39,8 @@ def test_who_is_here_and_how_long_is_waited_is_said_at_once(meeting: Meeting) ->
     with pytest.raises(NotEnoughWorkers, match=r"2 can take part \(alice, bob\)"):
         waits.gather(4, 0.3)
 
-    told = "2 of 4 are here (alice, bob); without the data 'data': carol; 0 s left"
-    assert f"waiting for workers with the data 'data': {told}" in said
+    told = "2 of 4 are here (alice, bob); without the data 'data': carol; for 'other', ask by dataset (--dataset other)"
+    assert f"waiting for workers with the data 'data': {told}; 0 s left" in said
 
 
 def test_whoever_went_is_named(meeting: Meeting) -> None:

@@ -426,9 +426,13 @@ def test_a_worker_without_the_data_is_named_and_not_asked(meeting: Meeting) -> N
     meeting.worker("bob", [data_of(made)])
     federated = Run(meeting, made, replace(JOB, workers=2, patience=0.3))
 
-    with pytest.raises(NotEnoughWorkers, match=r"1 can take part \(bob\); .* without the data 'data': alice"):
+    with pytest.raises(
+        NotEnoughWorkers,
+        match=r"1 can take part \(bob\); .* without the data 'data': alice; for 'wine', .*--dataset wine",
+    ):
         federated.all()
-    assert federated.said == ["alice does not take part: it has no data 'data' (it has: wine)"]
+    lacks = "it has no data 'data' (it has: wine); for 'wine', ask by dataset (--dataset wine)"
+    assert federated.said == [f"alice does not take part: {lacks}"]
 
 
 def test_a_worker_that_comes_later_takes_part_from_then_on(meeting: Meeting) -> None:

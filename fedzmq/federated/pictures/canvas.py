@@ -46,6 +46,12 @@ def set_ticks(axis: Axis, *, are_whole: bool = True, least: int = 1) -> None:
     axis.set_major_locator(MaxNLocator(integer=are_whole, min_n_ticks=least))
 
 
+def set_percent(axis: Axis) -> None:
+    """Numbers that are percents along it, at whole ones: what stands there is where it stands."""
+    set_ticks(axis)
+    axis.set_major_formatter(lambda value, _: f"{value:.0f}%")
+
+
 def form_of(path: Path) -> str:
     """Which of `FORMS` a file of that name is to hold. Raises UsageError."""
     form = path.suffix.lower().removeprefix(".")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeGuard
 
-from fedzmq.federated.pictures.canvas import blank, drawn, set_ticks
+from fedzmq.federated.pictures.canvas import blank, drawn, set_percent, set_ticks
 from fedzmq.federated.report import RoundReport
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _COLORS = (
 )
 _MARKERS = ("o", "s", "^", "x")
 _GREY = "#555555"
+_LEAST = 4.0  # percent from the bottom to the top: curves that differ by rounding alone are to look the same
 _EACH = 60  # rounds of which each has a marker
 _MANY = 150  # points of which the mean over neighbours is drawn
 _PARTS = 50  # of a curve: as many points as one of them has make a mean
@@ -56,7 +57,10 @@ def draw_comparison(curves: Sequence[Curve], by: str = "rounds", form: str = "pn
     axis, cost = _COSTS[by]
     if has_accuracy:
         _panel(panels[0], curves, cost, "accuracy, as evaluated", _accuracy)
-        panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        low, high = panels[0].get_ylim()
+        middle, half = (low + high) / 2, max((high - low) / 2, _LEAST / 2)
+        panels[0].set_ylim(max(middle - half, -0.9), min(middle + half, 100.9))
+        set_percent(panels[0].yaxis)
     are_evaluated = all(_is_evaluated(curve) for curve in curves)
     _panel(panels[-1], curves, cost, "loss, as evaluated" + ("" if are_evaluated else " or else in training"), _loss)
     panels[-1].set_ylim(bottom=0)
@@ -71,7 +75,8 @@ def draw_comparison(curves: Sequence[Curve], by: str = "rounds", form: str = "pn
 
 
 def _accuracy(curve: Curve) -> list[float | None]:
-    return [report.accuracy for report in curve.reports]
+    """In percent."""
+    return [None if report.accuracy is None else 100 * report.accuracy for report in curve.reports]
 
 
 def _loss(curve: Curve) -> list[float]:

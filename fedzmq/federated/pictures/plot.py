@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fedzmq.federated.pictures.canvas import blank, drawn, set_ticks
+from fedzmq.federated.pictures.canvas import blank, drawn, set_percent, set_ticks
 from fedzmq.federated.report import RoundReport
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def draw(reports: Sequence[RoundReport], title: str, form: str = "png") -> bytes
 
 
 def _accuracy(panel: Axes, reports: Sequence[RoundReport]) -> None:
-    values = [math.nan if report.accuracy is None else report.accuracy for report in reports]
+    values = [math.nan if report.accuracy is None else 100 * report.accuracy for report in reports]
     _line(panel, reports, values, _GREEN, _EVALUATED)
     finite = [value for value in values if math.isfinite(value)]
-    panel.set_ylim(max(0.0, min(finite, default=0.0) - 0.1), 1.02)
-    panel.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    panel.set_ylim(max(0.0, min(finite, default=0.0) - 10.0), 101.9)
+    set_percent(panel.yaxis)
     panel.set_ylabel(f"accuracy, {_EVALUATED}", color=_GREY)
 
 

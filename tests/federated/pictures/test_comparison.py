@@ -73,6 +73,13 @@ def test_a_line_leads_from_one_evaluated_round_to_the_next(seen: list[Any]) -> N
     assert list(line.get_xdata()) == [5, 10, 15, 20]
 
 
+def test_an_accuracy_that_stays_what_it_is_is_a_flat_line(seen: list[Any]) -> None:
+    draw_comparison([Curve("a", [replace(report, accuracy=0.9) for report in reports(1000)])])
+
+    low, high = seen[0].axes[0].get_ylim()
+    assert low + 1 < 90 < high - 1
+
+
 def test_what_is_no_number_is_not_drawn(seen: list[Any]) -> None:
     each = [replace(report, loss=math.nan, train_loss=math.inf if report.round == 2 else 1.0) for report in reports(3)]
     draw_comparison([Curve("a", each)])

@@ -88,6 +88,13 @@ def test_the_words_are_true_wherever_a_run_was_evaluated(seen: list[Any]) -> Non
     assert [text.get_text() for text in loss.get_legend().get_texts()] == ["as evaluated", "in training"]
 
 
+def test_an_accuracy_stands_at_whole_percents(seen: list[Any]) -> None:
+    draw([replace(report, accuracy=0.92) for report in reports(3)], "a run")
+    places = seen[0].axes[0].get_yticks()
+
+    assert [float(place).is_integer() for place in places] == [True] * len(places)
+
+
 def test_a_long_run_that_was_evaluated_now_and_then_has_a_line(seen: list[Any]) -> None:
     each = [r if r.round % 5 == 0 else replace(r, loss=math.nan, accuracy=None) for r in reports(100)]
     draw(each, "a run")
