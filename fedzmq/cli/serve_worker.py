@@ -53,7 +53,8 @@ def serve_worker(
         kept.check()
     data = [_read(source, part, data_memory << 20, split) for source in sources]
     for each in data:
-        click.echo(f"holds {each.name}: {len(each)} examples" + (f", {each.manner}" if each.manner else ""))
+        target = f", target {each.target!r}" if each.target else ""
+        click.echo(f"holds {each.name}: {len(each)} examples{target}" + (f", {each.manner}" if each.manner else ""))
     if len({each.name for each in data}) < len(data):
         raise DataError(", ".join(each.name for each in data), "two sets have one name; give them names: NAME=SOURCE")
     allowed = free_bytes() if memory is None else memory << 20

@@ -21,11 +21,14 @@ def show_data(source: str, memory: int) -> None:
     kind = "a regression" if data.classes is None else f"{data.classes} classes"
     click.echo(printable(f"{name_of(source)}: {len(data):,} examples, {kind}{_where(data)}"))
     width = max(len(column.name) for column in data.columns)
-    for column in data.columns:
+    *inputs, targets = data.columns
+    for column in inputs:
         click.echo(printable(f"  {column.name:{width}}  {_form(column)}"))
+    called = f", the column {data.target!r}" if data.target else ""
+    click.echo(printable(f"  {targets.name:{width}}  {_form(targets)}{called}"))
     if data.classes is None:
-        targets = targets_of(data)
-        low, mean, high = float(targets.min()), float(targets.double().mean()), float(targets.max())
+        values = targets_of(data)
+        low, mean, high = float(values.min()), float(values.double().mean()), float(values.max())
         click.echo(f"  {'range':{width}}  {low:g} to {high:g}, {mean:g} on average")
     else:
         click.echo(f"  {'labels':{width}}  {labels_in_words(label_counts(data))}")

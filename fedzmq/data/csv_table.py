@@ -28,11 +28,13 @@ def read_csv(source: str, path: Path, memory: int, without: str | None = None) -
     """In memory, whatever `memory` says. `without` is a column to leave out. Raises DataError."""
     way_out = "fedzmq data split --workers 1 --holdout 0 --format parquet"
     note = f"in memory, because a .csv has to be read whole: {way_out} makes another file of it"
-    return held(source, _csv(source, path, without), Form(floats=True), note if path.stat().st_size > memory else "")
+    arrays, target = _csv(source, path, without)
+    form = Form(floats=True, target=target)
+    return held(source, arrays, form, note if path.stat().st_size > memory else "")
 
 
-def _csv(source: str, path: Path, without: str | None) -> Arrays:
-    """Comma-separated numbers, one example a row, with or without a first row of column names.
+def _csv(source: str, path: Path, without: str | None) -> tuple[Arrays, str]:
+    """Comma-separated numbers, one example a row, with or without a first row of column names; the target's name.
 
     A column that begins with true or false has these words alone, which are 1 and 0.
     """
@@ -59,7 +61,8 @@ def _csv(source: str, path: Path, without: str | None) -> Arrays:
     if names is not None and not names[0]:
         way_out = "write it with index=False, or give the column a name"
         raise DataError(source, f"the first column has no name, as pandas writes a table's index: {way_out}")
-    target = target_column(source, names or [""] * len(first))
+    called = names or [""] * len(first)
+    target = target_column(source, called)
     words = {place: _truth for place, cell in enumerate(next(csv.reader(rows[:1]))) if _is_word(cell)}
     read = partial(np.loadtxt, rows, delimiter=",", quotechar='"', comments=None, encoding="utf-8")
     try:
@@ -69,7 +72,7 @@ def _csv(source: str, path: Path, without: str | None) -> Arrays:
             raise ValueError
     except ValueError:
         raise DataError(source, _first_fault(rows, names, len(first), words)) from None
-    return np.delete(table, target, axis=1), _class_numbers(cells, table[:, target])
+    return (np.delete(table, target, axis=1), _class_numbers(cells, table[:, target])), called[target]
 
 
 def _class_numbers(cells: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

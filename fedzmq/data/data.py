@@ -22,6 +22,7 @@ class Data(Indexed):
     targets: (rows,) int64 from 0 to classes - 1, or (rows, outputs) float32 where classes is None.
     others: what a model of several inputs takes after the features, each like them.
     names: of the columns, where they have names of their own. note: why so large a set is in memory.
+    target: what the table that they came from calls the target's column.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Data(Indexed):
     others: tuple[torch.Tensor, ...] = ()
     names: tuple[str, ...] = ()
     note: str = ""
+    target: str = ""
 
     @property
     def manner(self) -> str:

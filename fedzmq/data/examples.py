@@ -82,6 +82,11 @@ class Examples(ABC):
         return ""
 
     @property
+    def target(self) -> str:
+        """What their table calls the target's column, for its owner to check; empty where nothing is called so."""
+        return ""
+
+    @property
     def example_bytes(self) -> int:
         """Of one example in memory."""
         return sum(column.nbytes for column in self.columns)

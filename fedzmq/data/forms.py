@@ -21,12 +21,13 @@ class Form:
     """How one set becomes columns: their names, and whether whole numbers among the inputs are measurements too.
 
     Without `floats`, whole numbers that are wider than a byte stay int64: an embedding looks them up. classes: how many
-    the file says that there are, of which its rows may lack some.
+    the file says that there are, of which its rows may lack some. target: what the file calls the target's column.
     """
 
     names: tuple[str, ...] = (FEATURES, TARGETS)
     floats: bool = False
     classes: int | None = None
+    target: str = ""
 
     @classmethod
     def unnamed(cls, inputs: int) -> Form:

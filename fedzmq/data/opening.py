@@ -24,7 +24,7 @@ def held(source: str, raw: Sequence[Any], form: Form, note: str = "") -> Data:
     survey = _looked_at(source, form, zip(*(torch.split(column, LOOKED_AT) for column in batch), strict=True))
     survey.columns()
     features, *others, targets = batch
-    return Data(source, features, targets, survey.classes(form.classes), tuple(others), form.names, note)
+    return Data(source, features, targets, survey.classes(form.classes), tuple(others), form.names, note, form.target)
 
 
 def lazy(source: str, rows: Rows, form: Form, where: str) -> Lazy:

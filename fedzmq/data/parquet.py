@@ -96,7 +96,7 @@ class ParquetStream:
         is_plain = len(inputs) == 1 and bool(numbers)
         form = Form((FEATURES, TARGETS), floats=True) if is_plain else Form((*names, TARGETS))
         told = (schema.metadata or {}).get(f"fedzmq.{CLASSES}".encode(), b"")
-        form = replace(form, classes=int(told) if told.isdigit() else None)
+        form = replace(form, classes=int(told) if told.isdigit() else None, target=target)
         return cls(source, path, tuple(inputs), target, form, rows, _row_bytes(schema, path, arrow))
 
     def chunks(self, drawing: torch.Generator | None) -> Iterator[tuple[int, Sequence[Array]]]:

@@ -50,6 +50,10 @@ class Streamed(Examples):
         return self.described
 
     @property
+    def target(self) -> str:
+        return self.form.target
+
+    @property
     def pool(self) -> int:
         """How many examples are shuffled with one another."""
         return max(2, SHUFFLED_BYTES // self.example_bytes)

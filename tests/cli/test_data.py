@@ -138,6 +138,17 @@ def test_show_says_rows_forms_and_labels(call: Call) -> None:
     ]
 
 
+@pytest.mark.parametrize("memory", ["0", "1"])
+def test_show_says_which_column_the_target_is(call: Call, tmp_path: Path, memory: str) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "sick.csv").write_text("age,sick\n1,0\n2,1\n")
+    call("data", "split", "iris", "--workers", "1", "--format", "parquet", "--out", "parts")
+
+    assert "  targets   int64, the column 'sick'\n" in call("data", "show", "sick.csv", "--data-memory", memory).out
+    shown = call("data", "show", "parts/bob.parquet", "--data-memory", memory)
+    assert "  targets   int64, the column 'target'\n" in shown.out
+
+
 def test_show_says_the_range_of_measurements(call: Call) -> None:
     assert "range     -1.65096 to 2.51756" in call("data", "show", "diabetes").out
 

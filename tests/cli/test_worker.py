@@ -47,6 +47,14 @@ def test_its_options_may_be_in_a_file(call: Call, tmp_path: Path) -> None:
     assert f"no broker answered at {NOBODY} within 0.2 s" in ended.err
 
 
+def test_it_says_which_column_its_target_is(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "sick.csv").write_text("age,sick\n1,0\n2,1\n3,1\n4,0\n")
+    ended = call("worker", "--id", "dave", "--broker", NOBODY, "--wait", "0", "--data", "sick.csv", "--part", "1/2")
+
+    assert ended.out.startswith("holds sick: ")
+    assert " examples, target 'sick'\n" in ended.out
+
+
 def test_its_owner_may_want_no_shared_memory(tmp_path: Path, site: LocalCluster) -> None:
     with (
         Fedzmq("worker", "--id", "judy", "--broker", site.address, "--no-shared-memory", folder=tmp_path) as worker,
