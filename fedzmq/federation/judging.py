@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fedzmq.data.data import Data
+from fedzmq.data.data import Data, first_rows
 from fedzmq.data.lazy import Lazy
 from fedzmq.data.load import Given, examples_of
 from fedzmq.data.streamed import Streamed
-from fedzmq.errors import UsageError
+from fedzmq.errors import DataError, UsageError
 from fedzmq.federated.evaluation.score import Score, evaluate
 from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.models import suited
@@ -39,6 +39,17 @@ def judged_data(federation: Federation, evaluate: Judge | Given | bool) -> Examp
     if isinstance(evaluate, bool):
         return federation.held_out if evaluate else None
     return None if callable(evaluate) else examples_of("evaluate", evaluate)
+
+
+def check_alike(judged: Examples, theirs: Data) -> None:
+    """Raises DataError where the workers' examples are of another form than those here, for which the model is made."""
+    here, there = list(first_rows(judged).features.shape[1:]), list(theirs.features.shape[1:])
+    if here != there:
+        raise DataError(
+            judged.name,
+            f"an example of it has features of {here}, and the workers' {theirs.name!r} have {there}: give data of "
+            "the same form (--data), or evaluate nothing here (--no-evaluation, evaluate=False)",
+        )
 
 
 def digest(judged: Examples) -> str:

@@ -26,7 +26,16 @@ from fedzmq.federation.display import Display
 from fedzmq.federation.enough import check_enough
 from fedzmq.federation.history import History
 from fedzmq.federation.job import job_for
-from fedzmq.federation.judging import COORDINATOR, WORKERS, Judge, check_place, digest, judge_on, judged_data
+from fedzmq.federation.judging import (
+    COORDINATOR,
+    WORKERS,
+    Judge,
+    check_alike,
+    check_place,
+    digest,
+    judge_on,
+    judged_data,
+)
 from fedzmq.federation.keeping import Keeping, Resumed
 from fedzmq.federation.kinds import check_loss_kind, check_model_kind, checked_strategy
 from fedzmq.federation.live_display import display_for
@@ -116,6 +125,8 @@ def start_training(
     if recipe is None:
         sample = sample_of(client, asked.dataset, asked.workers, asked.patience, say)
         recipe = recipe_for(model, goal, sample, asked.seed)
+    elif judged is not None and site.is_open and resume is None:
+        check_alike(judged, sample_of(client, asked.dataset, asked.workers, asked.patience, say))
     check_kind(wanted, recipe.sample.classes is not None)
     scoring = recipe.scoring(wanted) if wanted or evaluate_at != COORDINATOR else None
     judge = evaluate if callable(evaluate) else None

@@ -393,6 +393,16 @@ def test_workers_without_the_data_are_named_with_what_they_have(call: Call, site
     assert "go on with" not in ended.err
 
 
+def test_data_here_of_another_form_than_the_workers_are_refused_before_a_round(call: Call, site: LocalCluster) -> None:
+    np.savez("here.npz", x=np.zeros((40, 6), np.float32), y=np.arange(40) % 2)
+    ended = call("train", "--broker", site.address, "--dataset", "digits", "--data", "here.npz")
+
+    assert ended.code == 2
+    assert "an example of it has features of [6], and the workers' 'digits' have [64]" in ended.err
+    assert "(--no-evaluation, evaluate=False)" in ended.err
+    assert not Path("runs").exists()
+
+
 def test_a_run_whose_updates_diverge_is_not_said_to_go_on(call: Call, site: LocalCluster) -> None:
     ended = call("train", "--broker", site.address, "--lr", "1e30", "--patience", "0.3", "--json")
 
