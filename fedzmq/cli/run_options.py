@@ -14,10 +14,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+# What says what was trained, asked for or not.
+_TOLD = {"strategy", "strategy-option", "model", "data", "dataset", "broker", "workers", "fraction", "epochs", "seed"}
 # Nothing that the outcome depends on.
-_TOLD = {
-    *("strategy", "strategy-option", "model", "data", "dataset", "broker", "workers", "fraction", "epochs", "seed"),
-}
 _APART = {"broker", "out", "log", "json", "silence", "wait", "patience", "no-evaluation", "evaluate-every"}
 
 
@@ -59,10 +58,10 @@ def _in_force(history: RunHistory) -> dict[str, Any]:
     options = options_of(history)
     if history.rounds:
         options["rounds"] = history.rounds
-    if options.get("no-evaluation") and options.get("evaluate-at") == "coordinator":
-        del options["evaluate-at"]
     if options.get("no-evaluation"):
         options.pop("data", None)
+        if options.get("evaluate-at") == "coordinator":
+            del options["evaluate-at"]
     return options
 
 
