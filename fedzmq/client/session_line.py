@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from fedzmq.client.pending import Pending
 from fedzmq.client.waiting import Waiting, what_is_wrong
@@ -16,7 +17,7 @@ from fedzmq.session.packet import Lane
 from fedzmq.session.session import Peer
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.codec import encode
-from fedzmq.wire.messages import Cancel, Command, Progress, Reply
+from fedzmq.wire.messages import Cancel, Command, Interrupt, Progress, Reply
 
 LOOK = 1.0  # seconds between two looks whether anything is wrong
 
@@ -77,6 +78,11 @@ class SessionLine:
     def cancel(self, request: int) -> None:
         """Ask the worker to stop what it does for a request; it is answered all the same."""
         self._endpoint.post(self.peer, [encode([Cancel(request)])], lane=Lane.CONTROL)
+
+    def interrupt(self, commands: int) -> None:
+        if commands:
+            with suppress(FedzmqError):
+                self._endpoint.post(self.peer, [encode([Interrupt(commands)])], lane=Lane.CONTROL)
 
     def ask_at_once(self, make: Callable[[int], Command]) -> Pending:
         """Ask beside the stream of commands, whatever the worker does; make: of the request's number."""

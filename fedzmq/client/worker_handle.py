@@ -135,6 +135,14 @@ class WorkerHandle(Neighbour):
         """See `Client.get_worker`."""
         return self.client.get_worker(worker, fail_hard)
 
+    def interrupt(self) -> None:
+        """Have it stop the plans that it runs for this client, and those that wait: what they would give has failed.
+
+        A plan that has begun to write to its arguments or its state goes on to its end. Ctrl-C, and any exception that
+        ends the wait for an answer, does the same. Any thread may call it, as a `threading.Timer` does.
+        """
+        self.stream.interrupt()
+
     @property
     def is_lost(self) -> bool:
         """Its process ended, or another one has its name now; what was stored there is gone."""

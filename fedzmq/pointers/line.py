@@ -19,6 +19,8 @@ class Line(Protocol):
       is waited for once, by one thread, and several threads may wait for different ones. Raises WorkerLost when the
       worker dies, leaves or is started anew meanwhile, RequestTimeout when the owner of the line set a limit, and
       TransportClosed when the client was closed here.
+    - `interrupt` has the worker stop the runs of plans among the first so many commands, past all that was posted. It
+      raises nothing where the worker is gone, and any thread may call it.
     """
 
     @property
@@ -30,3 +32,5 @@ class Line(Protocol):
     def request(self) -> int: ...
 
     def wait(self, request: int) -> tuple[Reply, list[Buffer]]: ...
+
+    def interrupt(self, commands: int) -> None: ...

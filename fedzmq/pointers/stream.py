@@ -283,7 +283,13 @@ class Stream:
         return self._reply(request)
 
     def _reply(self, request: int) -> tuple[Reply, list[Buffer]]:
-        reply, buffers = self.line.wait(request)
+        try:
+            reply, buffers = self.line.wait(request)
+        except FedzmqError:
+            raise
+        except BaseException:  # Ctrl-C, or what an alarm of the program's raises: it is not waited for any more
+            self.line.interrupt(self.origins.count)
+            raise
         if isinstance(reply, Failed):
             raise error_of(reply.failure, self.worker, self.origins.of(reply.failure.command))
         return reply, buffers
@@ -297,6 +303,11 @@ class Stream:
         """As `flush`, in another way than the line's own."""
         with self._lock:
             self._flush(post)
+
+    def interrupt(self) -> None:
+        """Have the worker stop the runs of plans among all commands so far, and go on with what comes after them."""
+        self.flush()
+        self.line.interrupt(self.origins.count)
 
     def needs_value(self, what: str) -> Exception:
         """The error for a program that asks for a value without fetching it."""

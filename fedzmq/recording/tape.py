@@ -61,6 +61,9 @@ class Nowhere:
     def wait(self, request: int) -> NoReturn:
         raise needs_value("a value")
 
+    def interrupt(self, commands: int) -> None:
+        """Nothing runs."""
+
 
 class Tape(Stream):
     """A stream that keeps its records."""

@@ -42,6 +42,7 @@ from fedzmq.wire.messages import (
     Synced,
 )
 from fedzmq.worker.answer import Answer, Handler
+from fedzmq.worker.cancellation import Cancellation
 from fedzmq.worker.current_message import READS, CurrentMessage
 from fedzmq.worker.failure import failure_of
 from fedzmq.worker.function_calls import FunctionCalls
@@ -74,7 +75,7 @@ class Executor:
 
     `extra` holds the handlers of commands that are not about the store: each is called outside the client's modes. An
     exception of one becomes a Failed. `plans` is the shelf that all clients of a worker share, `functions` what its
-    owner lets them call.
+    owner lets them call. `cancellation` is what the client takes back.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Executor:
         device: str = "cpu",
         plans: PlanShelf | None = None,
         functions: Functions | None = None,
+        cancellation: Cancellation | None = None,
     ) -> None:
         self.store = store
         self._extra = dict(extra or {})
@@ -98,7 +100,7 @@ class Executor:
         owned = FunctionCalls(store, scope, self._randomness, Functions() if functions is None else functions)
         tensors = TensorCalls(store, self._message)
         gradients = GradientCalls(store)
-        stored_plans = PlanCalls(store, plans or PlanShelf(), self._randomness)
+        stored_plans = PlanCalls(store, plans or PlanShelf(), self._randomness, cancellation or Cancellation())
         self._handlers: dict[type, Callable[[Any], Answer | None]] = {
             Put: tensors.put,
             Drop: tensors.drop,

@@ -28,6 +28,7 @@ from fedzmq.wire.messages import (
     Train,
 )
 from fedzmq.worker.answer import Answer, Handler
+from fedzmq.worker.cancellation import Cancellation
 from fedzmq.worker.commons import Commons
 from fedzmq.worker.executor import Executor
 from fedzmq.worker.labels import Labels
@@ -56,6 +57,7 @@ class Guest:
         owner: Hashable = None,
         reception: Reception | None = None,
     ) -> None:
+        self._cancellation = Cancellation()
         self._store = Store(commons.quota, client=client, privacy=commons.privacy)
         self._tasks = Tasks(
             self._store,
@@ -65,6 +67,7 @@ class Guest:
             reception or Reception(),
             commons.memory,
             commons.results,
+            self._cancellation,
             post,
         )
         self._backlog: deque[tuple[list[Any], Sequence[Buffer]]] = deque()  # what waits for a tensor to come
@@ -89,6 +92,7 @@ class Guest:
             },
             plans=commons.plans,
             functions=commons.functions,
+            cancellation=self._cancellation,
         )
 
     @property
@@ -146,7 +150,11 @@ class Guest:
 
     def cancel(self, request: int) -> None:
         """Stop a task; may come from another thread, and before the task began."""
-        self._tasks.cancel(request)
+        self._cancellation.cancel(request)
+
+    def interrupt(self, commands: int) -> None:
+        """Stop the runs of plans among its first so many commands; may come from another thread, and before these."""
+        self._cancellation.interrupt(commands)
 
     def pull(self, message: Pull) -> Answer:
         """A piece of what a task led to; may come from any thread. The memory that it gives is never written to."""
@@ -154,6 +162,7 @@ class Guest:
 
     def leave(self) -> None:
         """The client is gone: whatever runs for it stops, and its plans are no longer shared."""
+        self._cancellation.leave()
         self._tasks.leave()
         self._store.plans.clear()
         self._labels.leave()

@@ -6,7 +6,7 @@ any operation, and so is its failure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -18,6 +18,7 @@ from fedzmq.tensors.buffers import export_all
 from fedzmq.wire.limits import check_size
 from fedzmq.wire.messages import FetchPlan, PlanFetched, PlanMissing, PutPlan, RunPlan, SharePlan
 from fedzmq.worker.answer import Answer
+from fedzmq.worker.cancellation import Cancellation, Cancelled
 from fedzmq.worker.failure import failure_of
 from fedzmq.worker.guarded import guarded_plan, withheld
 from fedzmq.worker.plan_shelf import PlanShelf
@@ -33,10 +34,11 @@ MOST_STORED = 1024  # plans of one client
 class PlanCalls:
     """Handles the commands about plans on one client's store. Plans are compiled on the `shelf` of all clients."""
 
-    def __init__(self, store: Store, shelf: PlanShelf, randomness: Randomness) -> None:
+    def __init__(self, store: Store, shelf: PlanShelf, randomness: Randomness, cancellation: Cancellation) -> None:
         self._store = store
         self._shelf = shelf
         self._randomness = randomness
+        self._cancellation = cancellation
 
     def put(self, command: PutPlan) -> None:
         """Raises ProtocolError, PlanError or OperationRefused for a plan that cannot run here."""
@@ -58,7 +60,10 @@ class PlanCalls:
         )
 
     def run(self, command: RunPlan) -> None:
-        """What fails is in the place of the results, and of all that the plan may have written to, afterwards."""
+        """What fails is in the place of the results, and of all that the plan may have written to, afterwards.
+
+        A run that its client takes back has written nothing: one that began to write goes on to its end.
+        """
         store = self._store
         if not store.is_guarded:
             return self._run(command)
@@ -69,7 +74,7 @@ class PlanCalls:
             self._run(command)
 
     def _run(self, command: RunPlan) -> None:
-        store = self._store
+        store, spoilt = self._store, [*command.results]
         try:
             stored = self._stored(command.plan)
             outputs = self._outputs(stored, command)
@@ -78,14 +83,19 @@ class PlanCalls:
                     store.keep(id, output.detach() if output.requires_grad else output)
             return
         except Inherited as error:
-            failure = error.failure
+            failure = error.failure  # it did not begin
+            if self._written(command):
+                store.skip_write(failure)
+        except Cancelled as error:
+            failure = failure_of(error, store.position, "a plan")
         except Exception as error:
             given = [store.tensors.get(id) for id in command.arguments]
             failure = failure_of(error, store.position, _operation(error), given)
             if store.is_guarded:
                 failure = withheld(store, failure, store.tensors.values())
             store.remember(failure)
-        for id in (*command.results, *self._written(command)):
+            spoilt += self._written(command)
+        for id in spoilt:
             if id:
                 store.poison(id, failure)
 
@@ -133,7 +143,20 @@ class PlanCalls:
         if stored.is_random:
             self._randomness.enter()
         with _recorded_modes():
-            return stored.step(rows, *given, *stored.fresh_constants())
+            return stored.step(rows, *given, *stored.fresh_constants(), look=self._look(stored, given))
+
+    def _look(self, stored: StoredPlan, given: Sequence[Tensor]) -> Callable[[], None]:
+        command, cancellation = self._store.position, self._cancellation
+        targets = [given[register - 1] for register in stored.writes if register <= len(given)]
+        versions = [each._version for each in targets]
+
+        def look() -> None:
+            if cancellation.is_interrupted(command):
+                untouched = all(each._version == version for each, version in zip(targets, versions, strict=True))
+                if untouched or cancellation.is_gone:
+                    raise Cancelled
+
+        return look
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from fedzmq.wire.messages import (
     Deliver,
     Failed,
     Failure,
+    Interrupt,
     Listen,
     Lost,
     Progress,
@@ -35,6 +36,7 @@ from fedzmq.wire.messages import (
 )
 from fedzmq.worker.allowance import Allowance
 from fedzmq.worker.answer import Answer
+from fedzmq.worker.cancellation import Cancelled
 from fedzmq.worker.commons import Commons
 from fedzmq.worker.exchange import Exchange
 from fedzmq.worker.functions import Functions
@@ -42,7 +44,6 @@ from fedzmq.worker.guest import Guest
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.store import DEFAULT_QUOTA
 from fedzmq.worker.subscriptions import Subscriptions
-from fedzmq.worker.training.epochs import Cancelled
 from fedzmq.worker.training.memory import Files, Memory
 from fedzmq.worker.training.results import Results
 from fedzmq.worker.training.tasks import EVALUATION, TRAINING
@@ -327,6 +328,8 @@ class Worker:
         for message in decode(arrival.frames[0]):
             if isinstance(message, Cancel):
                 self._guest(arrival.peer).cancel(message.request)
+            elif isinstance(message, Interrupt):
+                self._guest(arrival.peer).interrupt(message.commands)
             elif isinstance(message, Pull):
                 answer = self._guest(arrival.peer).pull(message)
                 self._post(arrival.peer, answer.reply, answer.buffers)

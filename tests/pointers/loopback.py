@@ -41,6 +41,9 @@ class Loopback:
     def wait(self, request: int) -> tuple[Reply, list[Buffer]]:
         return self._replies.pop(request)
 
+    def interrupt(self, commands: int) -> None:
+        """All has run by now."""
+
 
 class Place:
     """A worker to send to. As with a client, to have one is enough for `tensor.send`."""

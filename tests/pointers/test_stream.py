@@ -34,6 +34,8 @@ class Recorder:
     def wait(self, request: int) -> tuple[Reply, list[Buffer]]:
         raise WorkerLost("bob", "it is a recorder")
 
+    def interrupt(self, commands: int) -> None: ...
+
     @property
     def records(self) -> list[object]:
         return [record for records, _ in self.messages for record in records]

@@ -87,7 +87,7 @@ def test_a_task_that_is_over_cannot_be_cancelled_and_leaves_nothing_behind(stay:
     stay.train(1)
     stay.guest.cancel(1)
 
-    assert not stay.guest._tasks._cancelled
+    assert not stay.guest._cancellation._tasks
 
 
 def test_no_task_runs_for_a_guest_that_left(stay: Stay) -> None:

@@ -24,6 +24,7 @@ from fedzmq.wire.messages import (
     Synced,
     Value,
 )
+from fedzmq.worker.cancellation import Cancellation
 from fedzmq.worker.executor import Executor
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.store import Store
@@ -36,9 +37,11 @@ ADDED = plan(op("torch.add", 3, 0b11, 1, 2), parameters=(X, replace(X, name="1 y
 class Stay:
     """One client's executor; tensors get the ids 1, 2, ..."""
 
-    def __init__(self, shelf: PlanShelf | None = None, *tensors: torch.Tensor) -> None:
+    def __init__(
+        self, shelf: PlanShelf | None = None, *tensors: torch.Tensor, cancellation: Cancellation | None = None
+    ) -> None:
         self.store = Store()
-        self.executor = Executor(self.store, plans=shelf)
+        self.executor = Executor(self.store, plans=shelf, cancellation=cancellation)
         specs, buffers = export_all(tensors, copy=True)
         self.run(*[Put(id, spec, False) for id, spec in enumerate(specs, 1)], buffers=buffers)
 
@@ -221,3 +224,58 @@ def test_nobody_takes_the_key_of_another_plan() -> None:
     assert [failure.message for failure in synced.failures] == ["another plan is shared under 'key' already"]
     owner.run(SharePlan(9, "key", ("#again",)))
     assert owner.run(Sync(1)) == [Synced(1, ())]
+
+
+class Soon(Cancellation):
+    """The client takes all that it asked for back after so many looks."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self._looks = looks
+
+    def is_interrupted(self, command: int) -> bool:
+        self._looks -= 1
+        if self._looks < 0:
+            self.interrupt(command)
+        return super().is_interrupted(command)
+
+
+def long_plan(write_at: int) -> Plan:
+    """Of 64 operations, of which this one writes to the first argument."""
+    steps = [op("torch.add", at + 3, 0b11, at + 2, 2) for at in range(64)]
+    steps[write_at] = op("Tensor.mul_", 0, 0b11, 1, 2)
+    steps[write_at + 1] = op("torch.add", write_at + 4, 0b11, 2, 2)
+    return replace(ADDED, records=tuple(steps), outputs=(Output("", 66),))
+
+
+@pytest.mark.parametrize(("looks", "write_at", "first"), [(0, 0, [1, 1]), (2, 40, [1, 1]), (2, 4, [2, 2])])
+def test_a_run_that_is_taken_back_ends_unless_it_has_begun_to_write(
+    looks: int, write_at: int, first: list[int]
+) -> None:
+    stay = Stay(None, torch.ones(2), torch.ones(2) * 2, cancellation=Soon(looks))
+    stay.put(9, long_plan(write_at), writes=(1,))
+    assert stay.run(RunPlan(9, (1, 2), (10,)), Sync(1)) == [Synced(1, ())]  # it is no news to its client
+    assert stay.value(1) == first
+    if first == [1, 1]:
+        assert stay.failure(10) == "a plan: Cancelled: the client took it back, or is gone"
+        stay.run(RunPlan(9, (10, 2), (11,)))
+        assert stay.failure(11) == stay.failure(10)
+    else:
+        stay.value(10)
+
+
+def test_runs_are_taken_back_up_to_a_command_before_they_begin() -> None:
+    cancellation = Cancellation()
+    stay = Stay(None, torch.ones(2), torch.ones(2) * 2, cancellation=cancellation)
+    stay.put(9, ADDED)
+    cancellation.interrupt(stay.store.position + 1)
+    stay.run(RunPlan(9, (1, 2), (10,)), RunPlan(9, (1, 2), (11,)))
+    assert "Cancelled" in stay.failure(10)
+    assert stay.value(11) == [3, 3]
+
+
+def test_a_plan_whose_argument_failed_does_not_begin_and_what_it_writes_to_stays(stay: Stay) -> None:
+    stay.put(9, replace(ADDED, records=(op("Tensor.mul_", 0, 0b11, 1, 2), *ADDED.records)), writes=(1,))
+    stay.run(op("torch.add", 5, 0b11, 1, 3), RunPlan(9, (1, 5), (10,)))
+    assert stay.failure(10).startswith("torch.add: RuntimeError")
+    assert stay.value(1) == [1, 1]

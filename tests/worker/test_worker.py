@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import fedzmq
 from fedzmq.broker.broker import Broker
 from fedzmq.client.client import Client
 from fedzmq.client.pending import Pending
@@ -299,7 +300,7 @@ def test_a_training_that_runs_is_cancelled_past_the_commands_that_wait(meeting: 
 
     handle.cancel(pending)
 
-    assert why(client, pending) == ("Cancelled", "the client took the task back, or is gone")
+    assert why(client, pending) == ("Cancelled", "the client took it back, or is gone")
     assert said == ["client is served"]  # it is no failure that the operator has to know of
 
 
@@ -340,6 +341,35 @@ def test_the_training_of_a_client_that_leaves_stops(meeting: Meeting) -> None:
     leaving.close()
 
     assert isinstance(answer(staying, ask(staying.worker("bob")))[0], Trained)
+
+
+def test_ctrl_c_ends_the_plan_that_is_waited_for_and_all_else_goes_on(meeting: Meeting) -> None:
+    worker = meeting.running_worker("bob")
+    client = meeting.client()
+    bob = client.worker("bob")
+    kept = torch.ones(2).send(bob)  # type: ignore[attr-defined]  # a verb
+    long = fedzmq.plan(torch.ones(2))(endless).send(bob)
+
+    def ctrl_c(condition: Callable[[], bool], timeout: float) -> bool:
+        until(lambda: worker._endpoint.presence.busy != "", lambda: "the worker did not begin")
+        raise KeyboardInterrupt
+
+    result = long(kept)
+    bob.line._wait_until = ctrl_c
+    with pytest.raises(KeyboardInterrupt):
+        result.get()
+    bob.line._wait_until = client.wait_until
+
+    assert (kept + 1).get().tolist() == [2, 2]
+    with pytest.raises(RemoteError, match="Cancelled: the client took it back"):
+        (result + 1).get()
+
+
+def endless(x: Tensor) -> Tensor:
+    """Half a minute."""
+    for _ in range(400):
+        x = x.expand(500_000, 2).cumsum(0).mean(0).sigmoid()
+    return x
 
 
 def test_a_client_cannot_name_the_tensors_of_another(meeting: Meeting) -> None:

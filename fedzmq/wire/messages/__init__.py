@@ -16,7 +16,16 @@ from fedzmq.wire.messages.gradients import Backward, Describe, Gradients, Replac
 from fedzmq.wire.messages.message import Command, Message, Reply, Request
 from fedzmq.wire.messages.objects import Clear, Found, Label, ListObjects, ObjectInfo, Restrict, Search, Share
 from fedzmq.wire.messages.operations import Call, Described, FunctionsListed, ListFunctions, Mode, Probe, Seed
-from fedzmq.wire.messages.plans import DefinePlan, FetchPlan, PlanFetched, PlanMissing, PutPlan, RunPlan, SharePlan
+from fedzmq.wire.messages.plans import (
+    DefinePlan,
+    FetchPlan,
+    Interrupt,
+    PlanFetched,
+    PlanMissing,
+    PutPlan,
+    RunPlan,
+    SharePlan,
+)
 from fedzmq.wire.messages.publishing import Heard, Listen, ModelMissing
 from fedzmq.wire.messages.results import Pull, Pulled, Release
 from fedzmq.wire.messages.tasks import Cancel, HeldOut, Local, Progress
@@ -50,6 +59,7 @@ TAGS: dict[int, type[Message]] = {
     23: Describe,
     24: Listen,
     25: Evaluate,
+    26: Interrupt,
     32: Value,
     33: Described,
     34: Synced,

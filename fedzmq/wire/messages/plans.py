@@ -49,6 +49,16 @@ class RunPlan(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupt(Command):
+    """Stop each RunPlan among the client's first so many commands, unless it has begun to write to what it was given.
+
+    It goes past the commands. What a run that was stopped would have given has failed; all else is as if it was not.
+    """
+
+    commands: Positive
+
+
+@dataclass(frozen=True, slots=True)
 class SharePlan(Command):
     """Let other clients fetch a stored plan, by `key`, which nobody guesses, or by one of its tags."""
 

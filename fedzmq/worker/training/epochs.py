@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from fedzmq.data.examples import Batch, Examples
-from fedzmq.plans.compiled import constants
+from fedzmq.plans.compiled import Look, constants
 from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import Plan
 from fedzmq.wire.limits import MAX_INT
@@ -26,13 +26,6 @@ Report = Callable[[int, int, int, float], None]
 """Gets the epoch from 0, the step in it from 1, the steps of an epoch, and the loss of that step."""
 
 Correct = Callable[[Gradients], Gradients]
-
-
-class Cancelled(Exception):
-    """The client took the task back, or is gone."""
-
-    def __init__(self) -> None:
-        super().__init__("the client took the task back, or is gone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +45,18 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Epochs:
-    """What a task does with a state, as often as it is asked to."""
+    """What a task does with a state, as often as it is asked to. `look` raises Cancelled; within steps, too."""
 
     task: Train
     compiled: CompiledPlan
     data: Examples
     report: Report
-    is_cancelled: Callable[[], bool]
+    look: Look
 
     @property
     def plan(self) -> Plan:
         """What it was compiled from."""
         return self.compiled.plan
-
-    def look(self) -> None:
-        """Raises Cancelled; within steps, too."""
-        if self.is_cancelled():
-            raise Cancelled
 
     def fit(
         self, state: Sequence[torch.Tensor], moving: Sequence[torch.Tensor], correct: Correct | None, pull: float = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,7 +14,7 @@ from fedzmq.errors import PlanError
 from fedzmq.plans.compiled import Look, constants
 from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.wire.messages import Evaluate
-from fedzmq.worker.training.epochs import Cancelled, Report
+from fedzmq.worker.training.epochs import Report
 from fedzmq.worker.training.fit import fitted
 from fedzmq.worker.training.isolation import isolated
 from fedzmq.worker.training.layout import layout
@@ -55,7 +55,7 @@ def evaluate(
     data: Examples,
     *,
     report: Report,
-    is_cancelled: Callable[[], bool],
+    look: Look,
     kept: Kept | None = None,
 ) -> tuple[Sums, Sums | None]:
     """Evaluate `state`, which is the task's own, with what is personal in its place, and then the worker's own model if
@@ -71,11 +71,11 @@ def evaluate(
     if task.local.ditto is not None and kept.model:
         models.append(places.copy(state, kept.model))
     with isolated(task.seed), torch.no_grad():
-        common = _last(task, compiled, models[0], data, task.max_steps, task.max_seconds, report, is_cancelled)
+        common = _last(task, compiled, models[0], data, task.max_steps, task.max_seconds, report, look)
         if len(models) == 1:
             return common, None
         batches = -(-common.examples // task.batch_size)
-        return common, _last(task, compiled, models[1], data, batches, None, report, is_cancelled)
+        return common, _last(task, compiled, models[1], data, batches, None, report, look)
 
 
 def _last(
@@ -86,17 +86,13 @@ def _last(
     most: int | None,
     seconds: float | None,
     report: Report,
-    is_cancelled: Callable[[], bool],
+    look: Look,
 ) -> Sums:
     """The sums in the end, or when a limit is reached."""
     steps = -(-len(data) // task.batch_size)
     began = time.monotonic()
     next_report = began + task.report_every
     found = Sums(0, [])
-
-    def look() -> None:
-        if is_cancelled():
-            raise Cancelled
 
     for number, sums in enumerate(add_up(compiled, state, islice(data.in_order(task.batch_size), most), look), 1):
         look()

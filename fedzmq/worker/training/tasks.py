@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fedzmq.session.reception import Reception
@@ -28,6 +29,7 @@ from fedzmq.wire.messages import (
     Trained,
 )
 from fedzmq.worker.answer import Answer
+from fedzmq.worker.cancellation import Cancellation
 from fedzmq.worker.failure import failure_of
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.store import Store
@@ -55,19 +57,18 @@ class Tasks:
         reception: Reception,
         memory: Memory,
         results: Results,
+        cancellation: Cancellation,
         post: Post,
     ) -> None:
         self._store = store
         self._owner = owner
         self._shares = shares
         self._plans = plans
-        self._cancelled: set[int] = set()
-        self._published = Published(reception, self._cancelled.__contains__)
+        self._cancellation = cancellation
+        self._published = Published(reception, cancellation.is_cancelled)
         self._memory = memory
         self._results = results
         self._post = post
-        self._finished = 0  # the last task that is over; a client numbers its requests upwards
-        self._is_gone = False
 
     def ready(self, records: Sequence[Any]) -> int:
         """How many of the records can run now: all before the first task whose model may still come."""
@@ -78,11 +79,6 @@ class Tasks:
 
     def evaluate(self, message: Evaluate, buffers: Sequence[Buffer]) -> list[Answer]:
         return [self._do(message, buffers, self._evaluated, EVALUATION)]
-
-    def cancel(self, request: int) -> None:
-        """Stop a task; may come from another thread, and before the task began."""
-        if request > self._finished:
-            self._cancelled.add(request)
 
     def pull(self, message: Pull) -> Answer:
         """A piece of what a task led to; may come from any thread. The memory that it gives is never written to."""
@@ -97,8 +93,7 @@ class Tasks:
         self._results.release(message.run)
 
     def leave(self) -> None:
-        """The client is gone: whatever runs for it stops."""
-        self._is_gone = True
+        """The client is gone."""
         self._results.leave(self._owner)
 
     def _trained(self, message: Train, buffers: Sequence[Buffer]) -> Answer:
@@ -124,7 +119,7 @@ class Tasks:
             control=control,
             kept=self._memory.recall(run, message.local.basis, self._store.client),
             report=lambda *progress: self._post(Progress(message.request, *progress), ()),
-            is_cancelled=lambda: self._is_gone or message.request in self._cancelled,
+            look=partial(self._cancellation.look, message.request),
         )
         if outcome.kept:
             self._memory.keep(run, message.local.round, outcome.kept, self._store.client)
@@ -165,7 +160,7 @@ class Tasks:
             data,
             kept=self._memory.look(run, message.local.basis),
             report=lambda *progress: self._post(Progress(message.request, *progress), ()),
-            is_cancelled=lambda: self._is_gone or message.request in self._cancelled,
+            look=partial(self._cancellation.look, message.request),
         )
         sums, exported = export_all([*common.sums, *(own.sums if own is not None else ())])
         return Answer(Evaluated(message.request, common.examples, sums, time.monotonic() - began), exported)
@@ -183,5 +178,4 @@ class Tasks:
         except Exception as error:
             return Answer(Failed(message.request, failure_of(error, self._store.position, what)))
         finally:
-            self._finished = max(self._finished, message.request)
-            self._cancelled.discard(message.request)
+            self._cancellation.finish(message.request)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from fedzmq.data.examples import Examples
 from fedzmq.errors import UsageError
+from fedzmq.plans.compiled import Look
 from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.wire.messages import Train
 from fedzmq.worker.training.corrections import Correction
@@ -48,7 +49,7 @@ def train(
     data: Examples,
     *,
     report: Report,
-    is_cancelled: Callable[[], bool],
+    look: Look,
     control: Sequence[torch.Tensor] = (),
     kept: Kept | None = None,
 ) -> Outcome:
@@ -63,7 +64,7 @@ def train(
     local, kept = task.local, kept or Kept()
     places = layout(compiled.plan, local.personal)
     _check(task, control, [state[place] for place in places.pulled])
-    epochs = Epochs(task, compiled, data, report, is_cancelled)
+    epochs = Epochs(task, compiled, data, report, look)
     metrics: dict[str, float] = {}
     if control and local.basis and not kept.control:
         metrics[CONTROL_LOST] = 1.0

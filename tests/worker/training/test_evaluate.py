@@ -13,12 +13,12 @@ from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import from_bytes
 from fedzmq.recording.evaluation_plan import Sum, evaluation_plan
 from fedzmq.wire.messages import Evaluate, Local
-from fedzmq.worker.training.epochs import Cancelled
+from fedzmq.worker.cancellation import Cancelled
 from fedzmq.worker.training.evaluate import Sums, evaluate
 from fedzmq.worker.training.memory import Kept
 from tests.recording.differentiating import DIFFERENTIATING
 from tests.recording.recorded import MODULES, Made
-from tests.worker.training.trained import data_of, state_of
+from tests.worker.training.trained import data_of, state_of, take_back
 
 TASK = Evaluate(1, "plan", "data", (), batch_size=4, seed=0, report_every=60.0)
 
@@ -30,7 +30,7 @@ def right(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
 def evaluated(
     made: Made, *, kept: Kept | None = None, data: Data | None = None, measure: Any = right, **more: Any
 ) -> tuple[Sums, Sums | None]:
-    calls = {"report": lambda *progress: None, "is_cancelled": lambda: False}
+    calls = {"report": lambda *progress: None, "look": lambda: None}
     calls |= {name: more.pop(name) for name in calls if name in more}
     plan = from_bytes(evaluation_plan(made.module, made.loss, made.inputs, made.targets, [measure]).body)
     task = replace(TASK, **more)
@@ -106,8 +106,8 @@ def test_a_model_that_takes_gradients_is_evaluated_by_them() -> None:
 
 
 def test_an_evaluation_that_is_taken_back_stops() -> None:
-    with pytest.raises(Cancelled, match="took the task back"):
-        evaluated(MODULES["linear"](), is_cancelled=lambda: True)
+    with pytest.raises(Cancelled, match="took it back"):
+        evaluated(MODULES["linear"](), look=take_back)
 
 
 def test_progress_tells_step_steps_and_loss() -> None:

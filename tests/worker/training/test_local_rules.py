@@ -27,7 +27,7 @@ def trained(made: Made, local: Local, control: list[torch.Tensor] | None = None,
         state_that_came(recorded),
         data_of(made),
         report=lambda *progress: None,
-        is_cancelled=lambda: False,
+        look=lambda: None,
         control=control or [],
         kept=kept,
     )

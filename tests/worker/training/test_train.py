@@ -17,12 +17,20 @@ from fedzmq.errors import DataError, FedzmqError, PlanError, UsageError
 from fedzmq.plans.compiled_plan import CompiledPlan
 from fedzmq.plans.plan import Constant
 from fedzmq.wire.messages import Course, Local
-from fedzmq.worker.training.epochs import Cancelled
+from fedzmq.worker.cancellation import Cancelled
 from fedzmq.worker.training.optimizers.table import OPTIMIZERS as KNOWN
 from fedzmq.worker.training.optimizers.table import make_optimizer
 from tests.plans.listing import X, op, plan
 from tests.recording.recorded import MODULES, Recorded
-from tests.worker.training.trained import data_of, plainly_trained, run, state_of, state_that_came, trained
+from tests.worker.training.trained import (
+    data_of,
+    plainly_trained,
+    run,
+    state_of,
+    state_that_came,
+    take_back,
+    trained,
+)
 
 OPTIMIZERS: dict[str, tuple[str, dict[str, Any], Callable[[Any], optim.Optimizer]]] = {
     "sgd": ("sgd", {"lr": 0.1}, lambda p: optim.SGD(p, 0.1)),
@@ -191,7 +199,7 @@ def test_the_random_state_of_the_process_survives_a_failure() -> None:
     before = torch.get_rng_state()
 
     with pytest.raises(Cancelled):
-        run(Recorded(MODULES["dropout"]()), data_of(MODULES["dropout"]()), is_cancelled=lambda: True)
+        run(Recorded(MODULES["dropout"]()), data_of(MODULES["dropout"]()), look=take_back)
 
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -227,13 +235,14 @@ def test_a_task_does_not_see_what_another_wrote_into_a_constant() -> None:
 def test_a_task_that_is_taken_back_in_the_middle_stops() -> None:
     looks: list[None] = []
 
-    def is_cancelled() -> bool:
+    def look() -> None:
         looks.append(None)
-        return len(looks) > 3
+        if len(looks) > 3:
+            take_back()
 
     recorded = Recorded(MODULES["linear"]())
-    with pytest.raises(Cancelled, match="took the task back"):
-        run(recorded, data_of(recorded.made), is_cancelled=is_cancelled)
+    with pytest.raises(Cancelled, match="took it back"):
+        run(recorded, data_of(recorded.made), look=look)
 
     assert len(looks) == 4
 

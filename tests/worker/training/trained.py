@@ -17,6 +17,7 @@ from fedzmq.data.batches import batches
 from fedzmq.data.data import Data
 from fedzmq.data.examples import Examples
 from fedzmq.wire.messages import Train
+from fedzmq.worker.cancellation import Cancelled
 from fedzmq.worker.training.train import Outcome, train
 from tests.recording.recorded import Made, Recorded
 
@@ -41,12 +42,12 @@ def run(
     data: Examples,
     *,
     report: Callable[[int, int, int, float], None] = lambda *progress: None,
-    is_cancelled: Callable[[], bool] = lambda: False,
+    look: Callable[[], None] = lambda: None,
     state: list[Tensor] | None = None,
     **task: Any,
 ) -> Outcome:
     state = state_that_came(recorded) if state is None else state
-    return train(replace(TASK, **task), recorded.compiled, state, data, report=report, is_cancelled=is_cancelled)
+    return train(replace(TASK, **task), recorded.compiled, state, data, report=report, look=look)
 
 
 def state_that_came(recorded: Recorded) -> list[Tensor]:
@@ -85,3 +86,8 @@ def plainly_trained(
 
 def state_of(module: nn.Module) -> list[Tensor]:
     return [each.detach() for each in (*module.parameters(), *module.buffers())]
+
+
+def take_back() -> None:
+    """A look at a task that was cancelled."""
+    raise Cancelled
