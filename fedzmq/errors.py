@@ -161,10 +161,15 @@ class RunNotFound(UsageError):
 
 
 class RunChanged(UsageError):
-    """A run that cannot go on as it began. `differences`: what it is, what it was, and what it would be now."""
+    """A run that cannot go on as it began. `differences`: what it is, what it was, and what it would be now; both are
+    None where they would tell nobody anything.
+    """
 
     def __init__(self, run: str, differences: tuple[tuple[str, object, object], ...]) -> None:
-        changed = ", ".join(f"{name} was {then} and is {now}" for name, then, now in differences)
+        changed = ", ".join(
+            f"{name} is not what it was" if then is now is None else f"{name} was {then} and is {now}"
+            for name, then, now in differences
+        )
         super().__init__(
             f"the run {run!r} cannot go on as it began: {changed}; with --force (force=True in Python) it goes on all "
             "the same, and ends with other bits"

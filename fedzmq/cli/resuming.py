@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from fedzmq.cli.job_file import take_over
+from fedzmq.data.names import name_of
 from fedzmq.errors import RunLocked, UsageError
 from fedzmq.federated.ledger.run_history import RUNNING, RunHistory, find_run, read_history
 from fedzmq.files.folder_lock import owner_of
@@ -91,8 +92,6 @@ def _used(name: str, params: Mapping[str, Any]) -> Any:
 
         return default_lr(params["optimizer"], params["optimizer_options"])
     if name == "dataset":
-        from fedzmq.data.load import name_of
-
         return name_of(params["data"])
     if name == "loss" and not params["no_evaluation"]:
         from fedzmq.data.load import load

@@ -15,7 +15,8 @@ from fedzmq.cli.greeting import greet
 from fedzmq.cluster.memory import free_bytes
 from fedzmq.data.examples import Examples
 from fedzmq.data.groups import read_groups
-from fedzmq.data.load import load, name_of
+from fedzmq.data.load import load
+from fedzmq.data.names import name_of
 from fedzmq.data.own_code import own_function
 from fedzmq.data.partition import part as part_of
 from fedzmq.data.split import Split

@@ -9,7 +9,8 @@ import click
 from fedzmq.data.counts import label_counts
 from fedzmq.data.data import targets_of
 from fedzmq.data.examples import Column, Examples
-from fedzmq.data.load import load, name_of
+from fedzmq.data.load import load
+from fedzmq.data.names import name_of
 from fedzmq.federation.printable import printable
 
 MOST_SHOWN = 20  # classes

@@ -13,7 +13,8 @@ from fedzmq.cli.show_data import labels_in_words
 from fedzmq.cluster.names import worker_names
 from fedzmq.data.data import targets_of
 from fedzmq.data.groups import read_groups
-from fedzmq.data.load import load, name_of
+from fedzmq.data.load import load
+from fedzmq.data.names import name_of
 from fedzmq.data.partition import held_out_rows
 from fedzmq.data.partitioners.partitioner import Marks
 from fedzmq.data.split import Split

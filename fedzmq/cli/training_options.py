@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fedzmq.client.waiting import MOST_NAMES
 from fedzmq.cluster.names import worker_names
+from fedzmq.data.names import name_of
 from fedzmq.data.split import Split
 from fedzmq.errors import UsageError
 from fedzmq.federation.federation import Federation
@@ -87,7 +88,8 @@ class TrainingOptions:
             names = worker_names(self.workers)
             few = names if len(names) <= MOST_NAMES else (*names[:MOST_NAMES], "...")
             return f"starting a broker and {workers}: {', '.join(few)}"
-        return f"waiting for {workers} at {self.broker}"
+        dataset = self.dataset or name_of(self.data)
+        return f"waiting for {workers} with the data {dataset!r} at {self.broker}"
 
     def federation(self) -> Federation:
         """The workers to start on this machine, or those at the broker."""

@@ -63,13 +63,6 @@ def examples_of(name: str, given: Given, memory: int = HELD_BYTES) -> Examples:
     return given.called(name) if isinstance(given, Examples) else read_given(name, given, memory, "this is")
 
 
-def name_of(source: str) -> str:
-    """What clients call a data set by default: a file's name without its ending, a function's name, a built-in name."""
-    if source in BUNDLED:
-        return source
-    return source.rpartition(":")[2] if names_a_function(source) else Path(source.partition(",")[0]).stem
-
-
 def _file(source: str) -> Path:
     path = Path(source).expanduser()
     if not path.exists():

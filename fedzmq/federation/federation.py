@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakSet
 
 from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.data.names import name_of
 from fedzmq.data.split import Split
 from fedzmq.errors import UsageError
 from fedzmq.federation.sites import Inside, Remote, Site, Started
@@ -101,8 +102,6 @@ class Federation:
     def dataset(self) -> str:
         """What the workers call their data."""
         if self._dataset is None:
-            from fedzmq.data.load import name_of
-
             assert self.data is not None
             return name_of(self.data)
         return self._dataset

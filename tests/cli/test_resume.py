@@ -214,6 +214,6 @@ def test_other_data_is_refused_and_taken_by_force(call: Call, site: LocalCluster
 
     assert first.code == 0, first.err
     assert refused.code == 2
-    assert "the run 'run' cannot go on as it began: held-out data was " in refused.err
+    assert "the run 'run' cannot go on as it began: the data to evaluate it on is not what it was; with " in refused.err
     assert forced.code == 0, forced.err
     assert json.loads(forced.out.splitlines()[0])["round"] == 2

@@ -65,7 +65,7 @@ def test_json_is_pure_json_and_the_record_of_the_rounds(call: Call, site: LocalC
     assert [answer["worker"] for answer in rounds[0]["answered"]] == ["alice", "bob", "carol"]
     assert rounds == [json.loads(line) for line in (tmp_path / "run" / "rounds.jsonl").read_text().splitlines()]
     assert last == {"folder": "run", "files": ["model.safetensors", "plot.png", "rounds.jsonl", "job.toml"]}
-    assert ended.err == f"waiting for 3 workers at {site.address}\n"
+    assert ended.err == f"waiting for 3 workers with the data 'digits' at {site.address}\n"
 
 
 def test_the_model_loads_into_plain_torch(call: Call, site: LocalCluster, tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ def test_a_broker_that_is_down_is_one_sentence(call: Call) -> None:
     ended = call("train", "--broker", NOBODY, "--wait", "0.3")
 
     assert ended.code == 3
-    assert ended.out == f"waiting for 2 workers at {NOBODY}\n"
+    assert ended.out == f"waiting for 2 workers with the data 'digits' at {NOBODY}\n"
     assert ended.err.startswith(f"fedzmq: no broker answered at {NOBODY} within 0.3 s; is `fedzmq broker")
     assert ended.err.count("\n") == 1
 

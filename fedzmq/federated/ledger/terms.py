@@ -15,6 +15,12 @@ from fedzmq.plans.plan import name_of
 
 # Of a job: how long it lasts, who is waited for, and how often it is looked at how good the model is.
 _FREE = frozenset({"rounds", "workers", "least", "patience", "evaluate_every"})
+# Of these a digest is kept, which no user knows them by.
+_DIGESTS = {
+    "plan": "the model or its loss",
+    "held-out data": "the data to evaluate it on",
+    "operations": "the list of operations",
+}
 _PACKAGES = ("fedzmq", "torch", "numpy")
 
 
@@ -40,9 +46,11 @@ def versions() -> dict[str, Term]:
 
 
 def differences(then: Mapping[str, Term], now: Mapping[str, Term]) -> tuple[tuple[str, Term, Term], ...]:
-    """What is another one, with what it was and what it is."""
-    names = dict.fromkeys([*then, *now])
-    return tuple((name, then.get(name), now.get(name)) for name in names if then.get(name) != now.get(name))
+    """What is another one, in a user's words, with what it was and what it is: None for what is known by a digest."""
+    changed = [name for name in dict.fromkeys([*then, *now]) if then.get(name) != now.get(name)]
+    return tuple(
+        (_DIGESTS[name], None, None) if name in _DIGESTS else (name, then.get(name), now.get(name)) for name in changed
+    )
 
 
 def _plain(value: object) -> Term:

@@ -22,7 +22,7 @@ def test_the_same_run_has_the_same_terms() -> None:
 def test_what_decides_the_outcome_is_a_term() -> None:
     assert changed(replace(JOB, seed=1)) == ["seed"]
     assert changed(replace(JOB, options={"lr": 0.2})) == ["options"]
-    assert changed(plan=b"other") == ["plan"]
+    assert changed(plan=b"other") == ["the model or its loss"]
     assert changed(strategy=FedAdam(lr=0.5)) == ["strategy.lr"]
 
 
