@@ -8,9 +8,10 @@ from __future__ import annotations
 import click
 from click.core import ParameterSource
 
+from fedzmq.data.split import AUTO
 from fedzmq.errors import UsageError
 
-_OF = {"alpha": ("dirichlet", "quantity"), "per_worker": ("shards", "classes"), "exponent": ("powerlaw",)}
+_OF = {"alpha": (AUTO, "dirichlet", "quantity"), "per_worker": ("shards", "classes"), "exponent": ("powerlaw",)}
 _SPLITS = ("how", *_OF)
 _AT_WORKERS = ("holdout", "evaluate_every")
 

@@ -97,7 +97,7 @@ def _read(source: str, part: tuple[int, int] | None, memory: int, split: Split) 
     data = load(source, memory, without=split.column)
     if part is not None:
         groups = read_groups(source, split.column) if split.column is not None else None
-        data = part_of(data, *part, split.partitioner(), split.seed, groups)
+        data = part_of(data, *part, split.fitting(data.classes).partitioner(), split.seed, groups)
     return data.called(name)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fedzmq.cli.values import Count, Number, Seed, Word, broker_address
-from fedzmq.data.split import WAYS
+from fedzmq.data.split import ALPHA, AUTO, WAYS
 from fedzmq.session.roster import SILENCE
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -45,15 +45,16 @@ def split_options(what: str, seed: str = "--split-seed") -> Decorator:
         click.option(
             "--how",
             type=Word(WAYS),
-            default="dirichlet",
+            default=AUTO,
             show_default=True,
             help=f"{what}: at random (iid), by label skew (dirichlet), in shards of sorted labels, by so many classes "
-            "each, in unequal sizes (quantity, powerlaw), or by a column of the file.",
+            "each, in unequal sizes (quantity, powerlaw), or by a column of the file. Auto is dirichlet for classes, "
+            "and iid for measurements.",
         ),
         click.option(
             "--alpha",
             type=Number(min=0, min_open=True),
-            default=1.0,
+            default=ALPHA,
             show_default=True,
             help="Of dirichlet and quantity: 0.1 skews much, 100 hardly at all.",
         ),

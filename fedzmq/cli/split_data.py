@@ -35,6 +35,7 @@ def split_data(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{str(out)!r} is there already, and its files are kept: name another folder with --out")
     data = load(source, memory, without=split.column)
+    split = split.fitting(data.classes)
     targets = targets_of(data)
     groups = None if split.column is None else read_groups(source, split.column)
     if groups is not None and len(groups) != len(data):

@@ -15,7 +15,7 @@ import numpy as np
 
 from fedzmq.data.examples import Examples
 from fedzmq.data.forms import Form
-from fedzmq.data.keys import column_called, target_column
+from fedzmq.data.keys import check_index, column_called, target_column
 from fedzmq.data.opening import held
 from fedzmq.errors import DataError
 
@@ -46,7 +46,7 @@ def _csv(source: str, path: Path, without: str | None) -> tuple[Arrays, str]:
     if not lines:
         raise DataError(source, "the file has no rows")
     first = next(csv.reader(lines[:1]))
-    names = None if all(map(_is_value, first)) else [cell.strip() for cell in first]
+    names = [cell.strip() for cell in first] if _are_names(first) else None
     rows = lines if names is None else lines[1:]
     if without is not None:
         names = names or []
@@ -58,9 +58,8 @@ def _csv(source: str, path: Path, without: str | None) -> tuple[Arrays, str]:
         raise DataError(source, "the file has a row of column names and no examples under it")
     if len(first) < 2:
         raise DataError(source, f"the rows have one column, and features and a target are needed{_separated(lines[0])}")
-    if names is not None and not names[0]:
-        way_out = "write it with index=False, or give the column a name"
-        raise DataError(source, f"the first column has no name, as pandas writes a table's index: {way_out}")
+    if names is not None:
+        check_index(source, names)
     called = names or [""] * len(first)
     target = target_column(source, called)
     words = {place: _truth for place, cell in enumerate(next(csv.reader(rows[:1]))) if _is_word(cell)}
@@ -103,6 +102,12 @@ def _separated(line: str) -> str:
         if mark in line:
             return f"; they seem to be separated by {word}: save the table with commas"
     return ", separated by commas"
+
+
+def _are_names(first: Sequence[str]) -> bool:
+    """What is no value; and 0, 1, 2, ..., which pandas calls columns that nobody named."""
+    numbers = [str(number) for number in range(len(first))]
+    return not all(map(_is_value, first)) or (len(first) > 2 and list(first) == numbers)
 
 
 def _is_value(cell: str) -> bool:

@@ -14,6 +14,7 @@ TARGET_COLUMNS = ("target", "label", "y")
 FEATURE_KEYS = ("x", "X", "features")
 TARGET_KEYS = ("y", "Y", "targets", "labels", "target", "label")
 
+_INDEX = "Unnamed: 0"
 _NUMBERED = re.compile(r"x\d+")
 
 
@@ -45,6 +46,15 @@ def column_called(source: str, name: str, names: Sequence[str]) -> int:
         has = ", ".join(names) or "no names of columns"
         raise DataError(source, f"it has no column {name!r} (it has: {has}){nearest(name, names)}")
     return names.index(name)
+
+
+def check_index(source: str, names: Sequence[str]) -> None:
+    """Raises DataError where an index of pandas' comes first, which has no name, and one of pandas' own once read."""
+    first = names[0]
+    if not first or first.startswith(_INDEX):
+        called = f"is called {first!r}" if first else "has no name"
+        way_out = "write it with index=False, or give the column a name"
+        raise DataError(source, f"the first column {called}, as pandas writes a table's index: {way_out}")
 
 
 def target_column(source: str, names: Sequence[str]) -> int:

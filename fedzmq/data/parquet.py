@@ -23,7 +23,7 @@ import torch
 from fedzmq.data.arrow import pyarrow_for
 from fedzmq.data.examples import Examples
 from fedzmq.data.forms import FEATURES, TARGETS, Form
-from fedzmq.data.keys import CLASSES, column_called, target_column
+from fedzmq.data.keys import CLASSES, check_index, column_called, target_column
 from fedzmq.data.opening import held, streamed
 from fedzmq.errors import DataError
 
@@ -76,6 +76,7 @@ class ParquetStream:
             raise DataError(source, f"it has {len(schema)} columns, and features and a target are needed")
         if len(set(schema.names)) < len(schema):
             raise DataError(source, "two of its columns have one name")
+        check_index(source, schema.names)
         target = schema.names[target_column(source, schema.names)]
         numbers: list[str] = []
         inputs: list[tuple[str, ...]] = []

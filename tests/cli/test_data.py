@@ -29,7 +29,7 @@ def test_split_holds_out_what_train_evaluates_on_and_gives_workers_the_rest(call
     assert torch.equal(held.tensors[0], federation.held_out.tensors[0])
     assert sum(part["examples"] for part in manifest["parts"]) == 1797 - len(held) == 1617
     for number, name in enumerate(("bob", "alice"), 1):
-        same = part(load("digits"), number, 2, Split().partitioner(), 3)
+        same = part(load("digits"), number, 2, Split("dirichlet").partitioner(), 3)
         assert torch.equal(load(str(folder / f"{name}.npz")).tensors[0], same.tensors[0])
     assert "held-out        180 examples" in ended.out
     assert "  held-out.npz   what no worker got, to evaluate on\n" in ended.out
@@ -111,7 +111,10 @@ def test_a_folder_with_files_is_left_alone(call: Call, tmp_path: Path) -> None:
         (["nowhere.npz"], "there is no such file"),
         (["iris", "--workers", "151"], "135 examples cannot give 151 workers one each"),
         (["iris", "--how", "classes", "--per-worker", "1"], "leave some of the 3 classes to nobody"),
-        (["iris", "--how", "iid", "--alpha", "0.3"], "--alpha is for --how dirichlet or quantity, and it is iid"),
+        (
+            ["iris", "--how", "iid", "--alpha", "0.3"],
+            "--alpha is for --how auto or dirichlet or quantity, and it is iid",
+        ),
         (["iris", "--how", "column"], "say by which column"),
         (["iris", "--how", "column", "--column", "site"], "it has no column 'site'"),
     ],

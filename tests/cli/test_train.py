@@ -444,8 +444,8 @@ def test_what_it_cannot_use_is_one_sentence(call: Call, tmp_path: Path, options:
     [
         (["--holdout", "0.2"], "--holdout is for workers that evaluate: it needs --evaluate-at workers or both"),
         (["--evaluate-every", "5"], "--evaluate-every is for workers that evaluate"),
-        (["--how", "iid", "--alpha", "0.3"], "--alpha is for --how dirichlet or quantity, and it is iid"),
-        (["--per-worker", "3"], "--per-worker is for --how shards or classes, and it is dirichlet"),
+        (["--how", "iid", "--alpha", "0.3"], "--alpha is for --how auto or dirichlet or quantity, and it is iid"),
+        (["--per-worker", "3"], "--per-worker is for --how shards or classes, and it is auto"),
         (["--broker", NOBODY, "--how", "iid"], "--how is for workers that are started here"),
         (["--broker", NOBODY, "--alpha", "0.3"], "--alpha is for workers that are started here"),
     ],
@@ -459,7 +459,7 @@ def test_an_option_that_would_do_nothing_is_refused(call: Call, options: list[st
 
 def test_a_job_file_may_hold_what_another_site_has_a_use_for(call: Call, tmp_path: Path) -> None:
     (tmp_path / "job.toml").write_text("alpha = 0.3\nholdout = 0.2\n")
-    ended = call("train", "--config", "job.toml", "--broker", NOBODY, "--how", "dirichlet", "--wait", "0.1")
+    ended = call("train", "--config", "job.toml", "--broker", NOBODY, "--how", "auto", "--wait", "0.1")
 
     assert ended.code == 3
     assert "no broker answered" in ended.err

@@ -146,6 +146,13 @@ def test_a_csv_takes_the_column_of_that_name_for_the_target(tmp_path: Path, name
     assert data.targets.tolist() == [0, 2]
 
 
+def test_numbers_that_pandas_calls_columns_by_are_no_example(tmp_path: Path) -> None:
+    data = load(csv(tmp_path, "0,1,2\n0.5,4,1\n2,3,0\n"))
+
+    assert data.features.tolist() == [[0.5, 4], [2, 3]]
+    assert data.target == "2"
+
+
 def test_a_csv_with_two_target_columns_is_refused(tmp_path: Path) -> None:
     assert "'y' and 'label' could each be the target" in refused(csv(tmp_path, "a,y,label\n1,0,2\n"))
 
@@ -180,6 +187,7 @@ def test_a_csv_may_be_quoted_and_begin_with_a_byte_order_mark(tmp_path: Path) ->
         ("a,y\n1,0\n,1\n", "example 2 has nothing in column 'a'"),
         ("1,true\n2,1\n", "example 2 has the text '1' in column 2, and true or false was expected"),
         (",a,y\n0,1,0\n1,2,1\n", "the first column has no name, as pandas writes a table's index"),
+        ("Unnamed: 0,a,y\n0,1,0\n1,2,1\n", "the first column is called 'Unnamed: 0', as pandas writes"),
         ("a;y\n1;0\n", "they seem to be separated by ';'"),
         ("a\ty\n1\t0\n", "they seem to be separated by tabs"),
         ("a,b,y\n1,2,0\n1,0\n", "example 2 has 2 columns, and the first row has 3"),
@@ -261,6 +269,7 @@ def test_a_parquet_column_of_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_parquet_column_with_empty_cells_is_refused(tmp_path: Path) -> None:
+    assert "is called 'Unnamed: 0', as pandas" in refused(parquet(tmp_path, **{"Unnamed: 0": [0, 1], "b": [1, 0]}))
     assert "example 2 has nothing in column 'a'" in refused(parquet(tmp_path, a=[1, None], b=[1, 0]))
 
 

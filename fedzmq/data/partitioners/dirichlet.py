@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedzmq.data.partitioners.iid import Iid
 from fedzmq.data.partitioners.partitioner import Marks, Partitioner, Rows, check_alpha, dirichlet_shares
 from fedzmq.errors import DataError
 
@@ -19,8 +18,7 @@ from fedzmq.errors import DataError
 class Dirichlet(Partitioner):
     """A small alpha gives parts that hold few classes and differ in size, a large one approaches an even split.
 
-    A part that came out smaller than `minimum` is filled up from the largest. Targets that are not classes are dealt
-    out evenly.
+    A part that came out smaller than `minimum` is filled up from the largest.
     """
 
     alpha: float = 1.0
@@ -28,16 +26,14 @@ class Dirichlet(Partitioner):
 
     def owners(self, marks: Marks, parts: int, stream: np.random.RandomState) -> Rows:
         check_alpha(marks.name, self.alpha)
+        classes = marks.labels()
         if len(marks) < parts * self.minimum:
             raise DataError(
                 marks.name,
                 f"{len(marks)} examples cannot give {parts} workers at least {self.minimum} each; ask for fewer "
                 "workers",
             )
-        if marks.targets.is_floating_point():
-            return Iid().owners(marks, parts, stream)
         owners = np.empty(len(marks), dtype=np.int64)
-        classes = marks.labels()
         for label in np.unique(classes):
             members = stream.permutation(np.flatnonzero(classes == label))
             # Rounding the cumulative shares, and not each, loses and doubles no row.

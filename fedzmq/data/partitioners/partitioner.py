@@ -42,7 +42,10 @@ class Marks:
     def labels(self) -> Rows:
         """The class of each row. Raises DataError where the targets are measurements."""
         if self.targets.is_floating_point():
-            raise DataError(self.name, "its targets are measurements, and only classes can be shared out so")
+            raise DataError(
+                self.name,
+                "its targets are measurements, and only classes can be shared out so; iid and quantity take both",
+            )
         classes: Rows = self.targets.numpy()
         return classes
 

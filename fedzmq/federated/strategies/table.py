@@ -77,7 +77,8 @@ def by_name(name: str, **options: float | str) -> Strategy:
             given[option] = read(value)
         except (ValueError, TypeError, KeyError, OverflowError):
             raise UsageError(
-                f"the option {option!r} of the strategy {name!r} is {value!r}, and {_WORDS[kinds[option]]} is expected"
+                f"the option {option!r} of the strategy {name!r} is {value!r}, and "
+                f"{_WORDS.get(kinds[option], 'a finite number or a text')} is expected"
             ) from None
     try:
         strategy = made(**given)
@@ -139,10 +140,15 @@ def _truth(value: Any) -> bool:
 
 def _literal(value: Any) -> Any:
     """For an argument of an own strategy that does not tell its kind: a number where it reads as one."""
-    for read in (_whole, _number) if isinstance(value, str) else ():
-        with suppress(ValueError):
-            return read(value)
-    return value
+    if not isinstance(value, str):
+        return value
+    with suppress(ValueError):
+        return int(value)
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return _number(number)
 
 
 _READ: Mapping[str, Callable[[Any], object]] = {"float": _number, "int": _whole, "str": _text, "bool": _truth}

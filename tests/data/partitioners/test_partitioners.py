@@ -18,7 +18,7 @@ from fedzmq.data.partitioners.dirichlet import Dirichlet
 from fedzmq.data.partitioners.iid import Iid
 from fedzmq.data.partitioners.shards import Shards
 from fedzmq.data.partitioners.sizes import PowerLaw, Quantity
-from fedzmq.data.split import WAYS, Split
+from fedzmq.data.split import AUTO, WAYS, Split
 from fedzmq.errors import DataError, UsageError
 
 DIGITS = Marks("digits", targets_of(load("digits")), torch.arange(1797) % 7)
@@ -115,8 +115,12 @@ def test_a_small_alpha_skews_more_than_a_large_one() -> None:
     assert skew(targets, Dirichlet(1000.0).split(DIGITS, 5, seed=0)) < 0.05
 
 
-def test_measurements_are_dealt_out_evenly() -> None:
-    assert sizes(Dirichlet(0.1).split(marks(torch.linspace(0, 1, 10)[:, None]), 3, seed=0)) == [4, 3, 3]
+def test_measurements_are_dealt_out_at_random_unless_label_skew_is_asked_for() -> None:
+    assert Split().fitting(classes=None).partitioner() == Iid()
+    assert Split().fitting(classes=3).partitioner() == Dirichlet(1.0)
+    for asked in (Split("dirichlet"), Split(alpha=0.1)):
+        with pytest.raises(DataError, match="its targets are measurements, and only classes can be .*; iid and"):
+            asked.fitting(classes=None).partitioner().split(marks(torch.linspace(0, 1, 10)[:, None]), 3, seed=0)
 
 
 def test_a_seed_gives_the_parts_that_it_always_gave() -> None:
@@ -246,7 +250,7 @@ def test_a_wrong_name_gets_the_known_ones() -> None:
 
 
 def test_the_names_without_torch_are_those_of_the_table() -> None:
-    assert tuple(PARTITIONERS) == WAYS
+    assert (AUTO, *PARTITIONERS) == WAYS
 
 
 def test_a_split_gives_its_partitioner_the_numbers_that_it_takes() -> None:

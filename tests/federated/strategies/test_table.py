@@ -133,6 +133,7 @@ def test_ones_own_is_named_by_its_module_and_takes_options_as_text(own: str, kin
     [
         ("Cautious", {"shar": "1"}, "has no option 'shar' (known: share, keeps); did you mean 'share'?"),
         ("Cautious", {"keeps": "perhaps"}, "is 'perhaps', and true or false is expected"),
+        ("Plain", {"share": "inf"}, "is 'inf', and a finite number or a text is expected"),
         ("Plain", {"share": "0"}, "to make it failed with ZeroDivisionError"),
         ("Wide", {"args": "1"}, "has no option 'args' (known: share)"),
         ("table", {}, "a Strategy is expected, and it gives {}"),
