@@ -24,13 +24,13 @@ from fedzmq.pointers.kernels import can_tell
 from fedzmq.pointers.meeting import check_local, check_written, meet
 from fedzmq.pointers.metadata import CONSTANT, INNER, LEAF, Meta, meta
 from fedzmq.pointers.modes import Modes, ambient
+from fedzmq.pointers.operands import Operands
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.out import into_out
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.refusals import name_of, why
-from fedzmq.pointers.rehearsal import MOST_BYTES, at_home, check, in_its_words, known
-from fedzmq.pointers.remote import ORDINARY, SCRIPT, Composite, Remote, is_traced
-from fedzmq.pointers.shipment import Shipment
+from fedzmq.pointers.rehearsal import MOST_BYTES, at_home, check, in_its_words
+from fedzmq.pointers.remote import ORDINARY, SCRIPT, Composite, Remote, is_traced, known
 from fedzmq.pointers.signature import GETITEM, SETITEM, Signature, count_operands, filled
 from fedzmq.pointers.stand_ins import STAND_INS
 from fedzmq.pointers.stream import Stream
@@ -210,12 +210,12 @@ def _in_place_unseen(call: _Call, modes: Modes) -> Effect | None:
 
 def _perform(stream: Stream, effect: Effect, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
     operands = call.operands
-    shipment = Shipment(call.signature.elements)
+    shipment = Operands(call.signature.elements)
     arguments = _arguments(call, shipment)  # raises, if at all, before anything is changed here
     references = _references(operands)
     tensors: list[torch.Tensor] = []
     ids: list[int] = []
-    views: list[tuple[Reference, Reference]] = []
+    views: list[tuple[int, int]] = []
     for output in effect.outputs:
         if output.alias >= 0:
             tensors.append(operands[output.alias])
@@ -225,7 +225,7 @@ def _perform(stream: Stream, effect: Effect, modes: Modes, call: _Call, cls: typ
         base = references[output.view] if output.view >= 0 else None
         if base is not None:
             reference.is_view_of(base, is_sealed=output.is_sealed)
-            views.append((reference, base))
+            views.append((reference.id, base.id))
         tensors.append(cls.around(reference))
         ids.append(reference.id)
     written = _write(effect, references, modes)
@@ -249,17 +249,17 @@ def _new(stream: Stream, output: Output, references: Sequence[Reference | None])
     return reference
 
 
-def _write(effect: Effect, references: Sequence[Reference | None], modes: Modes) -> list[Reference]:
+def _write(effect: Effect, references: Sequence[Reference | None], modes: Modes) -> list[int]:
     # All histories first: what is written to may itself be among the sources of another.
     histories = [_nodes(references, written.sources) for written in effect.written]
-    targets: list[Reference] = []
+    written_ids: list[int] = []
     for written, history in zip(effect.written, histories, strict=True):
         target = references[written.position]
         if target is not None:
             node = Node(history) if written.meta.kind == INNER and modes.grad else None
             target.written(written.meta, node)
-            targets.append(target)
-    return targets
+            written_ids.append(target.id)
+    return written_ids
 
 
 def _nodes(references: Sequence[Reference | None], sources: tuple[int, ...] | None) -> tuple[Node, ...]:
@@ -267,7 +267,7 @@ def _nodes(references: Sequence[Reference | None], sources: tuple[int, ...] | No
     return tuple([each.node for each in chosen if each is not None and each.node is not None])
 
 
-def _arguments(call: _Call, shipment: Shipment) -> tuple[Any, ...]:
+def _arguments(call: _Call, shipment: Operands) -> tuple[Any, ...]:
     """The end of an operation's record: mask, arguments and, where there are any, keyword arguments."""
     mask = 0
     values: list[Any] = []
@@ -284,7 +284,7 @@ def _arguments(call: _Call, shipment: Shipment) -> tuple[Any, ...]:
 
 def _probe(stream: Stream, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
     """The one kind of operation that waits: only the values tell how many outputs there are, or of what shape."""
-    shipment = Shipment(call.signature.elements)
+    shipment = Operands(call.signature.elements)
     record = (call.number, 0, *_arguments(call, shipment))
     try:
         first, described = stream.probe(record, modes, origin(), shipment, _more_outputs(call))

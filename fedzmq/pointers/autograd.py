@@ -10,6 +10,7 @@ from fedzmq.pointers.graph import Node
 from fedzmq.pointers.meeting import apart, check_local
 from fedzmq.pointers.metadata import CONSTANT, INNER
 from fedzmq.pointers.origins import origin, warn
+from fedzmq.pointers.putting import put
 from fedzmq.pointers.remote import Handler, Remote
 from fedzmq.wire.messages import SetGrad
 
@@ -44,7 +45,7 @@ def require_grad(p: Remote, value: bool = True) -> Remote:
         )
     if value and not (meta.dtype.is_floating_point or meta.dtype.is_complex):
         raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
-    reference.stream.require_grad(reference, value)
+    reference.require_grad(value)
     return p
 
 
@@ -52,7 +53,7 @@ def set_requires_grad(p: Remote, value: bool) -> None:
     require_grad(p, value)
 
 
-def grad(p: Remote) -> Remote | None:
+def grad(p: Remote) -> torch.Tensor | None:
     leaf = p._ref.leaf
     if leaf is not None:
         return leaf.grad
@@ -81,7 +82,7 @@ def set_grad(p: torch.Tensor, value: torch.Tensor | None) -> None:
         raise RuntimeError("can't assign Variable as its own grad")
     check_local("assigning a gradient", [value], False, reference.stream.strict)
     if not isinstance(value, Remote):
-        value = type(p).around(reference.stream.put(value.detach()))
+        value = type(p).around(put(reference.stream, value.detach()))
     if value._ref.stream is not reference.stream:
         raise apart("assigning a gradient", [p, value])
     ours, theirs = reference.meta, value._ref.meta

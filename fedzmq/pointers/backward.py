@@ -17,8 +17,9 @@ from fedzmq.pointers.hooks import retained, run_after
 from fedzmq.pointers.meeting import apart, check_local
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.passed import Passed
+from fedzmq.pointers.putting import put
 from fedzmq.pointers.reference import Reference
-from fedzmq.pointers.remote import Handler, Remote
+from fedzmq.pointers.remote import Handler, Remote, gradient_of
 from fedzmq.pointers.stream import Stream
 from fedzmq.wire.messages import Backward, Gradients
 
@@ -81,7 +82,7 @@ def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -
             # With a graph of its own a sum of gradients is a new tensor, and the old one stays what it was.
             reference = Reference(leaf.stream, leaf.stream.new_id(), leaf.meta)
             reference.kept = True
-            before, leaf.grad = leaf.grad, type(root).around(reference)
+            before, leaf.grad = gradient_of(leaf), type(root).around(reference)
             fresh.append((leaf, before))
     root._ref.stream.command(
         Backward(
@@ -90,7 +91,7 @@ def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -
             keep,
             create,
             tuple([leaf.id for leaf in leaves]),
-            tuple([leaf.grad._ref.id for leaf in leaves if leaf.grad is not None]),
+            tuple([leaf.grad._ref.id for leaf in leaves if isinstance(leaf.grad, Remote)]),
             passed.on_wire,
         ),
         origin(),
@@ -208,7 +209,7 @@ def _brought(operation: str, given: list[Any], roots: list[Any]) -> list[Any]:
     for root, gradient in zip(roots, given, strict=False):
         if isinstance(root, Remote) and isinstance(gradient, torch.Tensor) and not isinstance(gradient, Remote):
             check_local(operation, [gradient], torch.is_grad_enabled(), root._ref.stream.strict)
-            gradient = type(root).around(root._ref.stream.put(gradient))
+            gradient = type(root).around(put(root._ref.stream, gradient))
         brought.append(gradient)
     return brought
 

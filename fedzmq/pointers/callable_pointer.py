@@ -17,9 +17,9 @@ from fedzmq.pointers.apply import described_outputs
 from fedzmq.pointers.meeting import apart, check_local
 from fedzmq.pointers.modes import ambient
 from fedzmq.pointers.nesting import leaves
+from fedzmq.pointers.operands import Operands
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.pointer import Pointer
-from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.stream import Stream
 from fedzmq.wire.messages import Call, FunctionsListed, ListFunctions
 
@@ -45,7 +45,7 @@ class CallablePointer:
         check_local(what, operands, modes.grad, stream.strict)
         if any(isinstance(each, Pointer) and each._ref.stream is not stream for each in operands):
             raise apart(what, operands)
-        shipment = Shipment()
+        shipment = Operands()
         record = [0, 0, 0, [pack(arg, shipment.attach) for arg in args]]
         if kwargs:
             record.append({name: pack(value, shipment.attach) for name, value in kwargs.items()})

@@ -10,6 +10,7 @@ from fedzmq.errors import PointerError
 from fedzmq.pointers.graph import Leaf
 from fedzmq.pointers.meeting import apart
 from fedzmq.pointers.origins import origin
+from fedzmq.pointers.putting import put
 from fedzmq.pointers.remote import ORDINARY, Handler, Remote
 from fedzmq.wire.messages import SetData
 
@@ -30,7 +31,7 @@ def set_data(p: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
         reference.leaf.meta = reference.meta.of_gradient()
     reference.storage = None
     reference.stream.command(SetData(reference.id, source._ref.id), origin())
-    reference.stream.noticed([reference], [])
+    reference.stream.noticed([reference.id], [])
     return p
 
 
@@ -71,7 +72,7 @@ def type_of(p: Remote, dtype: Any = None, non_blocking: bool = False, **kwargs: 
 def new_tensor(p: Remote, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Made here and sent: the data is the caller's."""
     made = torch.tensor(data, dtype=dtype or p._ref.meta.dtype, requires_grad=requires_grad)
-    return type(p).around(p._ref.stream.put(made, 1 if requires_grad else 0))
+    return type(p).around(put(p._ref.stream, made, 1 if requires_grad else 0))
 
 
 def load(p: Remote, other: torch.Tensor, assign: bool = False) -> torch.Tensor:

@@ -17,12 +17,13 @@ from fedzmq.pointers.metadata import meta
 from fedzmq.pointers.modes import ambient
 from fedzmq.pointers.multi_pointer import MultiPointer
 from fedzmq.pointers.nesting import leaves, mapped
+from fedzmq.pointers.operands import Operands
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.pointer import Pointer
+from fedzmq.pointers.putting import put
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.refusals import name_of
 from fedzmq.pointers.remote import META, Remote
-from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.stream import Stream
 
 _HERE = frozenset({"device", "layout", "pin_memory", "requires_grad", "out"})  # settled here, or by the worker
@@ -63,7 +64,7 @@ class RemoteTorch:
     def _tensor(self, data: Any, *, dtype: torch.dtype | None = None, requires_grad: bool = False) -> Pointer:
         """Made here and sent: the data is the caller's."""
         made = torch.tensor(data, dtype=dtype)
-        pointer = Pointer.around(self._stream.put(made))
+        pointer = Pointer.around(put(self._stream, made))
         return pointer.requires_grad_() if requires_grad else pointer  # type: ignore[return-value]  # itself
 
     def _operation(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,7 +88,7 @@ class RemoteTorch:
             if not isinstance(value, torch.Tensor):
                 return value
             if id(value) not in sent:
-                sent[id(value)] = Pointer.around(self._stream.put(value.detach()))
+                sent[id(value)] = Pointer.around(put(self._stream, value.detach()))
             return sent[id(value)]
 
         return function(*mapped(args, there), **mapped(kwargs, there))
@@ -104,7 +105,7 @@ def create(stream: Stream, function: Callable[..., Any], args: tuple[Any, ...], 
         raise TypeError(f"{name_of(function)} without a tensor among its arguments makes none")
     modes = ambient(stream.device.type)
     reference = Reference(stream, stream.new_id(), meta(blank.shape, blank.dtype, blank.stride()))
-    shipment = Shipment()
+    shipment = Operands()
     values = [pack(arg, shipment.attach) for arg in args]
     keywords = {name: pack(value, shipment.attach) for name, value in plain.items()}
     number = CATALOG.numbers[function]

@@ -14,7 +14,8 @@ import torch
 from fedzmq.pointers.graph import Doorway
 from fedzmq.pointers.metadata import CONSTANT
 from fedzmq.pointers.origins import origin
-from fedzmq.pointers.remote import Remote
+from fedzmq.pointers.putting import put
+from fedzmq.pointers.remote import Remote, gradient_of
 from fedzmq.pointers.stream import Stream
 from fedzmq.pointers.transfer import hand_over
 from fedzmq.wire.messages import SetGrad
@@ -45,7 +46,7 @@ def _arrived(doorways: Sequence[Doorway], stream: Stream) -> list[tuple[torch.Te
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
     local: list[tuple[torch.Tensor, Remote]] = []
     for door in doorways:
-        gradient, home = door.grad, door.home
+        gradient, home = gradient_of(door), door.home
         if gradient is None:
             continue
         if not isinstance(home, Remote):
@@ -70,7 +71,7 @@ class _Arrival(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         pointer: Remote = ctx.pointer
         reference = pointer._ref
-        there = type(pointer).around(reference.stream.put(gradients[0]))
+        there = type(pointer).around(put(reference.stream, gradients[0]))
         # Another value of the same graph may come back later; the graph goes with its pointers.
         with torch.enable_grad():
             pointer.backward(there, retain_graph=True)  # type: ignore[no-untyped-call]

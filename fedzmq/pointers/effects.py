@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fedzmq.pointers.metadata import CONSTANT, INNER, Meta, meta_of
-from fedzmq.pointers.rehearsal import ones
 
 if TYPE_CHECKING:
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -139,7 +138,7 @@ class Effects:
         with self._lock, _tracked():
             if from_kernel and self.device.type in ("cpu", "meta"):
                 try:
-                    return _learned(operation, [ones(meta) for meta in metas], call, written)
+                    return _learned(operation, [meta.ones() for meta in metas], call, written)
                 except RuntimeError as error:
                     if "ZeroDivisionError" not in str(error):  # as the zeros that stand for integers are divided by
                         raise

@@ -15,7 +15,6 @@ from fedzmq.pointers.metadata import Meta
 if TYPE_CHECKING:
     import torch
 
-    from fedzmq.pointers.remote import Remote
     from fedzmq.pointers.stream import Stream
 
 
@@ -64,7 +63,7 @@ class Leaf(Node):
         self.stream = stream
         self.id = id
         self.meta = meta  # of a gradient
-        self.grad: Remote | None = None
+        self.grad: torch.Tensor | None = None  # a pointer
         self.is_collected = True  # the tensor goes when nothing here refers to it any more
 
     def __del__(self) -> None:
@@ -87,7 +86,7 @@ class Watched:
         self.hooks: Hooks | None = None
         self.gate: Gate | None = None
         self.after: Hooks | None = None
-        self.pointer: Remote | None = None
+        self.pointer: torch.Tensor | None = None
         self.retains = False
 
 

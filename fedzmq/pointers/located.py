@@ -18,7 +18,7 @@ from fedzmq.pointers.order import at_home
 from fedzmq.pointers.origins import origin, shown
 from fedzmq.pointers.pointer_to_pointer import PointerToPointer
 from fedzmq.pointers.private import check_get, private, tell_rule
-from fedzmq.pointers.remote import Remote
+from fedzmq.pointers.remote import Remote, gradient_of
 from fedzmq.pointers.swap import swap
 from fedzmq.pointers.transfer import hand_over
 from fedzmq.wire.messages import Label, Share
@@ -117,7 +117,7 @@ class Located(Remote):
         reference = self._ref
         check_get(reference.stream, user)
         kind = reference.meta.kind
-        grad = None if reference.leaf is None else reference.leaf.grad
+        grad = gradient_of(reference.leaf)
         value, *grads = reference.stream.fetch([reference.id, *([] if grad is None else [grad._ref.id])])
         value = at_home(value, reference.meta)
         copy_labels(self, value)
@@ -149,7 +149,7 @@ class Located(Remote):
         reference = self._ref
         flows = requires_grad and reference.meta.kind != CONSTANT
         kind = LEAF if reference.meta.kind == LEAF or requires_grad else CONSTANT
-        grad = None if reference.leaf is None or flows else reference.leaf.grad
+        grad = None if flows else gradient_of(reference.leaf)
         both = [reference] if grad is None else [reference, grad._ref]
         moved, *grads = hand_over(both, place, [kind, CONSTANT][: len(both)])
         if flows:

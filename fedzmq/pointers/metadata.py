@@ -78,6 +78,21 @@ class Meta:
                 blank = row.clone().as_strided(self.shape, self.stride)
             return self._marked(blank)
 
+    def ones(self) -> torch.Tensor:
+        """A tensor here of these metadata: ones, zeros where it is of integers; a square matrix that has an inverse."""
+        made = self.blank(torch.device("cpu"))
+        with torch.no_grad():
+            memory = made.detach()
+            if 0 in memory.stride() and memory.numel():  # elements that share their memory are not written to as such
+                memory = memory.as_strided(
+                    [extent if step else 1 for extent, step in zip(self.shape, self.stride, strict=True)], self.stride
+                )
+            memory.fill_(1 if made.is_floating_point() or made.is_complex() else 0)
+            is_square = made.dim() > 1 and made.shape[-1] == made.shape[-2]
+            if is_square and made.is_floating_point() and made.is_contiguous():
+                made.diagonal(0, -2, -1).add_(1)
+        return made
+
     def _marked(self, tensor: torch.Tensor) -> torch.Tensor:
         tensor = tensor.conj() if self.is_conj else tensor
         return torch._neg_view(tensor) if self.is_neg else tensor

@@ -21,6 +21,7 @@ from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind
 from fedzmq.pointers.order import at_home
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.private import carry_rule, check_send
+from fedzmq.pointers.putting import put
 from fedzmq.pointers.stream import Stream
 from fedzmq.pointers.swap import check_free, swap
 from fedzmq.pointers.transfer import hand_over
@@ -52,7 +53,7 @@ def send_module(module: nn.Module, *places: Destination | Home | str) -> nn.Modu
                 _send_parameter(name, here, destination)
                 continue
             if id(here) not in buffers:
-                buffers[id(here)] = _kept(Pointer.around(destination.stream.put(here, _kind(here))))
+                buffers[id(here)] = _kept(Pointer.around(put(destination.stream, here, _kind(here))))
                 carry_rule(here, buffers[id(here)])
             table[key] = buffers[id(here)]
     return module
@@ -146,11 +147,11 @@ def _send_parameter(name: str, parameter: nn.Parameter, destination: Destination
     check_send(parameter, destination.stream)
     grad = parameter.grad
     parameter.grad = None  # it would stay behind, where nothing can reach it
-    pointer = _kept(Pointer.around(destination.stream.put(parameter, _kind(parameter))))
+    pointer = _kept(Pointer.around(put(destination.stream, parameter, _kind(parameter))))
     carry_rule(parameter, pointer)
     swap(name, parameter, pointer)
     if grad is not None:
-        parameter.grad = Pointer.around(destination.stream.put(grad))
+        parameter.grad = Pointer.around(put(destination.stream, grad))
 
 
 def _values(pointers: list[Pointer]) -> dict[tuple[int, str], torch.Tensor]:

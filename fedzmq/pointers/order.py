@@ -48,7 +48,7 @@ def turn_back(stream: Stream, arrived: Reference, order: Sequence[int], kind: Ki
     shape = torch.Size([known.shape[each] for each in dimensions])
     arrived.meta = meta(shape, known.dtype, tuple([steps[each] for each in dimensions]), CONSTANT)
     if kind == LEAF:
-        stream.require_grad(arrived, True)
+        arrived.require_grad(True)
     return arrived
 
 

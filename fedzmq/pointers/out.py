@@ -12,8 +12,8 @@ from fedzmq.pointers.conversions import set_data
 from fedzmq.pointers.meeting import apart
 from fedzmq.pointers.nesting import leaves, mapped
 from fedzmq.pointers.refusals import name_of
-from fedzmq.pointers.rehearsal import known, tried
-from fedzmq.pointers.remote import Remote
+from fedzmq.pointers.rehearsal import tried
+from fedzmq.pointers.remote import Remote, known
 from fedzmq.pointers.stream import Stream
 
 Create = Callable[[Stream, type[Remote], Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]

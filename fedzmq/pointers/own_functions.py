@@ -20,6 +20,7 @@ from fedzmq.errors import OperationRefused
 from fedzmq.pointers.graph import Gate
 from fedzmq.pointers.hooks import watch
 from fedzmq.pointers.meeting import apart
+from fedzmq.pointers.putting import put
 from fedzmq.pointers.remote import Remote
 
 _OURS = "fedzmq."
@@ -35,7 +36,7 @@ def follow_own_functions() -> None:
         if torch.is_grad_enabled() and not cls.__module__.startswith(_OURS) and any(map(_is_wanted, args)):
             if cls is CheckpointFunction and _is_recorded(args):
                 return args[0](*args[2:])  # to compute twice changes no number, and a plan keeps what it needs
-            return OwnCall(cls, args, kwargs).outputs()
+            return Applied(cls, args, kwargs).outputs()
         return super(_SingleLevelFunction, cls).apply(*args, **kwargs)  # type: ignore[misc]  # torch's own
 
     _SingleLevelFunction.apply = classmethod(apply)  # type: ignore[attr-defined]  # on purpose
@@ -53,7 +54,7 @@ def _is_wanted(argument: Any) -> bool:
     return isinstance(argument, Remote) and argument.requires_grad
 
 
-class OwnCall(FunctionCtx):
+class Applied(FunctionCtx):
     """One application of a function, which its forward and backward know as `ctx`.
 
     What it keeps for itself begins with an underscore. `_made` is what forward gave, without a history, `_several` the
@@ -103,7 +104,7 @@ class OwnCall(FunctionCtx):
         if isinstance(made, Remote) or not isinstance(made, torch.Tensor):
             return made
         first = next(arg for arg in self._arguments if _is_wanted(arg))
-        return type(first).around(first._ref.stream.put(made))
+        return type(first).around(put(first._ref.stream, made))
 
     def outputs(self) -> Any:
         """What was made, as outputs in the graph: each call links them to the inputs anew."""
@@ -176,7 +177,7 @@ class OwnCall(FunctionCtx):
         if not isinstance(gradient, torch.Tensor):
             raise TypeError(f"expected Variable or None (got {type(gradient).__name__})")
         if not isinstance(gradient, Remote):
-            gradient = type(argument).around(argument._ref.stream.put(gradient.detach()))
+            gradient = type(argument).around(put(argument._ref.stream, gradient.detach()))
         if gradient._ref.stream is not argument._ref.stream:
             raise apart(f"the backward of {self._function.__name__}", [argument, gradient])
         if gradient.shape != argument.shape:

@@ -18,6 +18,7 @@ from fedzmq.pointers.hooks import Hook
 from fedzmq.pointers.meeting import apart
 from fedzmq.pointers.metadata import CONSTANT, INNER
 from fedzmq.pointers.origins import origin
+from fedzmq.pointers.putting import put
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Remote
 from fedzmq.wire.messages import Gradients, Replaced
@@ -174,7 +175,7 @@ def _checked(gradient: Remote, result: Any) -> Remote:
     if not isinstance(result, torch.Tensor):
         raise TypeError(f"hook expected to return a tensor or None, got {type(result).__name__}")
     if not isinstance(result, Remote):
-        return _checked(gradient, type(gradient).around(gradient._ref.stream.put(result.detach())))
+        return _checked(gradient, type(gradient).around(put(gradient._ref.stream, result.detach())))
     if result._ref.stream is not gradient._ref.stream:
         raise apart("a hook's result", [gradient, result])
     ours, theirs = gradient._ref.meta, result._ref.meta

@@ -143,7 +143,7 @@ class Pointer(Located):
             result._ref = made
             if effect.view >= 0:
                 made.is_view_of(references[effect.view])
-                stream.noticed((), ((made, references[effect.view]),))
+                stream.noticed((), ((id, references[effect.view].id),))
         elif effect.updates and mask & 1 and effect.written[0].meta is references[0].meta:
             id = 0
             result = args[0]

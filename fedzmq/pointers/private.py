@@ -12,7 +12,7 @@ import torch
 
 from fedzmq.errors import GetNotPermittedError, SendNotPermittedError, UsageError
 from fedzmq.pointers.origins import origin
-from fedzmq.pointers.remote import Remote
+from fedzmq.pointers.remote import Remote, gradient_of
 from fedzmq.pointers.stream import Stream
 from fedzmq.wire.messages import Restrict
 
@@ -70,8 +70,8 @@ def tell_rule(pointer: Remote) -> None:
     users = allowed_users(pointer)
     if users is None:
         return
-    leaf = pointer._ref.leaf
-    for reference in (pointer._ref, *([] if leaf is None or leaf.grad is None else [leaf.grad._ref])):
+    gradient = gradient_of(pointer._ref.leaf)
+    for reference in (pointer._ref, *([] if gradient is None else [gradient._ref])):
         reference.stream.command(Restrict(reference.id, tuple(sorted(users))), origin())
 
 

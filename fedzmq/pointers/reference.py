@@ -79,6 +79,14 @@ class Reference:
             self.leaf = Leaf(self.stream, self.id, self.meta.of_gradient())
         return self.leaf
 
+    def require_grad(self, value: bool) -> None:
+        """Gradients are taken for it from here on, or no longer."""
+        self.id = self.stream.require_grad(self.id, value)
+        if value:
+            self.become_leaf()
+        else:
+            self.become_constant()
+
     def become_leaf(self) -> None:
         self.meta = self.meta.of_kind(LEAF)
         self.node = self.own_leaf()

@@ -13,12 +13,10 @@ import torch
 import torch.nn.functional as F
 
 from fedzmq.errors import FedzmqError, LimitExceeded, RemoteError
-from fedzmq.pointers.metadata import CONSTANT, Meta, meta
-from fedzmq.pointers.remote import Remote
+from fedzmq.pointers.metadata import Meta
 
 LARGEST = 1 << 16  # elements of all operands together, of a call that is tried
 MOST_BYTES = 1 << 26  # of what it gives
-HERE = torch.device("cpu")
 
 # Functions whose kernels check more of shapes and dtypes than their fakes do, and to which ones and zeros are as good
 # as any values.
@@ -88,31 +86,9 @@ def tried(call: Call, metas: Sequence[Meta]) -> Exception | None:
     try:
         # It may draw, and what the program draws next is not to depend on that.
         with torch.random.fork_rng(devices=[]), torch._C.DisableTorchFunctionSubclass():
-            call([ones(meta) for meta in metas])
+            call([meta.ones() for meta in metas])
     except LimitExceeded:
         return None
     except Exception as error:
         return error.with_traceback(None)
     return None
-
-
-def known(operand: torch.Tensor) -> Meta:
-    """A pointer's metadata, or those that a local operand has on a worker."""
-    if isinstance(operand, Remote):
-        return operand._ref.meta
-    return meta(operand.shape, operand.dtype, operand.stride(), CONSTANT)
-
-
-def ones(meta: Meta) -> torch.Tensor:
-    """A tensor here of these metadata: ones, zeros where it is of integers; a square matrix that has an inverse."""
-    made = meta.blank(HERE)
-    with torch.no_grad():
-        memory = made.detach()
-        if 0 in memory.stride() and memory.numel():  # elements that share their memory are not written to as such
-            memory = memory.as_strided(
-                [extent if step else 1 for extent, step in zip(meta.shape, meta.stride, strict=True)], meta.stride
-            )
-        memory.fill_(1 if made.is_floating_point() or made.is_complex() else 0)
-        if made.is_floating_point() and made.dim() > 1 and made.shape[-1] == made.shape[-2] and made.is_contiguous():
-            made.diagonal(0, -2, -1).add_(1)
-    return made

@@ -11,6 +11,8 @@ from typing import Any, Final, NoReturn, TypeVar
 import torch
 
 from fedzmq.errors import OperationRefused
+from fedzmq.pointers.graph import Leaf
+from fedzmq.pointers.metadata import CONSTANT, Meta, meta
 from fedzmq.pointers.reference import Reference
 
 META: Final = torch.device("meta")
@@ -66,6 +68,20 @@ class Remote(torch.Tensor):
         if func is torch.ops.aten._local_scalar_dense.default:  # a number that torch asks for: arange(p), full((2,), p)
             raise args[0]._ref.stream.needs_value("a number among the arguments")
         raise OperationRefused(str(func), _why_it_got_here())
+
+
+def gradient_of(leaf: Leaf | None) -> Remote | None:
+    """The gradient that it holds."""
+    gradient = None if leaf is None else leaf.grad
+    assert gradient is None or isinstance(gradient, Remote)
+    return gradient
+
+
+def known(operand: torch.Tensor) -> Meta:
+    """A pointer's metadata, or those that a local operand has on a worker."""
+    if isinstance(operand, Remote):
+        return operand._ref.meta
+    return meta(operand.shape, operand.dtype, operand.stride(), CONSTANT)
 
 
 def _why_it_got_here() -> str:

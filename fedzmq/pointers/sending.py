@@ -13,6 +13,7 @@ from fedzmq.pointers.metadata import CONSTANT, LEAF
 from fedzmq.pointers.origins import warn
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.private import check_send, users_among
+from fedzmq.pointers.putting import put
 
 
 def send_tensor(
@@ -35,14 +36,14 @@ def send_tensor(
     if tensor.requires_grad and not tensor.is_leaf and not flows:
         _warn_of_history(destination.name)
     kind = LEAF if tensor.requires_grad or requires_grad else CONSTANT
-    reference = destination.stream.put(tensor, kind)
+    reference = put(destination.stream, tensor, kind)
     if flows:
         reference.become_doorway(tensor)
     pointer = Pointer.around(reference)
     if isinstance(tensor, nn.Parameter):
         pointer._is_param = True
     if not flows and tensor.is_leaf and tensor.grad is not None:
-        pointer.grad = Pointer.around(destination.stream.put(tensor.grad))
+        pointer.grad = Pointer.around(put(destination.stream, tensor.grad))
     if not garbage_collect_data:
         reference.is_collected = False
     copy_labels(tensor, pointer)

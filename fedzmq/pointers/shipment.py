@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 
-from fedzmq.operations.arguments import reference
-from fedzmq.pointers.remote import Remote
 from fedzmq.tensors.dtypes import name_of
 
 
@@ -25,9 +23,7 @@ class Shipment:
         self.elements = elements
 
     def attach(self, tensor: torch.Tensor) -> dict[str, Any]:
-        """The wire value of an operand."""
-        if isinstance(tensor, Remote):
-            return reference(tensor._ref.id)
+        """The wire value of a local operand."""
         place = [name_of(tensor.dtype), list(tensor.shape), 0]
         self.places.append(place)
         self.tensors.append(tensor)

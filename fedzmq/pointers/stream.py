@@ -11,21 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch.utils.hooks import RemovableHandle
 
 from fedzmq.errors import FedzmqError, NeedsValueError, PointerError, ProtocolError
-from fedzmq.pointers.call import Call
+from fedzmq.pointers.call import Call, OwnCall
 from fedzmq.pointers.effects import Effect, Effects
 from fedzmq.pointers.failures import error_of
 from fedzmq.pointers.line import Line
-from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind, sent_meta
 from fedzmq.pointers.modes import INITIAL, Modes
-from fedzmq.pointers.order import order_of, turn_back
 from fedzmq.pointers.origins import Origin, Origins, origin
-from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.seeding import follow_seeds
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.tensors.buffers import export, restore_checked
@@ -50,10 +47,6 @@ from fedzmq.wire.messages import (
     TensorSpec,
     Value,
 )
-
-if TYPE_CHECKING:
-    from fedzmq.pointers.own_functions import OwnCall
-    from fedzmq.pointers.remote import Remote
 
 MAX_BATCH = 256  # records
 MAX_WEIGHT = 64 * 1024  # bytes of buffers and of long arguments
@@ -139,38 +132,27 @@ class Stream:
         with self._lock:
             self._add(command, origin)
 
-    def require_grad(self, reference: Reference, value: bool) -> None:
-        """Gradients are taken for a tensor from here on, or no longer."""
-        if value:
-            reference.become_leaf()
-        else:
-            reference.become_constant()
-        self.command(RequireGrad(reference.id, value), origin())
+    def require_grad(self, id: int, value: bool) -> int:
+        """Gradients are taken for a tensor from here on, or no longer: the id that it has now."""
+        self.command(RequireGrad(id, value), origin())
+        return id
 
     def linked(self, call: OwnCall) -> dict[int, Any]:
         """What an autograd function of the program's own gave, by its places, in the graph."""
         return call.gated()
 
-    def hooked(self, pointer: Remote, hook: Callable[..., Any]) -> RemovableHandle | None:
+    def hooked(self, pointer: torch.Tensor, hook: Callable[..., Any]) -> RemovableHandle | None:
         """Where there is no backward yet that could call a hook, what is done instead; None is nothing."""
         return None
 
-    def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:
-        """Store a copy of a local tensor on the worker. What happens to the tensor afterwards does not matter."""
-        order = order_of(tensor)
-        if order is None:
-            return self._put(tensor, kind)
-        return turn_back(self, self._put(tensor.detach().permute(order), CONSTANT), order, kind)
-
-    def _put(self, tensor: torch.Tensor, kind: Kind) -> Reference:
-        reference = Reference(self, self.new_id(), sent_meta(tensor, kind))
+    def put(self, tensor: torch.Tensor, requires_grad: bool = False) -> int:
+        """Store a copy of a local tensor on the worker, in C order: its id. The tensor may be written to afterwards."""
+        id = self.new_id()
         dtype, shape = name_of(tensor.dtype), tuple(tensor.shape)
         with self._lock:
             spec = TensorSpec(dtype, shape, self._attach(tensor))
-            self._add(Put(reference.id, spec, kind == LEAF), origin())
-        if kind == LEAF:
-            reference.become_leaf()
-        return reference
+            self._add(Put(id, spec, requires_grad), origin())
+        return id
 
     def probe(
         self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment, more: int = 0
@@ -325,7 +307,7 @@ class Stream:
         """The effect of a call whose outputs depend on values, where a size may be supposed. For what records."""
         return None
 
-    def noticed(self, written: Sequence[Reference], views: Sequence[tuple[Reference, Reference]]) -> None:
+    def noticed(self, written: Sequence[int], views: Sequence[tuple[int, int]]) -> None:
         """An operation wrote into these, and made the first of each pair a view of the second. For what records."""
 
     def _add(self, record: Record | Command, origin: Origin | None) -> None:

@@ -14,6 +14,7 @@ from fedzmq.pointers.destination import Destination
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind, contiguous_stride, meta
 from fedzmq.pointers.order import at_home, permuted, turn_back
 from fedzmq.pointers.origins import origin
+from fedzmq.pointers.putting import put
 from fedzmq.pointers.reference import Reference
 from fedzmq.wire.messages import Claim, Command, Hand
 
@@ -32,7 +33,7 @@ def hand_over(references: Sequence[Reference], destination: Destination, kinds: 
     if route is None:
         values = stream.fetch([reference.id for reference in references])
         return [
-            destination.stream.put(at_home(value, reference.meta), kind)
+            put(destination.stream, at_home(value, reference.meta), kind)
             for value, reference, kind in zip(values, references, kinds, strict=True)
         ]
     here = origin()

@@ -19,6 +19,7 @@ from fedzmq.pointers.creation import create
 from fedzmq.pointers.metadata import LEAF
 from fedzmq.pointers.nesting import leaves, mapped
 from fedzmq.pointers.pointer import Pointer
+from fedzmq.pointers.putting import put
 from fedzmq.pointers.stream import Stream
 
 _DRAW = frozenset({torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal})
@@ -85,10 +86,10 @@ class Makers(TorchFunctionMode):
             writes = 0 in CATALOG.writes_now(number, args, given)
             if writes and _has_pointers((*args[1:], given)) and self._is_own(args[0]):
                 # What comes from the tape is written into it, so that from here on it is there.
-                self._leaves[id(args[0])] = args[0], Pointer.around(self._tape.put(args[0]))
+                self._leaves[id(args[0])] = args[0], Pointer.around(put(self._tape, args[0]))
                 return func(self._leaves[id(args[0])][1], *args[1:], **given)
         if func is torch.tensor and self._everything and self._tape is not None and not _is_taken_apart(args, given):
-            return Pointer.around(self._tape.put(func(*args, **given)))
+            return Pointer.around(put(self._tape, func(*args, **given)))
         if func not in _MAKE or number is None or self._tape is None or _is_taken_apart(args, given):
             return func(*args, **given)
         place = len(self.calls)
@@ -140,7 +141,7 @@ class Makers(TorchFunctionMode):
 
     def _put(self, tensor: torch.Tensor) -> Pointer:
         assert self._tape is not None
-        return Pointer.around(self._tape.put(tensor.detach(), LEAF))
+        return Pointer.around(put(self._tape, tensor.detach(), LEAF))
 
     def _there(self, value: Any) -> Any:
         return self._leaves.get(id(value), (value, value))[1]

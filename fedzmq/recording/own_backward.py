@@ -14,12 +14,13 @@ import torch
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.listed.differentiation import linked
 from fedzmq.plans.plan import BackwardBody
+from fedzmq.pointers.call import OwnCall
 from fedzmq.pointers.graph import Node
 from fedzmq.pointers.metadata import CONSTANT
 from fedzmq.pointers.modes import INITIAL
 from fedzmq.pointers.origins import origin
-from fedzmq.pointers.own_functions import OwnCall
 from fedzmq.pointers.pointer import Pointer
+from fedzmq.pointers.putting import put
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Remote
 
@@ -68,7 +69,7 @@ class OwnBackwards:
     def _there(self, returned: Any, gradient: Pointer) -> Any:
         if returned is None:
             return gradient
-        return returned if isinstance(returned, Remote) else Pointer.around(self._tape.put(returned))
+        return returned if isinstance(returned, Remote) else Pointer.around(put(self._tape, returned))
 
     def _record(self, place: int, backward: Callable[[], list[Any]]) -> None:
         """What makes the gradients of the inputs, after the record at `place`."""

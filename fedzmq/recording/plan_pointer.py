@@ -16,6 +16,7 @@ from fedzmq.pointers.metadata import CONSTANT, LEAF, Meta
 from fedzmq.pointers.nesting import mapped
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.pointer import Pointer
+from fedzmq.pointers.putting import put
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.stream import Stream
 from fedzmq.pointers.verbs import Place, owner_of
@@ -139,7 +140,7 @@ class PlanPointer:
         """A tensor of the state, on the worker. What is there already is used as it is."""
         if not isinstance(tensor, Pointer):
             kind = LEAF if isinstance(tensor, nn.Parameter) and tensor.requires_grad else CONSTANT
-            return Pointer.around(self._stream.put(tensor.detach().contiguous(), kind))
+            return Pointer.around(put(self._stream, tensor.detach().contiguous(), kind))
         if tensor._ref.stream is not self._stream:
             raise apart(f"sending the plan {self.plan.name!r} to {self._stream.worker!r}", [tensor])
         return tensor
@@ -154,7 +155,7 @@ class PlanPointer:
         if not isinstance(tensor, Pointer):
             if self._stream.strict and tensor.dim():
                 raise apart(what, [tensor], "the hook is strict")
-            return Pointer.around(self._stream.put(tensor.detach().contiguous()))
+            return Pointer.around(put(self._stream, tensor.detach().contiguous()))
         if tensor._ref.stream is not self._stream:
             places = (f"worker {self._stream.worker!r}", place(tensor))
             raise TensorsNotCollocatedException(f"the plan {self.plan.name!r}", places)

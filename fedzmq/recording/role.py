@@ -7,14 +7,12 @@ from typing import Any
 from torch import Tensor
 
 from fedzmq.errors import PlanError
+from fedzmq.pointers.call import OwnCall
 from fedzmq.pointers.creation import RemoteTorch
 from fedzmq.pointers.destination import Route
-from fedzmq.pointers.metadata import CONSTANT, Kind, sent_meta
 from fedzmq.pointers.modes import Modes
 from fedzmq.pointers.origins import Origin, origin, shown
-from fedzmq.pointers.own_functions import OwnCall
 from fedzmq.pointers.pointer import Pointer
-from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.sending import send_tensor
 from fedzmq.pointers.shipment import Shipment
 from fedzmq.pointers.stream import Record
@@ -72,14 +70,14 @@ class RoleTape(Tape):
         super().ship(record, modes, origin, shipment)
         self._write_down()
 
-    def put(self, tensor: Tensor, kind: Kind = CONSTANT) -> Reference:
-        if kind != CONSTANT:
+    def put(self, tensor: Tensor, requires_grad: bool = False) -> int:
+        if requires_grad:
             raise _refused("a tensor that requires grad, sent")
-        reference = Reference(self, self.new_id(), sent_meta(tensor, CONSTANT))
-        self._script.append(Load(self.worker, reference.id, tensor.detach().clone()))
-        return reference
+        id = self.new_id()
+        self._script.append(Load(self.worker, id, tensor.detach().clone()))
+        return id
 
-    def require_grad(self, reference: Reference, value: bool) -> None:
+    def require_grad(self, id: int, value: bool) -> int:
         raise _refused("requires_grad_")
 
     def linked(self, call: OwnCall) -> dict[int, Any]:

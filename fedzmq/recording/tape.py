@@ -13,13 +13,12 @@ from torch.utils.hooks import RemovableHandle
 
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.listed.differentiation import leaf
-from fedzmq.pointers.call import Call
+from fedzmq.pointers.call import Call, OwnCall
 from fedzmq.pointers.effects import Effect, Effects
 from fedzmq.pointers.line import Line
-from fedzmq.pointers.metadata import CONSTANT, Kind, Meta, sent_meta
+from fedzmq.pointers.metadata import CONSTANT, Kind, Meta
 from fedzmq.pointers.modes import INITIAL, Modes
 from fedzmq.pointers.origins import Origin, origin, shown
-from fedzmq.pointers.own_functions import OwnCall
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Remote
@@ -176,11 +175,11 @@ class Tape(Stream):
             self._sequences[record[1]] = self._packs[record[3][0]].sequences
         return len(self.records) - 1
 
-    def noticed(self, written: Sequence[Reference], views: Sequence[tuple[Reference, Reference]]) -> None:
+    def noticed(self, written: Sequence[int], views: Sequence[tuple[int, int]]) -> None:
         for view, base in views:
-            self._bases[view.id] = self._bases.get(base.id, base.id)
-        for reference in written:
-            self._write(reference.id)
+            self.shares(view, base)
+        for id in written:
+            self._write(id)
 
     def command(self, command: Command, origin: Origin | None) -> None:
         if isinstance(command, Gradients):
@@ -194,14 +193,14 @@ class Tape(Stream):
         else:
             raise refused(f"{type(command).__name__}, which is no operation on tensors,", origin)
 
-    def require_grad(self, reference: Reference, value: bool) -> None:
+    def require_grad(self, id: int, value: bool) -> int:
         """From here on the tensor is another one, with the same memory."""
         if not value:
             raise refused("requires_grad_(False)", way_out="use detach() instead, where no gradient is to flow")
-        before, reference.id = reference.id, self.new_id()
-        self.note((CATALOG.number(leaf), reference.id, 1, [before]), INITIAL, origin())
-        self.shares(reference.id, before)
-        reference.become_leaf()
+        wanted = self.new_id()
+        self.note((CATALOG.number(leaf), wanted, 1, [id]), INITIAL, origin())
+        self.shares(wanted, id)
+        return wanted
 
     def linked(self, call: OwnCall) -> dict[int, Any]:
         return self.backwards.linked(call)
@@ -210,15 +209,13 @@ class Tape(Stream):
         """Two tensors have the same memory."""
         self._bases[id] = self._bases.get(with_id, with_id)
 
-    def put(self, tensor: torch.Tensor, kind: Kind = CONSTANT) -> Reference:
-        reference = Reference(self, self.new_id(), sent_meta(tensor, CONSTANT))
+    def put(self, tensor: torch.Tensor, requires_grad: bool = False) -> int:
+        id = self.new_id()
         dtype, shape, data = export(tensor, copy=True)
         here = {"x": [dtype, list(shape), len(self.constants)]}
         self.constants.append(bytes(data))
-        self.note((CATALOG.number(torch.Tensor.clone), reference.id, 0, [here]), INITIAL, origin())
-        if kind != CONSTANT:
-            self.require_grad(reference, True)
-        return reference
+        self.note((CATALOG.number(torch.Tensor.clone), id, 0, [here]), INITIAL, origin())
+        return self.require_grad(id, True) if requires_grad else id
 
     def describe(self, ids: Sequence[int]) -> list[bool | None]:
         return [id in self._differentiation.differentiable for id in ids]
@@ -245,7 +242,8 @@ class Tape(Stream):
     def needs_value(self, what: str) -> Exception:
         return needs_value(f"{what}, which needs a value,")
 
-    def hooked(self, pointer: Remote, hook: Callable[..., Any]) -> RemovableHandle | None:
+    def hooked(self, pointer: torch.Tensor, hook: Callable[..., Any]) -> RemovableHandle | None:
+        assert isinstance(pointer, Remote)
         return self._differentiation.hook(pointer, hook)
 
     def takes_no_hook(self) -> Exception | None:

@@ -376,20 +376,20 @@ def test_a_client_cannot_name_the_tensors_of_another(meeting: Meeting) -> None:
     meeting.worker("bob")
     one, other = (meeting.client(name).worker("bob").stream for name in ("one", "other"))
     kept = one.put(torch.ones(2))
-    assert torch.equal(one.fetch([kept.id])[0], torch.ones(2))
+    assert torch.equal(one.fetch([kept])[0], torch.ones(2))
 
     with pytest.raises(RemoteError, match="no tensor number 1 is stored here"):
-        other.fetch([kept.id])
+        other.fetch([kept])
 
 
 def test_the_same_number_is_another_tensor_for_another_client(meeting: Meeting) -> None:
     meeting.worker("bob")
     one, other = (meeting.client(name).worker("bob").stream for name in ("one", "other"))
     ones, twos = one.put(torch.ones(2)), other.put(torch.full((2,), 2.0))
-    assert ones.id == twos.id
+    assert ones == twos
 
-    assert torch.equal(one.fetch([ones.id])[0], torch.ones(2))
-    assert torch.equal(other.fetch([twos.id])[0], torch.full((2,), 2.0))
+    assert torch.equal(one.fetch([ones])[0], torch.ones(2))
+    assert torch.equal(other.fetch([twos])[0], torch.full((2,), 2.0))
 
 
 def test_what_a_client_kept_is_released_when_it_leaves(meeting: Meeting) -> None:
@@ -398,7 +398,7 @@ def test_what_a_client_kept_is_released_when_it_leaves(meeting: Meeting) -> None
     client = meeting.client("carol")
     stream = client.worker("bob").stream
     kept = stream.put(torch.ones(2))
-    stream.fetch([kept.id])
+    stream.fetch([kept])
 
     client.close()
     worker.step(0.0)
@@ -416,7 +416,7 @@ def test_a_client_whose_commands_meet_a_fault_loses_its_session_and_no_other(
     bad, good = meeting.client("bad"), meeting.client("good")
     broken, kept = bad.worker("bob").stream, good.worker("bob").stream
     one, other = broken.put(torch.ones(2)), kept.put(torch.ones(2))
-    broken.fetch([one.id])
+    broken.fetch([one])
     (guest,) = [guest for peer, guest in worker._guests.items() if peer.name == "bad"]
 
     def run(records: object, buffers: object) -> NoReturn:
@@ -424,9 +424,9 @@ def test_a_client_whose_commands_meet_a_fault_loses_its_session_and_no_other(
 
     monkeypatch.setattr(guest, "run", run)
     with pytest.raises(WorkerLost):
-        broken.fetch([one.id])
+        broken.fetch([one])
     assert any("bad is gone: its commands met a fault here" in line for line in said)
-    assert torch.equal(kept.fetch([other.id])[0], torch.ones(2))
+    assert torch.equal(kept.fetch([other])[0], torch.ones(2))
 
 
 class UsedUp(Allowance):
@@ -447,11 +447,11 @@ def test_who_keeps_most_is_let_go_whoever_speaks_when_memory_is_used_up(meeting:
     meeting.worker("bob", allowance=allowance, say=said.append)
     greedy, modest = (meeting.client(name).worker("bob").stream for name in ("greedy", "modest"))
     large = greedy.put(torch.ones(1 << 20))
-    greedy.fetch([large.id])
+    greedy.fetch([large])
     small = modest.put(torch.ones(1 << 10))
     allowance.says = True
 
-    modest.fetch([small.id])
+    modest.fetch([small])
 
     assert [line.split(":")[0] for line in said if "gone" in line] == ["greedy is gone"]
 
@@ -466,7 +466,7 @@ def test_nobody_is_let_go_for_memory_that_nobody_keeps(meeting: Meeting) -> None
     one = kept.put(torch.ones(2))
     bad.endpoint.post(bad.worker("bob").line.peer, [b"rubbish", bytes(1 << 22)])
 
-    assert torch.equal(kept.fetch([one.id])[0], torch.ones(2))
+    assert torch.equal(kept.fetch([one])[0], torch.ones(2))
     assert not [line for line in said if "took most of the memory" in line]
 
 
@@ -476,13 +476,13 @@ def test_nobody_is_let_go_for_what_others_posted_for_it(meeting: Meeting) -> Non
     good, bad = meeting.client("good"), meeting.client("bad")
     kept = good.worker("bob").stream
     one = kept.put(torch.ones(2))
-    kept.fetch([one.id])
+    kept.fetch([one])
     deliver = encode([Deliver("key", "good", TensorSpec("uint8", (1 << 22,), 0))])
     bad.endpoint.post(bad.worker("bob").line.peer, [deliver, bytes(1 << 22)])
     assert bad.wait_until(lambda: worker._commons.exchange.most > 1 << 22, 30)
     allowance.says = True
 
-    assert torch.equal(kept.fetch([one.id])[0], torch.ones(2))
+    assert torch.equal(kept.fetch([one])[0], torch.ones(2))
     assert worker._commons.exchange.most < 1 << 20
 
 
@@ -498,7 +498,7 @@ def test_a_message_that_claims_far_more_than_may_be_kept_ends_its_session(meetin
     bad.endpoint.post(line.peer, [b"", bytes(1 << 22)])
     assert bad.wait_until(lambda: any("bad is gone" in text for text in said), 30)
     assert any("the size of a message in bytes" in text for text in said)
-    assert torch.equal(kept.fetch([one.id])[0], torch.ones(2))
+    assert torch.equal(kept.fetch([one])[0], torch.ones(2))
 
 
 @pytest.mark.parametrize("frames", [[b"rubbish"], [b""], [b"\x93\x01\x02\x03", b"\0" * 8]])
@@ -512,14 +512,14 @@ def test_a_client_that_sends_rubbish_loses_its_session_and_no_other(meeting: Mee
     bad.endpoint.post(broken.line.peer, frames)
     assert bad.wait_until(lambda: any("bad is gone: it sent what no fedzmq sends" in line for line in said), 30)
 
-    assert torch.equal(kept.fetch([one.id])[0], torch.ones(2))
+    assert torch.equal(kept.fetch([one])[0], torch.ones(2))
 
 
 def test_what_a_party_that_was_let_go_posted_for_others_goes_too(meeting: Meeting) -> None:
     worker = meeting.worker("bob")
     good, bad = meeting.client("good"), meeting.client("bad")
     kept = good.worker("bob").stream
-    kept.fetch([kept.put(torch.ones(2)).id])
+    kept.fetch([kept.put(torch.ones(2))])
     broken = bad.worker("bob")
     bad.endpoint.post(broken.line.peer, [encode([Deliver("key", "good", TensorSpec("uint8", (4,), 0))]), bytes(4)])
     assert bad.wait_until(lambda: len(worker._commons.exchange) == 1, 30)
