@@ -8,14 +8,19 @@ from dataclasses import asdict, replace
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from fedzmq.cli.ending import interrupt, on_signal
+from fedzmq.cli.table import table
 from fedzmq.cli.values import Count, Word, broker_address
+from fedzmq.data.own_code import one_line
+from fedzmq.errors import FedzmqError, UsageError
+from fedzmq.federation.printable import printable
 from fedzmq.testing.benchmarks.effort import QUICK, Effort
-from fedzmq.testing.benchmarks.figures import FIGURES, ON_REQUEST
+from fedzmq.testing.benchmarks.figures import FIGURES, OF_ITS_OWN, ON_REQUEST
 from fedzmq.testing.benchmarks.outcome import Outcome
 from fedzmq.testing.benchmarks.site import Site
+
+_HEADING = ("figure", "fedzmq", "peer", "ratio", "by turns", "wanted", "", "")
 
 
 @click.command("bench")
@@ -27,7 +32,7 @@ from fedzmq.testing.benchmarks.site import Site
     help="Measure at a broker that is running, without the peers: what fedzmq does over your own link.",
 )
 @click.option("--worker", metavar="NAME", help="Who computes at that broker (default: the first by name).")
-@click.option("--steps", type=Count(), metavar="N", help="Steps of the long run.  [default: 10000]")
+@click.option("--steps", type=Count(), metavar="N", help="Steps of the long run.  [default: 100000]")
 @click.option("--repeats", type=Count(), metavar="N", help="Turns of each side, of which the median counts.")
 @click.option("--quick", is_flag=True, help="Only see that everything works: the numbers mean nothing.")
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON for each figure.")
@@ -52,43 +57,55 @@ def command(
         effort = replace(effort, endurance=steps)
     if repeats is not None:
         effort = replace(effort, repeats=repeats)
-    outcomes = _measured(names or tuple(each for each in FIGURES if each not in ON_REQUEST), effort, broker, worker)
-    if as_json:
-        for outcome in outcomes:
-            click.echo(json.dumps({**asdict(outcome), "met": outcome.is_met}))
-        return
-    console = Console(highlight=False)
-    console.print(_table(list(outcomes)))
+    outcomes: list[Outcome] = []
+    failed: list[str] = []
+    try:
+        for outcome in _measured(_chosen(names, broker), effort, broker, worker, failed):
+            outcomes.append(outcome)
+            if as_json:
+                click.echo(json.dumps({**asdict(outcome), "met": outcome.is_met}))
+    finally:  # what was measured until Ctrl-C, too
+        if outcomes and not as_json:
+            click.echo("\n".join(table(_HEADING, [_row(each) for each in outcomes])))
+    if failed:
+        raise FedzmqError(f"this could not be measured: {', '.join(failed)}")
 
 
-def _measured(names: tuple[str, ...], effort: Effort, broker: str | None, worker: str | None) -> Iterator[Outcome]:
+def _chosen(names: tuple[str, ...], broker: str | None) -> tuple[str, ...]:
+    """Each once. Raises UsageError for those that cannot be measured there."""
+    apart = OF_ITS_OWN if broker is not None else frozenset()
+    if lost := [name for name in names if name in apart]:
+        raise UsageError(f"{', '.join(lost)}: measured at a broker of its own alone: leave --broker out")
+    return tuple(dict.fromkeys(names)) or tuple(each for each in FIGURES if each not in ON_REQUEST | apart)
+
+
+def _measured(
+    names: tuple[str, ...], effort: Effort, broker: str | None, worker: str | None, failed: list[str]
+) -> Iterator[Outcome]:
+    """One after another. What fails is told as such, and is among `failed` then: others may well go."""
     status = Console(stderr=True)
     with status.status("starting") as shown, Site(effort, broker, worker) as site:
-        for name in dict.fromkeys(names):
+        for name in names:
             shown.update(f"measuring: {name}")
-            yield from FIGURES[name](site)
+            try:
+                yield from FIGURES[name](site)
+            except (FedzmqError, OSError) as error:
+                failed.append(name)
+                yield Outcome(name, name, "", None, why=one_line(error))
 
 
-def _table(outcomes: list[Outcome]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("figure", "fedzmq", "peer", "ratio", "wanted", ""):
-        table.add_column(heading, justify="left" if heading in ("figure", "peer", "") else "right")
-    for each in outcomes:
-        peer = "" if each.theirs is None else f"{_number(each.theirs)}  {each.peer}"
-        ratio = "" if each.theirs is None or each.compared is None else f"{each.compared:.2f}"
-        details = ", ".join(f"{name.removesuffix(' MiB')} {value:g}" for name, value in each.extra.items())
-        table.add_row(each.what, f"{_number(each.ours)} {each.unit}", peer or details, ratio, _wanted(each), _met(each))
-    return table
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _wanted(outcome: Outcome) -> str:
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    ours = f"{_number(outcome.ours)} {outcome.unit}"
+    theirs = f"{_number(outcome.theirs)}  {outcome.peer}" if outcome.peer else ""
+    ratio = "" if outcome.theirs is None or outcome.compared is None else f"{outcome.compared:.2f}"
+    spread = "" if outcome.spread is None else "{:.2f} to {:.2f}".format(*outcome.spread)
     bound = outcome.bound
-    return "" if bound is None else f"{'≥' if bound.at_least else '≤'} {bound.value:g}"
+    wanted = "" if bound is None else f"{'at least' if bound.at_least else 'at most'} {bound.value:g}"
+    met = {None: "", True: "met", False: "missed"}[outcome.is_met]
+    details = [f"{name.removesuffix(' MiB')} {value:g}" for name, value in outcome.extra.items()]
+    told = printable(", ".join(filter(None, [*details, outcome.why])))
+    return outcome.what, ours, theirs, ratio, spread, wanted, met, told
 
 
-def _met(outcome: Outcome) -> str:
-    return {None: "", True: "met", False: "missed"}[outcome.is_met]
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+
+import pytest
 
 from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.errors import ClusterError
 from fedzmq.testing.benchmarks.figures import FIGURES, ON_REQUEST
+from fedzmq.testing.benchmarks.outcome import Outcome
+from fedzmq.testing.benchmarks.site import Site
 from tests.cli.conftest import Call
 
-FIELDS = {"figure", "what", "unit", "ours", "peer", "theirs", "bound", "compared", "extra", "met"}
+FIELDS = {"figure", "what", "unit", "ours", "peer", "theirs", "bound", "compared", "spread", "extra", "why", "met"}
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -49,6 +55,28 @@ def test_a_table_says_what_is_wanted(call: Call) -> None:
     assert ended.code == 0, ended.err
     assert "plain torch" in ended.out
     assert "2.2" in ended.out
+
+
+def test_a_figure_that_fails_is_told_and_the_others_are_measured(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(site: Site) -> Iterator[Outcome]:
+        raise ClusterError("no room for it")
+        yield
+
+    monkeypatch.setattr("fedzmq.cli.bench.FIGURES", {"fold": fail, "virtual": FIGURES["virtual"]})
+    ended = call("bench", "--quick", "--json", "fold", "virtual")
+
+    rows = [json.loads(line) for line in ended.out.splitlines()]
+    assert ended.code == 1
+    assert "could not be measured: fold" in ended.err
+    assert [(row["figure"], row["ours"] is None) for row in rows] == [("fold", True), ("virtual", False)]
+    assert rows[0]["why"] == "ClusterError: no room for it"
+
+
+def test_what_needs_a_broker_of_its_own_is_refused_at_another(call: Call) -> None:
+    ended = call("bench", "--broker", "tcp://127.0.0.1:9", "round")
+
+    assert ended.code == 2
+    assert "leave --broker out" in ended.err
 
 
 def test_at_a_running_broker_only_fedzmq_is_measured(call: Call, site: LocalCluster) -> None:

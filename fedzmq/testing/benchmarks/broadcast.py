@@ -14,7 +14,7 @@ from fedzmq.cluster.local_cluster import START, LocalCluster
 from fedzmq.federated.edition import publish
 from fedzmq.tensors.buffers import export_all
 from fedzmq.testing.benchmarks.crew import DATA, Crew
-from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside
+from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside, milliseconds
 from fedzmq.testing.benchmarks.site import Site
 from fedzmq.testing.benchmarks.sockets import sent
 
@@ -25,8 +25,6 @@ NO_PLAN = b"no plan"  # what is asked for by it waits for the model, and fails a
 
 
 def measure(site: Site) -> Iterator[Outcome]:
-    if not site.is_ours:
-        return
     workers = site.effort.crowd
     with (
         LocalCluster([], listen="tcp://127.0.0.1:0") as cluster,
@@ -63,20 +61,12 @@ def _measured(site: Site, client: Client, handles: Sequence[WorkerHandle], size:
         _await(client, handles, state, "")
         return time.perf_counter() - began
 
-    took, other = site.alternate(at_once, to_each)
+    turns = site.alternate(at_once, to_each).to(milliseconds)
     what = f"a model of {size} MiB to {len(handles)} workers"
     extra = {"models by the system's count": round(max(kernel[1:] or kernel), 3)} if kernel else {}
     left = max(models[1:] or models)  # before the first, they are told to listen
     yield Outcome("broadcast", f"{what}: leaves", "models", left, bound=ONCE, compared=left, extra=extra)
-    yield beside(
-        "broadcast",
-        f"{what}: is there",
-        "ms",
-        took * 1e3,
-        "sent to each",
-        None if other is None else other * 1e3,
-        NO_SLOWER,
-    )
+    yield beside("broadcast", f"{what}: is there", "ms", turns, "sent to each", NO_SLOWER)
 
 
 def _await(client: Client, handles: Sequence[WorkerHandle], state: Sequence[torch.Tensor], name: str) -> None:

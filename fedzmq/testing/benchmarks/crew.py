@@ -23,7 +23,7 @@ class Crew:
 
     def __init__(self, address: str, count: int) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fedzmq.testing.benchmarks.crew", address, str(count)],
+            [sys.executable, "-W", "ignore", "-m", "fedzmq.testing.benchmarks.crew", address, str(count)],
             stdin=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the process that measures, which then ends this one
         )

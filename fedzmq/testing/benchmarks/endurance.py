@@ -9,6 +9,7 @@ import torch
 
 from fedzmq.client.hook import TorchHook
 from fedzmq.client.virtual import VirtualWorker
+from fedzmq.testing.benchmarks.memory import UNTOLD
 from fedzmq.testing.benchmarks.mlp import Training
 from fedzmq.testing.benchmarks.outcome import Bound, Outcome
 from fedzmq.testing.benchmarks.site import Site
@@ -34,9 +35,9 @@ def _memory(site: Site) -> Outcome:
         samples.append({role: size for role, size in resident.items() if size is not None})
     first, last = samples[0], samples[-1]
     extra = {f"{role} MiB": round((last[role] - first[role]) / 2**20, 2) for role in first}
-    worst = max(extra.values(), default=0.0)
-    what = f"growth of memory over {steps * SLICES:,} steps"
-    return Outcome("endurance", what, "MiB", worst, bound=FLAT_MEMORY, compared=worst if extra else None, extra=extra)
+    worst = max(extra.values(), default=None)
+    what, why = f"growth of memory over {steps * SLICES:,} steps", "" if extra else UNTOLD
+    return Outcome("endurance", what, "MiB", worst, bound=FLAT_MEMORY, compared=worst, extra=extra, why=why)
 
 
 def _store(site: Site) -> Outcome:

@@ -38,3 +38,5 @@ FIGURES: Mapping[str, Callable[[Site], Iterator[Outcome]]] = MappingProxyType(
 )
 ON_REQUEST = frozenset({"crowd", "broadcast", "coordinator"})
 """These take dozens of processes, or gigabytes."""
+OF_ITS_OWN = frozenset({"round", "crowd", "broadcast", "coordinator"})
+"""These start a broker and workers themselves."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+UNTOLD = "the system does not tell how much memory a process takes"
+
 
 class Watched:
     """A process by its number."""
 
     def __init__(self, pid: int) -> None:
         self._folder = Path(f"/proc/{pid}")
+        self._is_begun = False
 
     @property
     def resident(self) -> int | None:
@@ -18,15 +21,17 @@ class Watched:
 
     @property
     def peak(self) -> int | None:
-        """The most bytes that were in use since `begin`."""
-        return self._read("VmHWM")
+        """The most bytes that were in use since `begin`; None where the system did not forget what was before."""
+        return self._read("VmHWM") if self._is_begun else None
 
-    def begin(self) -> None:
-        """Forget the peak so far."""
+    def begin(self) -> bool:
+        """Forget the peak so far, and say whether the system does that."""
         try:
             (self._folder / "clear_refs").write_text("5")
+            self._is_begun = True
         except OSError:
-            return
+            self._is_begun = False
+        return self._is_begun
 
     def _read(self, field: str) -> int | None:
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -18,22 +19,48 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Turns:
+    """What two sides came to, turn by turn: seconds, until `to` makes another unit of them.
+
+    `theirs` is empty where nobody was there to compare with; `why` says so where somebody should have been.
+    """
+
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...] = ()
+    why: str = ""
+
+    def to(self, unit: Callable[[float], float]) -> Turns:
+        return Turns(tuple(map(unit, self.ours)), tuple(map(unit, self.theirs)), self.why)
+
+
+def milliseconds(seconds: float) -> float:
+    return seconds * 1e3
+
+
+def microseconds(seconds: float) -> float:
+    return seconds * 1e6
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """One row of the table: medians of repeats that took turns with the peer's.
 
     `compared` is what `bound` is about: `ours` over `theirs`, or a size. It is None where there was nothing to compare
-    with. `extra` holds what else was measured on the way, by a name that says the unit.
+    with. `spread` is from where to where that ratio went, turn by turn. `extra` holds what else was measured on the
+    way, by a name that says the unit. `why` is the reason where a side, or the whole figure, could not be measured.
     """
 
     figure: str
     what: str
     unit: str
-    ours: float
+    ours: float | None
     peer: str = ""
     theirs: float | None = None
     bound: Bound | None = None
     compared: float | None = None
+    spread: tuple[float, float] | None = None
     extra: Mapping[str, float] = field(default_factory=dict)
+    why: str = ""
 
     @property
     def is_met(self) -> bool | None:
@@ -43,18 +70,12 @@ class Outcome:
         return self.bound.holds(self.compared)
 
 
-def beside(
-    figure: str,
-    what: str,
-    unit: str,
-    ours: float,
-    peer: str,
-    theirs: float | None,
-    bound: Bound | None,
-    extra: Mapping[str, float] | None = None,
-) -> Outcome:
+def beside(figure: str, what: str, unit: str, turns: Turns, peer: str, bound: Bound | None = None) -> Outcome:
     """An outcome that is compared with a peer's, where the peer was there."""
-    ratio = None if theirs is None else ours / theirs
-    return Outcome(
-        figure, what, unit, ours, peer if theirs is not None else "", theirs, bound, ratio, dict(extra or {})
-    )
+    ours = statistics.median(turns.ours)
+    if not turns.theirs:
+        return Outcome(figure, what, unit, ours, peer if turns.why else "", bound=bound, why=turns.why)
+    theirs = statistics.median(turns.theirs)
+    ratios = [one / other for one, other in zip(turns.ours, turns.theirs, strict=True)]
+    spread = (min(ratios), max(ratios))
+    return Outcome(figure, what, unit, ours, peer, theirs, bound, ours / theirs, spread)

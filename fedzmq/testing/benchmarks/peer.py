@@ -6,58 +6,75 @@ from whoever is measured next. They end when the standard input of the first doe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import cast
+from typing import Any, NoReturn, cast
 
 from fedzmq.errors import ClusterError
 
 READY = "ready"
-STOP = 5.0  # seconds that a peer has to end by itself
+PATIENCE = 60.0  # seconds that a peer has to start, and for each thing that it is asked
+STOP = 5.0  # seconds that it has to end by itself
 
 
 class Peer:
-    """Starts `python -m module` and asks it. Raises ClusterError where it dies."""
+    """Starts `python -m module` and asks it."""
 
-    def __init__(self, module: str) -> None:
-        self._module = module
+    def __init__(self, module: str, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # `close` closes it
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._said,
             text=True,
         )
         self._is_ready = False
+        self._is_asked = False
+        self._lost: str | None = None
 
-    def ask(self, what: str, *arguments: float) -> float:
-        """The seconds that it took for one."""
+    def ask(self, what: str, *arguments: float | str) -> float:
+        """What it came to: mostly the seconds for one. Raises ClusterError, at once from the second time on, where the
+        peer is not there, died, or does not answer in time.
+        """
+        if self._lost is not None:
+            raise ClusterError(self._lost)
         if not self._is_ready:
             self._is_ready = self._line() == READY
         assert self._process.stdin is not None
         self._signal(signal.SIGCONT)
-        self._process.stdin.write(json.dumps([what, *arguments]) + "\n")
-        self._process.stdin.flush()
-        seconds = cast(float, json.loads(self._line()))
+        self._is_asked = True
+        with contextlib.suppress(BrokenPipeError):  # it died, and what it said tells more
+            self._process.stdin.write(json.dumps([what, *arguments]) + "\n")
+            self._process.stdin.flush()
+        result = cast(float, json.loads(self._line()))
+        self._is_asked = False
         self._signal(signal.SIGSTOP)
-        return seconds
+        return result
 
     def close(self) -> None:
         """End it. Twice is fine."""
         self._signal(signal.SIGCONT)
+        if self._is_asked:
+            self._process.terminate()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
         try:
             self._process.wait(STOP)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self._kill()
+        self._said.close()
 
     def __enter__(self) -> Peer:
         return self
@@ -74,19 +91,36 @@ class Peer:
 
     def _line(self) -> str:
         assert self._process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            if not selector.select(self._patience):
+                self._lose(f"did not answer within {self._patience:g} s")
         line = self._process.stdout.readline()
         if not line:
-            raise ClusterError(f"the peer {self._module} ended with exit code {self._process.wait()}")
+            self._lose("ended")
         return line.strip()
+
+    def _lose(self, how: str) -> NoReturn:
+        self._kill()
+        self._said.seek(0)
+        words = _reason(self._said.read().decode(errors="replace"))
+        self._lost = f"{how}: {words}" if words else f"{how} and said nothing"
+        raise ClusterError(self._lost)
+
+    def _kill(self) -> None:
+        self._signal(signal.SIGKILL)
+        self._process.kill()
+        self._process.wait()
 
 
 def lead() -> None:
-    """The peer's side, before all else: have a group of processes of its own.
+    """The peer's side, before all else: have a group of processes of its own, and tidy up when it is told to end.
 
     Ctrl-C is then for the process that measures, which ends this one. Should that die, the system wakes a group that
     is stopped.
     """
     os.setpgrp()
+    signal.signal(signal.SIGTERM, _end)
 
 
 def answer(tasks: Mapping[str, Callable[..., float]]) -> None:
@@ -95,3 +129,14 @@ def answer(tasks: Mapping[str, Callable[..., float]]) -> None:
     for line in sys.stdin:
         what, *arguments = json.loads(line)
         print(json.dumps(tasks[what](*arguments)), flush=True)
+
+
+def _end(number: int, frame: Any) -> NoReturn:
+    sys.exit()
+
+
+def _reason(said: str) -> str:
+    """The error that the last traceback ends with, or else the last line."""
+    _, trace, after = said.rpartition("Traceback (most recent call last):\n")
+    lines = [line for line in after.splitlines() if line.strip() and not (trace and line[0].isspace())]
+    return lines[0 if trace else -1] if lines else ""

@@ -13,9 +13,9 @@ from fedzmq.errors import FedzmqError
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.buffers import export_all
 from fedzmq.testing.benchmarks.mlp import BATCH, Training, model
-from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside
+from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside, microseconds
 from fedzmq.testing.benchmarks.rows import FEATURES
-from fedzmq.testing.benchmarks.site import Site
+from fedzmq.testing.benchmarks.site import ROWS, Site
 from fedzmq.wire.messages import DatasetInfo, Trained
 
 FASTER = Bound(0.75)
@@ -23,7 +23,10 @@ FASTER = Bound(0.75)
 
 def measure(site: Site) -> Iterator[Outcome]:
     data = next((each for each in site.worker.data() if _fits(each)), None)
+    what = "MLP, a plan on the worker"
     if data is None:
+        why = f"the worker has no data set of {FEATURES} features and classes: start one with --data {ROWS}"
+        yield Outcome("plan", what, "us/step", None, why=why)
         return
     network = model()
     plan = training_plan(network, functional.cross_entropy, torch.zeros(1, FEATURES), torch.zeros(1, dtype=torch.int64))
@@ -41,16 +44,8 @@ def measure(site: Site) -> Iterator[Outcome]:
             raise FedzmqError(f"worker {site.worker.name!r} did not train: {reply}")
         return (time.perf_counter() - start) / (epochs * steps_of_epoch)
 
-    took, local = site.alternate(ours, (lambda: here.time(site.effort.steps)) if site.is_ours else None)
-    yield beside(
-        "plan",
-        "MLP, a plan on the worker",
-        "us/step",
-        took * 1e6,
-        "plain torch",
-        None if local is None else local * 1e6,
-        FASTER,
-    )
+    turns = site.alternate(ours, (lambda: here.time(site.effort.steps)) if site.is_ours else None)
+    yield beside("plan", what, "us/step", turns.to(microseconds), "plain torch", FASTER)
 
 
 def _fits(data: DatasetInfo) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fedzmq.testing.benchmarks.federation import Federation
-from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside
+from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside, milliseconds
 from fedzmq.testing.benchmarks.site import Site
 
 SIZE = 1 << 20  # bytes of the model
@@ -22,17 +22,8 @@ def measure_crowd(site: Site) -> Iterator[Outcome]:
 
 def _rounds(site: Site, figure: str, workers: int, count: int, bound: Bound) -> Iterator[Outcome]:
     peer = site.peer("raw_rounds")
-    if peer is None:
-        return
+    assert peer is not None
     with Federation(workers, SIZE) as federation:
-        took, floor = site.alternate(lambda: federation.time(count), lambda: peer.ask("rounds", workers, SIZE, count))
-    assert floor is not None
-    yield beside(
-        figure,
-        f"a round of {workers} workers, 1 MiB",
-        "ms",
-        took * 1e3,
-        "raw pyzmq, the same bytes",
-        floor * 1e3,
-        bound,
-    )
+        turns = site.alternate(lambda: federation.time(count), lambda: peer.ask("rounds", workers, SIZE, count))
+    what = f"a round of {workers} workers, 1 MiB"
+    yield beside(figure, what, "ms", turns.to(milliseconds), "raw pyzmq, the same bytes", bound)

@@ -6,7 +6,6 @@ Or at a broker that is there already: then there is no peer, and nobody can look
 from __future__ import annotations
 
 import os
-import statistics
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
@@ -16,9 +15,10 @@ import torch
 from fedzmq.client.client import Client, connect
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.cluster.local_cluster import BROKER, LocalCluster
-from fedzmq.errors import NotEnoughWorkers
+from fedzmq.errors import ClusterError, NotEnoughWorkers
 from fedzmq.testing.benchmarks.effort import Effort
 from fedzmq.testing.benchmarks.memory import Watched
+from fedzmq.testing.benchmarks.outcome import Turns
 from fedzmq.testing.benchmarks.peer import Peer
 
 WORKER = "bench"
@@ -48,15 +48,24 @@ class Site:
             self._peers[name] = self._open.enter_context(Peer(_PEERS + name))
         return self._peers[name]
 
-    def alternate(self, ours: Callable[[], float], theirs: Callable[[], float] | None) -> tuple[float, float | None]:
-        """The medians of both, which take turns, after a turn that does not count."""
-        took: tuple[list[float], list[float]] = ([], [])
-        for turn in range(self.effort.repeats + 1):
-            values = [measure() if measure is not None else 0.0 for measure in (ours, theirs)]
-            if turn or self.effort.repeats == 0:
-                for kept, value in zip(took, values, strict=True):
-                    kept.append(value)
-        return statistics.median(took[0]), None if theirs is None else statistics.median(took[1])
+    def alternate(self, ours: Callable[[], float], theirs: Callable[[], float] | None) -> Turns:
+        """What both took, who take turns, without the first, which does not count.
+
+        Ours alone where the peer fails, in whichever turn.
+        """
+        took: list[float] = []
+        other: list[float] = []
+        why = ""
+        for _ in range(self.effort.repeats + 1):
+            took.append(ours())
+            if theirs is None:
+                continue
+            try:
+                other.append(theirs())
+            except ClusterError as error:
+                theirs, why = None, str(error)
+                other.clear()
+        return Turns(tuple(took[1:]), tuple(other[1:]), why)
 
     def __enter__(self) -> Site:
         try:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
+from contextlib import closing
 from typing import Any
 
 import torch
 from torch.distributed import rpc
 
+from fedzmq.files.temporary_folder import TemporaryFolder
 from fedzmq.testing.benchmarks.peer import answer, lead
 
 SERVER, CLIENT = "server", "client"
@@ -67,8 +68,8 @@ def _serve(meeting: str) -> None:
 
 def _ask() -> None:
     lead()
-    with tempfile.TemporaryDirectory(prefix="fedzmq-") as folder:
-        meeting = os.path.join(folder, "meeting")
+    with closing(TemporaryFolder("fedzmq-")) as folder:
+        meeting = str(folder.path / "meeting")
         serve = [sys.executable, "-W", "ignore", "-m", "fedzmq.testing.benchmarks.torch_rpc", meeting]
         with subprocess.Popen(serve, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL):
             _join(CLIENT, meeting)

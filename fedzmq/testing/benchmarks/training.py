@@ -10,7 +10,7 @@ from fedzmq.client.hook import TorchHook
 from fedzmq.client.virtual import VirtualWorker
 from fedzmq.pointers.destination import Destination
 from fedzmq.testing.benchmarks.mlp import Training
-from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside
+from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside, microseconds
 from fedzmq.testing.benchmarks.site import Site
 
 AT_A_WORKER, AT_A_VIRTUAL_ONE = Bound(1.3), Bound(2.2)
@@ -32,5 +32,5 @@ def measure_virtual(site: Site) -> Iterator[Outcome]:
 def _at(site: Site, place: Destination, figure: str, what: str, bound: Bound) -> Outcome:
     steps = site.effort.steps
     there, here = Training(place), Training()
-    took, local = site.alternate(lambda: there.time(steps), (lambda: here.time(steps)) if site.is_ours else None)
-    return beside(figure, what, "us/step", took * 1e6, "plain torch", None if local is None else local * 1e6, bound)
+    turns = site.alternate(lambda: there.time(steps), (lambda: here.time(steps)) if site.is_ours else None)
+    return beside(figure, what, "us/step", turns.to(microseconds), "plain torch", bound)
