@@ -16,7 +16,7 @@ from fedzmq.pointers.graph import Derived, Doorway, Leaf, Node, reachable
 from fedzmq.pointers.hooks import retained, run_after
 from fedzmq.pointers.meeting import apart, check_local
 from fedzmq.pointers.origins import origin
-from fedzmq.pointers.passed import Passed
+from fedzmq.pointers.passed import Passed, names_of
 from fedzmq.pointers.putting import put
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Handler, Remote, gradient_of
@@ -48,7 +48,7 @@ def backward_all(
     grad_variables: Any = None,
     inputs: Any = None,
 ) -> None:
-    """`torch.autograd.backward`, one command for each root."""
+    """`torch.autograd.backward`."""
     roots = _several(tensors)
     gradients = _several(grad_tensors) if grad_tensors is not None else [None] * len(roots)
     keep = create_graph if retain_graph is None else retain_graph
@@ -60,19 +60,18 @@ def backward_all(
     gradients = _brought("backward", gradients, roots)
     _common_stream("backward", [*roots, *gradients])
     for index, (root, gradient) in enumerate(zip(roots, gradients, strict=True)):
-        _check_root(root, gradient)
-        # A graph that several roots share is needed until the last of them has run.
-        last = index == len(roots) - 1
-        _backward(root, gradient, keep or not last, create_graph)
+        _check_root(index, root, gradient)
+    _backward(roots, gradients, keep, create_graph)
 
 
-def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -> None:
-    nodes = reachable([root._ref.node])
+def _backward(roots: list[Remote], gradients: list[Remote | None], keep: bool, create: bool) -> None:
+    tops = [root._ref.node for root in roots]
+    nodes = reachable(tops)
     is_watched = any(node.watched is not None for node in nodes)
     passed = Passed()
     if is_watched:
-        passed.through([root], [gradient], nodes, create)
-        nodes = reachable([root._ref.node], passed.ended)
+        passed.through(roots, gradients, nodes, create)
+        nodes = reachable(tops, passed.ended)
     leaves = [node for node in nodes if isinstance(node, Leaf)]
     if is_watched:
         leaves += retained(list(nodes))
@@ -82,12 +81,12 @@ def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -
             # With a graph of its own a sum of gradients is a new tensor, and the old one stays what it was.
             reference = Reference(leaf.stream, leaf.stream.new_id(), leaf.meta)
             reference.kept = True
-            before, leaf.grad = gradient_of(leaf), type(root).around(reference)
+            before, leaf.grad = gradient_of(leaf), type(roots[0]).around(reference)
             fresh.append((leaf, before))
-    root._ref.stream.command(
+    roots[0]._ref.stream.command(
         Backward(
-            root._ref.id,
-            0 if gradient is None else gradient._ref.id,
+            tuple([root._ref.id for root in roots]),
+            names_of(gradients),
             keep,
             create,
             tuple([leaf.id for leaf in leaves]),
@@ -97,7 +96,7 @@ def _backward(root: Remote, gradient: Remote | None, keep: bool, create: bool) -
         origin(),
     )
     if fresh and (create or _is_derived(nodes)):
-        history = _history([root, gradient, *[before for _, before in fresh]], passed)
+        history = _history([*roots, *gradients, *[before for _, before in fresh]], passed)
         made = [leaf.grad for leaf, _ in fresh]
         for (leaf, _), settled in zip(fresh, _settled(made, history if create else ()), strict=True):
             leaf.grad = settled
@@ -149,7 +148,7 @@ def gradients(
     given = _brought("torch.autograd.grad", given, roots)
     stream = _common_stream("torch.autograd.grad", [*roots, *wanted, *given])
     for index, root in enumerate(roots):
-        _check_root(root, given[index] if given else None)
+        _check_root(index, root, given[index] if given else None)
     keep = create_graph if retain_graph is None else retain_graph
     unused = materialize_grads or bool(allow_unused)
     tops = [root._ref.node for root in roots]
@@ -172,7 +171,7 @@ def gradients(
         Gradients(
             tuple([root._ref.id for root in roots]),
             tuple([each._ref.id for each in wanted]),
-            tuple([0 if each is None else each._ref.id for each in given]),
+            names_of(given),
             tuple([result._ref.id if isinstance(result, Remote) else 0 for result in results]),
             bool(keep),
             bool(create_graph),
@@ -223,7 +222,7 @@ def _into(inputs: list[Any], roots: list[Any], given: list[Any], keep: bool | No
                 each.grad = new if each.grad is None else each.grad + new
 
 
-def _check_root(root: torch.Tensor, gradient: torch.Tensor | None) -> None:
+def _check_root(index: int, root: torch.Tensor, gradient: torch.Tensor | None) -> None:
     if not isinstance(root, Remote):
         raise apart("backward", [root])
     root._ref.check_unspent()
@@ -234,8 +233,8 @@ def _check_root(root: torch.Tensor, gradient: torch.Tensor | None) -> None:
         raise RuntimeError("grad can be implicitly created only for scalar outputs")
     if gradient is not None and gradient.shape != root._ref.meta.shape:
         raise RuntimeError(
-            f"Mismatch in shape: grad_output[0] has a shape of {gradient.shape} and output[0] has a shape of "
-            f"{root._ref.meta.shape}."
+            f"Mismatch in shape: grad_output[{index}] has a shape of {gradient.shape} and output[{index}] has a shape "
+            f"of {root._ref.meta.shape}."
         )
 
 

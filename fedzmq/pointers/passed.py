@@ -108,7 +108,7 @@ class Passed:
             Gradients(
                 tuple([root._ref.id for root in roots]),
                 tuple([_tensor(node).id for node in wanted]),
-                () if all(each is None for each in gradients) else tuple([_id(each) for each in gradients]),
+                names_of(gradients),
                 tuple([each._ref.id for each in made]),
                 True,
                 create_graph,
@@ -199,5 +199,8 @@ def _zeros(cls: type[Remote], node: Node) -> Remote:
     return made
 
 
-def _id(gradient: Remote | None) -> int:
-    return 0 if gradient is None else gradient._ref.id
+def names_of(gradients: Sequence[Remote | None]) -> tuple[int, ...]:
+    """Of the roots of a backward, as a command has them: none where each root's is the one that torch makes."""
+    if all(each is None for each in gradients):
+        return ()
+    return tuple([0 if each is None else each._ref.id for each in gradients])

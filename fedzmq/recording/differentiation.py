@@ -60,8 +60,8 @@ class Differentiation:
         """Of leaves that are the function's own, and hold nothing to add to, it is the gradient by them."""
         if not self._is_its_own(command.leaves, command.grads):
             raise refused("backward(), which adds to what tensors hold,", origin, TAKE)
-        root, graphs = (command.root,), (command.retain_graph, command.create_graph)
-        self.take(Gradients(root, command.leaves, (command.gradient,), command.grads, *graphs, False), origin)
+        graphs = (command.retain_graph, command.create_graph)
+        self.take(Gradients(command.roots, command.leaves, command.gradients, command.grads, *graphs, False), origin)
 
     def hook(self, pointer: Remote, hook: Callable[..., Any]) -> RemovableHandle | None:
         pointer._ref.catch_up()

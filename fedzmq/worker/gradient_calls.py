@@ -84,8 +84,8 @@ class GradientCalls:
 
     def _run(self, command: Backward) -> None:
         torch.autograd.backward(
-            self._store.tensor(command.root),
-            self._optional(command.gradient),
+            [self._store.tensor(id) for id in command.roots],
+            [self._optional(id) for id in command.gradients] or None,
             retain_graph=command.retain_graph,
             create_graph=command.create_graph,
         )

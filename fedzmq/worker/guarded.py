@@ -55,7 +55,7 @@ def guarded_gradients(store: Store, command: Backward | Gradients) -> Iterator[N
     One that fails halfway has added to the gradients of some leaves, and whatever adds to those later.
     """
     if isinstance(command, Backward):
-        roots, given, results = [command.root], [command.gradient], command.grads
+        roots, given, results = list(command.roots), list(command.gradients), command.grads
     else:
         roots, given, results = list(command.outputs), list(command.grad_outputs), command.results
     given += [each.gradient for each in command.replaced]

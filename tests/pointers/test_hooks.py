@@ -52,6 +52,13 @@ def on_the_root(p: Tensor, value: Value) -> Any:
     return value(p.grad)
 
 
+def on_the_way_from_several_roots(p: Tensor, value: Value) -> Any:
+    q = p * 3
+    q.register_hook(lambda g: g * g)
+    torch.autograd.backward([q.sum(), (q * 2).sum(), q], [None, None, torch.ones_like(q)])
+    return value(p.grad)
+
+
 def retained(p: Tensor, value: Value) -> Any:
     q = p * 3
     q.retain_grad()
@@ -114,6 +121,7 @@ CASES = [
     in_the_middle,
     one_above_the_other,
     on_the_root,
+    on_the_way_from_several_roots,
     retained,
     of_gradients,
     of_a_second_order,

@@ -28,7 +28,7 @@ def test_backward_binds_the_gradients_of_leaves(bench: Bench) -> None:
     x = bench.put(X, requires_grad=True)
     loss = bench.apply(Tensor.sum, at(bench.apply(torch.mul, at(x), at(x))))
     grad = bench.new_id()
-    bench.batch.append(Backward(loss, 0, False, False, (x,), (grad,)))
+    bench.batch.append(Backward((loss,), (), False, False, (x,), (grad,)))
     assert torch.equal(bench.get(grad), 2 * X)
 
 
@@ -41,7 +41,7 @@ def test_a_sparse_gradient_fails_alone(bench: Bench) -> None:
     )
     for leaf, name in ((x, grad), (bench.apply(torch.mul, at(x), 2.0), inner)):
         rows = bench.apply(torch.nn.functional.embedding, at(index), at(leaf), sparse=True)
-        bench.batch.append(Backward(bench.apply(Tensor.sum, at(rows)), 0, False, False, (leaf,), (name,)))
+        bench.batch.append(Backward((bench.apply(Tensor.sum, at(rows)),), (), False, False, (leaf,), (name,)))
     assert "sparse" in bench.failure(grad).message
     assert "sparse" in bench.failure(inner).message
     assert torch.equal(bench.get(x), X)
@@ -50,20 +50,20 @@ def test_a_sparse_gradient_fails_alone(bench: Bench) -> None:
 def test_gradients_add_up_under_the_same_id(bench: Bench) -> None:
     x, grad = bench.put(X, requires_grad=True), bench.new_id()
     for _ in range(2):
-        bench.batch.append(Backward(bench.apply(Tensor.sum, at(x)), 0, False, False, (x,), (grad,)))
+        bench.batch.append(Backward((bench.apply(Tensor.sum, at(x)),), (), False, False, (x,), (grad,)))
     assert bench.get(grad).tolist() == [[2.0, 2.0], [2.0, 2.0]]
 
 
 def test_backward_takes_the_gradient_of_its_root(bench: Bench) -> None:
     x, grad = bench.put(X, requires_grad=True), bench.new_id()
     weights = bench.put(torch.full((2, 2), 3.0))
-    bench.batch.append(Backward(bench.apply(torch.neg, at(x)), weights, False, False, (x,), (grad,)))
+    bench.batch.append(Backward((bench.apply(torch.neg, at(x)),), (weights,), False, False, (x,), (grad,)))
     assert bench.get(grad).tolist() == [[-3.0, -3.0], [-3.0, -3.0]]
 
 
 def test_a_failed_backward_poisons_the_gradients(bench: Bench) -> None:
     x, grad = bench.put(X, requires_grad=True), bench.new_id()
-    bench.batch.append(Backward(x, 0, False, False, (x,), (grad,)))
+    bench.batch.append(Backward((x,), (), False, False, (x,), (grad,)))
     failure = bench.failure(grad)
     assert (failure.operation, failure.error) == ("Backward", "RuntimeError")
     assert "scalar outputs" in failure.message
@@ -72,7 +72,7 @@ def test_a_failed_backward_poisons_the_gradients(bench: Bench) -> None:
 def test_a_backward_of_something_failed_poisons_the_gradients_with_its_cause(bench: Bench) -> None:
     x, grad = bench.put(X, requires_grad=True), bench.new_id()
     loss = bench.apply(torch.mm, at(x), 3)
-    bench.batch.append(Backward(loss, 0, False, False, (x,), (grad,)))
+    bench.batch.append(Backward((loss,), (), False, False, (x,), (grad,)))
     bench.apply(Tensor.sub_, at(x), at(grad), results=0)
     assert bench.failure(x).operation == "torch.mm"
     assert bench.sync() == ()
@@ -80,7 +80,7 @@ def test_a_backward_of_something_failed_poisons_the_gradients_with_its_cause(ben
 
 def test_a_leaf_that_no_gradient_reaches_is_no_error_until_it_is_used(bench: Bench) -> None:
     x, y, grad = bench.put(X, True), bench.put(X, True), bench.new_id()
-    bench.batch.append(Backward(bench.apply(Tensor.sum, at(x)), 0, False, False, (y,), (grad,)))
+    bench.batch.append(Backward((bench.apply(Tensor.sum, at(x)),), (), False, False, (y,), (grad,)))
     assert bench.sync() == ()
     assert "no gradient reached" in bench.failure(grad).message
 

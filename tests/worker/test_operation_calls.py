@@ -198,5 +198,5 @@ def test_a_backward_never_follows_indices_that_changed_after_they_were_saved(ben
         sample, variance = bench.put(far.view(torch.float64).repeat(2, 1)), bench.put(torch.ones(16).double())
         bench.apply(torch.nn.functional.batch_norm, at(sample), at(mean), at(variance), training=True, momentum=1.0)
     loss = bench.apply(torch.sum, at(y))
-    bench.batch.append(Backward(loss, 0, False, False, [x], [grad]))
+    bench.batch.append(Backward((loss,), (), False, False, [x], [grad]))
     assert "modified by an inplace operation" in bench.failure(grad).message

@@ -34,13 +34,14 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Backward(Command):
-    """Run `root.backward()` and bind the `.grad` of `leaves[i]` to the id `grads[i]`.
+    """Run `torch.autograd.backward(roots, gradients)` and bind the `.grad` of `leaves[i]` to the id `grads[i]`.
 
-    One of the `leaves` that is none, but in the middle of the graph, has its gradient added to what that id holds.
+    `gradients` is empty, or as long as `roots` with 0 for None. One of the `leaves` that is none, but in the middle of
+    the graph, has its gradient added to what that id holds.
     """
 
-    root: Id
-    gradient: Ref
+    roots: tuple[Id, ...]
+    gradients: tuple[Ref, ...]
     retain_graph: bool
     create_graph: bool
     leaves: tuple[Id, ...]

@@ -127,7 +127,7 @@ class Trials:
                 self._send(SetData(changed, _SOURCE))
             stored[_GRADIENT], stored[_ROOT] = torch.ones_like(output), output
             grads = tuple(range(_GRADS, _GRADS + len(leaves)))
-            self._send(Backward(_ROOT, _GRADIENT, True, random.random() < 0.2, tuple(leaves), grads))
+            self._send(Backward((_ROOT,), (_GRADIENT,), True, random.random() < 0.2, tuple(leaves), grads))
 
 
 def _another_of(value: Tensor, random: Random) -> Tensor:
