@@ -83,12 +83,14 @@ def tried(call: Call, metas: Sequence[Meta]) -> Exception | None:
     """What a kernel raises, or None."""
     if not can_be_tried(metas):
         return None
+    drawn = torch.default_generator.get_state()  # it may draw, and what the program draws next must not depend on that
     try:
-        # It may draw, and what the program draws next is not to depend on that.
-        with torch.random.fork_rng(devices=[]), torch._C.DisableTorchFunctionSubclass():
+        with torch._C.DisableTorchFunctionSubclass():
             call([meta.ones() for meta in metas])
     except LimitExceeded:
         return None
     except Exception as error:
         return error.with_traceback(None)
+    finally:
+        torch.default_generator.set_state(drawn)
     return None

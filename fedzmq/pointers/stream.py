@@ -36,11 +36,13 @@ from fedzmq.wire.messages import (
     Drop,
     Failed,
     Fetch,
+    LoadRandomState,
     Mode,
     Probe,
     Put,
     Reply,
     RequireGrad,
+    SaveRandomState,
     Seed,
     Sync,
     Synced,
@@ -66,6 +68,17 @@ class _Forked:
         )
 
     def __exit__(self, *_: object) -> None: ...
+
+
+class RandomState:
+    """One that the worker keeps as long as this object is held."""
+
+    def __init__(self, id: int, released: list[int]) -> None:
+        self.id = id
+        self._released = released
+
+    def __del__(self) -> None:
+        self._released.append(self.id)
 
 
 class Stream:
@@ -332,6 +345,15 @@ class Stream:
         """What is drawn from here on begins with this seed. Nothing is sent until there is something to do."""
         self._seed = seed
         self.modes = replace(self.modes)  # no operation's own: the next one switches
+
+    def save_random_state(self) -> RandomState:
+        """How random numbers go on from here."""
+        state = RandomState(self.new_id(), self.released)
+        self.command(SaveRandomState(state.id), None)
+        return state
+
+    def load_random_state(self, saved: RandomState) -> None:
+        self.command(LoadRandomState(saved.id), None)
 
     def _switch(self, modes: Modes) -> None:
         autocast = None if modes.autocast is None else name_of(modes.autocast)

@@ -24,7 +24,9 @@ NOT_THE_USERS = (*LIBRARY, os.path.dirname(os.__file__), "<string>", "<frozen")
 _SOURCES: dict[str, Callable[[], object]] = {
     "Python's random": random.getstate,
     "numpy's random": lambda: [each if isinstance(each, str | int | float) else each.tobytes() for each in _numpys()],
-    "torch's own random numbers, outside of the plan's operations": lambda: torch.get_rng_state().numpy().tobytes(),
+    "torch's own random numbers, outside of the plan's operations": lambda: (
+        torch.default_generator.get_state().numpy().tobytes()
+    ),
 }
 
 

@@ -107,11 +107,11 @@ class Makers(TorchFunctionMode):
                 return func(*args, **given)
             self._leaves[id(tensor)] = tensor, self._like(tensor)
             return func(self._leaves[id(tensor)][1], *args[1:], **given)
-        before = torch.get_rng_state()
+        before = torch.default_generator.get_state()
         found = func(*args, **given)
-        if found is tensor or torch.equal(before, torch.get_rng_state()):
+        if found is tensor or torch.equal(before, torch.default_generator.get_state()):
             return found
-        torch.set_rng_state(before)
+        torch.default_generator.set_state(before)
         return func(self._like(tensor) + tensor, *args[1:], **given)
 
     def _is_own(self, tensor: torch.Tensor) -> bool:

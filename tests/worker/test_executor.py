@@ -11,8 +11,10 @@ from fedzmq.wire.messages import (
     Cancel,
     DescribeData,
     Drop,
+    LoadRandomState,
     Mode,
     RequireGrad,
+    SaveRandomState,
     Sync,
     Synced,
 )
@@ -163,3 +165,19 @@ def test_a_message_that_is_no_command_is_answered_by_a_failure(bench: Bench) -> 
 def test_replies_come_in_the_order_of_requests(bench: Bench) -> None:
     bench.batch += [Sync(1), DescribeData(2), Sync(3)]
     assert [reply.request for reply, _ in bench.flush()] == [1, 2, 3]
+
+
+def test_a_saved_random_state_is_loaded_as_it_was_whatever_is_done_to_its_tensor(bench: Bench) -> None:
+    state = bench.new_id()
+    bench.batch.append(SaveRandomState(state))
+    drawn = bench.get(bench.apply(torch.rand, 5))
+    bench.apply(Tensor.fill_, at(state), 255, results=0)
+    bench.batch.append(LoadRandomState(state))
+    assert torch.equal(bench.get(bench.apply(torch.rand, 5)), drawn)
+
+
+def test_no_other_tensor_is_loaded_as_a_random_state(bench: Bench) -> None:
+    state = bench.new_id()
+    bench.batch.append(SaveRandomState(state))
+    bench.batch.append(LoadRandomState(bench.apply(Tensor.clone, at(state))))
+    assert bench.sync()[0].message == "this tensor is no state of random numbers that was saved here"

@@ -23,7 +23,11 @@ class Randomness:
         """Where torch, NumPy and Python are in theirs, as JSON."""
         drawn: Any = np.random.get_state(legacy=True)
         kind, keys, place, has_gauss, gauss = drawn
-        torchs, numpys, pythons = torch.get_rng_state().numpy().tobytes(), keys.tobytes(), random.getstate()
+        torchs, numpys, pythons = (
+            torch.default_generator.get_state().numpy().tobytes(),
+            keys.tobytes(),
+            random.getstate(),
+        )
         states = (torchs, kind, numpys, place, has_gauss, gauss, pythons)
         if states != self._states:
             numpy = [str(kind), numpys.hex(), int(place), int(has_gauss), float(gauss)]
@@ -36,7 +40,7 @@ def restore(text: str) -> None:
     """Go on where `snapshot` was. Raises DataError."""
     try:
         states = json.loads(text)
-        torch.set_rng_state(torch.frombuffer(bytearray.fromhex(states["torch"]), dtype=torch.uint8))
+        torch.default_generator.set_state(torch.frombuffer(bytearray.fromhex(states["torch"]), dtype=torch.uint8))
         kind, keys, place, has_gauss, gauss = states["numpy"]
         np.random.set_state((kind, np.frombuffer(bytes.fromhex(keys), dtype=np.uint32), place, has_gauss, gauss))
         version, inner, gauss_next = states["python"]

@@ -15,7 +15,17 @@ from fedzmq.wire.messages.fields import Apply, Positive, Shape
 from fedzmq.wire.messages.gradients import Backward, Describe, Gradients, Replaced, RequireGrad, SetGrad
 from fedzmq.wire.messages.message import Command, Message, Reply, Request
 from fedzmq.wire.messages.objects import Clear, Found, Label, ListObjects, ObjectInfo, Restrict, Search, Share
-from fedzmq.wire.messages.operations import Call, Described, FunctionsListed, ListFunctions, Mode, Probe, Seed
+from fedzmq.wire.messages.operations import (
+    Call,
+    Described,
+    FunctionsListed,
+    ListFunctions,
+    LoadRandomState,
+    Mode,
+    Probe,
+    SaveRandomState,
+    Seed,
+)
 from fedzmq.wire.messages.plans import (
     DefinePlan,
     FetchPlan,
@@ -86,6 +96,8 @@ TAGS: dict[int, type[Message]] = {
     74: Restrict,
     75: Call,
     76: ListFunctions,
+    77: SaveRandomState,
+    78: LoadRandomState,
     96: Found,
     97: FunctionsListed,
 }

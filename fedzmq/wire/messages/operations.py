@@ -32,6 +32,20 @@ class Seed(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class SaveRandomState(Command):
+    """Bind the state of this client's random numbers as it is now, a tensor of bytes."""
+
+    id: Id
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRandomState(Command):
+    """Draw on from a state that was saved."""
+
+    id: Id
+
+
+@dataclass(frozen=True, slots=True)
 class Probe(Request):
     """Apply an operation whose outputs only its values tell: bind them to first, first + 1, ..., `room` at most."""
 
