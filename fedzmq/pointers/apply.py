@@ -16,6 +16,7 @@ from fedzmq.errors import OperationRefused, RemoteError
 from fedzmq.operations.arguments import pack
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.effects import written_keywords
+from fedzmq.pointers.alike import grown, two_of
 from fedzmq.pointers.arrays import without_arrays
 from fedzmq.pointers.decomposed import DECOMPOSED
 from fedzmq.pointers.effects import Effect, Output, Unforeseeable, Written
@@ -178,6 +179,10 @@ def _learn(stream: Stream, call: _Call) -> Effect:
     written = [operand for operand, is_written in enumerate(marks) if is_written]
     metas = call.metas
     check(call.func, call.tried_on, metas)
+    few = two_of(call.func, metas)
+    if few is not None:
+        effect = stream.effects.learn(call.number, few, on_fakes, written, from_kernel=True)
+        return grown(effect, metas[0].shape[0])
     return stream.effects.learn(
         call.number, metas, on_fakes, written, call.func in BLIND, can_tell(call.func, args, metas)
     )

@@ -33,6 +33,9 @@ assert model.get()[0].weight.shape == (2, 3)
 digits = torch.nn.Sequential(torch.nn.Linear(784, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10))
 like = torch.zeros(2, 784), torch.zeros(2, dtype=torch.int64)
 training_plan(digits, torch.nn.functional.cross_entropy, *like)
+layers = torch.nn.Conv2d(1, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.MaxPool2d(2)
+images = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(8 * 13 * 13, 10))
+training_plan(images, torch.nn.functional.cross_entropy, torch.zeros(2, 1, 28, 28), like[1])
 assert not {"torch._dynamo", "sympy"} & sys.modules.keys()
 """
 
