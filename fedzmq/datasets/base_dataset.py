@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,9 +14,6 @@ from fedzmq.pointers.destination import Destination, worker_of
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.sending import send_tensor
 from fedzmq.pointers.verbs import Place
-
-if TYPE_CHECKING:
-    from fedzmq.datasets.federated_dataset import FederatedDataset
 
 Transform = Callable[[Tensor], Tensor]
 Examples = tuple[Tensor, Tensor]
@@ -94,12 +91,6 @@ class BaseDataset(torch.utils.data.Dataset[Examples]):
             raise FederatedMember(self.location.name)
         self.data, self.targets = _home(self.data), _home(self.targets)
         return self
-
-    def federate(self, workers: Sequence[Place]) -> FederatedDataset:
-        """See `fedzmq.federate`."""
-        from fedzmq.datasets.federate import federate
-
-        return federate(self, workers)
 
     def __repr__(self) -> str:
         where = "here" if self.location is None else f"on {self.location.name}"

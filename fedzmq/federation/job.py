@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fedzmq.errors import UsageError
 from fedzmq.federated.training_job import TrainingJob
@@ -12,25 +12,20 @@ from fedzmq.suggestion import nearest
 from fedzmq.worker.training.optimizers.table import learning_rate
 from fedzmq.worker.training.options import Options
 
-if TYPE_CHECKING:
-    from fedzmq.federation.federation import Federation
-
 SGD = "sgd"
 SGD_LR = 0.1  # torch's own, 0.001, is meant for other models than those that one begins with
 
 
-def job_for(federation: Federation, lr: float | None, options: Options, given: Mapping[str, Any]) -> TrainingJob:
-    """`options` are the optimizer's, `given` all that a TrainingJob takes. Raises UsageError."""
+def job_for(where: Mapping[str, Any], lr: float | None, options: Options, given: Mapping[str, Any]) -> TrainingJob:
+    """`options` are the optimizer's, `given` all that a TrainingJob takes, `where` what stands if it says no other.
+
+    Raises UsageError.
+    """
     known = [field.name for field in fields(TrainingJob)]
     for name in given:
         if name not in known:
             listed = f" (known: {', '.join(known)})"
             raise UsageError(f"a training has no option {name!r}{nearest(name, known) or listed}")
-    where: dict[str, Any] = {
-        "dataset": federation.dataset,
-        "workers": federation.site.workers,
-        "patience": federation.patience,
-    }
     rated = options if lr is None else {"lr": lr, **options}
     return TrainingJob(**{**where, **given, "options": _with_rate(given.get("optimizer", SGD), rated)})
 

@@ -9,7 +9,6 @@ import torch
 
 from fedzmq.data.data import Data, first_rows
 from fedzmq.data.lazy import Lazy
-from fedzmq.data.load import Given, examples_of
 from fedzmq.data.streamed import Streamed
 from fedzmq.errors import DataError, UsageError
 from fedzmq.federated.evaluation.score import Score, evaluate
@@ -21,7 +20,6 @@ from fedzmq.files.weights import digest_of
 
 if TYPE_CHECKING:
     from fedzmq.data.examples import Examples
-    from fedzmq.federation.federation import Federation
 
 Judge = Evaluate
 
@@ -32,13 +30,6 @@ def check_place(place: str | None) -> None:
     """Raises UsageError for a place that there is not; None is for whoever has data."""
     if place is not None and place not in PLACES:
         raise UsageError(f"evaluate_at is {place!r}, and {', '.join(PLACES[:-1])} or {PLACES[-1]} is expected")
-
-
-def judged_data(federation: Federation, evaluate: Judge | Given | bool) -> Examples | None:
-    """The data that the model is evaluated on here."""
-    if isinstance(evaluate, bool):
-        return federation.held_out if evaluate else None
-    return None if callable(evaluate) else examples_of("evaluate", evaluate)
 
 
 def check_alike(judged: Examples, theirs: Data) -> None:

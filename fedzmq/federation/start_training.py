@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import torch
 
-from fedzmq.data.load import Given
+from fedzmq.data.load import Given, examples_of
 from fedzmq.errors import UsageError
 from fedzmq.federated.async_trainer import AsyncTrainer
 from fedzmq.federated.evaluation.metrics import Metric, check_kind, metric_for
@@ -34,21 +34,43 @@ from fedzmq.federation.judging import (
     check_place,
     digest,
     judge_on,
-    judged_data,
 )
 from fedzmq.federation.keeping import Keeping, Resumed
 from fedzmq.federation.kinds import check_loss_kind, check_model_kind, checked_strategy
 from fedzmq.federation.live_display import display_for
 from fedzmq.federation.loggers import RoundLogger, logger_by_name
 from fedzmq.federation.recipe import recipe_for, sample_of
+from fedzmq.federation.sites import Site
 from fedzmq.federation.training import Training
 from fedzmq.recording.batch_plan import Loss
 from fedzmq.recording.evaluation_plan import Measure
 from fedzmq.wire.messages import Progress
 
 if TYPE_CHECKING:
+    from fedzmq.client.client import Client
     from fedzmq.data.examples import Examples
-    from fedzmq.federation.federation import Federation
+
+
+class Host(Protocol):
+    """A federation, as far as a training needs it. `dataset` is what the workers call their data."""
+
+    @property
+    def site(self) -> Site: ...
+
+    @property
+    def dataset(self) -> str: ...
+
+    @property
+    def patience(self) -> float:
+        """Seconds that missing workers have to come."""
+
+    @property
+    def held_out(self) -> Examples | None:
+        """The data here that no worker trains on. Raises DataError."""
+
+    @property
+    def client(self) -> Client:
+        """Raises UnavailableError."""
 
 
 class Hooks(TypedDict):
@@ -62,7 +84,7 @@ class Hooks(TypedDict):
 
 
 def start_training(
-    federation: Federation,
+    federation: Host,
     model: torch.nn.Module | str,
     loss: Loss | str | None,
     *,
@@ -99,11 +121,12 @@ def start_training(
         if out:
             raise UsageError("a run that is resumed stays in its folder: leave 'out' out")
         path = find_run(resume)
-    asked = job_for(federation, lr, options, job)
+    site = federation.site
+    where = {"dataset": federation.dataset, "workers": site.workers, "patience": federation.patience}
+    asked = job_for(where, lr, options, job)
     rule.check(asked)
     if resume is not None and path is not None:
         read_history(path).check_rounds(asked.rounds)
-    site = federation.site
     if not site.is_open:
         check_enough(rule, asked, site.workers)
     wanted = [metric_for(each) for each in metrics]
@@ -116,7 +139,7 @@ def start_training(
             display.say(ended)
         site.check()
 
-    judged = judged_data(federation, evaluate)
+    judged = _judged(federation, evaluate)
     if evaluate_at is None:
         evaluate_at = WORKERS if evaluate is True and judged is None else COORDINATOR
     example: Examples | None = judged or site.example
@@ -155,6 +178,13 @@ def start_training(
     history = History(f"{_name_of(strategy)} on {asked.dataset}")
     described = {"model": _name_of(model), "loss": named(recipe.loss), "strategy": _name_of(strategy), **asdict(asked)}
     return Training(recipe.model, trainer, rule, display, history, keeping, Books(loggers, described), then)
+
+
+def _judged(federation: Host, evaluate: Judge | Given | bool) -> Examples | None:
+    """The data that the model is evaluated on here."""
+    if isinstance(evaluate, bool):
+        return federation.held_out if evaluate else None
+    return None if callable(evaluate) else examples_of("evaluate", evaluate)
 
 
 def _name_of(thing: object) -> str:

@@ -56,7 +56,7 @@ class PlanCalls:
         is_random = any(CATALOG.is_random(record[0]) for record in plan.records)
         self._store.drop(command.id)
         self._store.plans[command.id] = StoredPlan(
-            self._store, plan, found.step, command.state, command.writes, touches, is_random
+            self._store.tensor, plan, found.step, command.state, command.writes, touches, is_random
         )
 
     def run(self, command: RunPlan) -> None:
@@ -108,7 +108,7 @@ class PlanCalls:
         found = self._shelf.shared(command.name)
         if found is None:
             return Answer(PlanMissing(command.request, command.name))
-        values = [found.store.tensor(id) for id in found.state]
+        values = [found.tensor(id) for id in found.state]
         for value in values:
             self._store.privacy.check(value, self._store.client)
         state, buffers = export_all(values, copy=True)

@@ -5,8 +5,6 @@ Each client has a store of its own, so that ids of different clients never meet.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from fedzmq.errors import FedzmqError, LimitExceeded
@@ -14,9 +12,7 @@ from fedzmq.operations.guards.products import Products
 from fedzmq.wire.messages import Failure
 from fedzmq.worker.footprint import OBJECT_BYTES, footprint
 from fedzmq.worker.privacy import Privacy
-
-if TYPE_CHECKING:
-    from fedzmq.worker.stored_plan import StoredPlan
+from fedzmq.worker.stored_plan import StoredPlan
 
 DEFAULT_QUOTA = 8 * 1024**3  # bytes
 MOST_UNREPORTED = 256

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from fedzmq.plans.compiled import Step, constants
 from fedzmq.plans.plan import Plan
-from fedzmq.worker.store import Store
 
 
 @dataclass(eq=False)
 class StoredPlan:
-    """A plan that was checked and compiled, and the ids of what belongs to it in the `store` of its owner.
+    """A plan that was checked and compiled, and the ids of its state; `tensor` has what its owner keeps under them.
 
     `writes` are the registers that its owner says it writes to, `touches` those that its records name as written.
     `key` is what other clients know it by, if it is shared.
     """
 
-    store: Store
+    tensor: Callable[[int], Tensor]
     plan: Plan
     step: Step
     state: tuple[int, ...]

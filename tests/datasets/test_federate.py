@@ -38,7 +38,7 @@ def values(dataset: FederatedDataset, name: str) -> list[float]:
 
 def test_parts_are_equal_and_in_order(bob: Place, alice: Place) -> None:
     rows = torch.arange(6.0)
-    dataset = BaseDataset(rows, rows).federate((bob, alice))
+    dataset = federate(BaseDataset(rows, rows), (bob, alice))
     assert dataset.workers == ["bob", "alice"]
     assert dataset["bob"].location is bob
     assert values(dataset, "bob") == [0, 1, 2]

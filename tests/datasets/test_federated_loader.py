@@ -62,7 +62,7 @@ def test_what_does_not_fill_a_batch_can_be_left_out(three: FederatedDataset) -> 
 
 def test_shuffling_orders_each_epoch_anew_within_each_worker(bob: Place, alice: Place) -> None:
     numbers = torch.arange(40)
-    loader = FederatedDataLoader(BaseDataset(numbers, numbers).federate((bob, alice)), batch_size=8, shuffle=True)
+    loader = FederatedDataLoader(federate(BaseDataset(numbers, numbers), (bob, alice)), batch_size=8, shuffle=True)
     torch.manual_seed(0)
     first, second = seen(loader), seen(loader)
     assert first != second
@@ -93,7 +93,7 @@ def test_with_an_iterator_for_each_worker_every_step_has_a_batch_of_all(three: F
 
 
 def test_one_worker_has_one_iterator(bob: Place) -> None:
-    dataset = BaseDataset(torch.arange(4), torch.arange(4)).federate((bob,))
+    dataset = federate(BaseDataset(torch.arange(4), torch.arange(4)), (bob,))
     loader = FederatedDataLoader(dataset, batch_size=2, num_iterators=4)
     assert loader.num_iterators == 1
     assert seen(loader) == [("bob", [0, 1]), ("bob", [2, 3])]
@@ -107,7 +107,7 @@ def test_batches_are_found_by_handle_and_by_name(three: FederatedDataset, bob: P
 
 
 def test_a_batch_costs_two_commands_and_no_rows(bob: Place) -> None:
-    dataset = BaseDataset(torch.zeros(512, 4), torch.zeros(512)).federate((bob,))
+    dataset = federate(BaseDataset(torch.zeros(512, 4), torch.zeros(512)), (bob,))
     bob.stream.flush()
     before = bob.line.records
     pairs = list(FederatedDataLoader(dataset, batch_size=64))
@@ -116,7 +116,7 @@ def test_a_batch_costs_two_commands_and_no_rows(bob: Place) -> None:
 
 
 def test_an_order_travels_once_in_an_epoch(bob: Place) -> None:
-    dataset = BaseDataset(torch.zeros(512, 4), torch.zeros(512)).federate((bob,))
+    dataset = federate(BaseDataset(torch.zeros(512, 4), torch.zeros(512)), (bob,))
     bob.stream.flush()
     before = bob.line.records
     pairs = list(FederatedDataLoader(dataset, batch_size=64, shuffle=True))
