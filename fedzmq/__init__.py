@@ -75,8 +75,8 @@ if TYPE_CHECKING:
     from fedzmq.pointers.multi_pointer import MultiPointer, combine_pointers
     from fedzmq.recording.decorators import func2plan, plan
     from fedzmq.recording.evaluation_plan import Sum
+    from fedzmq.recording.fetching import fetch_plan
     from fedzmq.recording.plan import Plan
-    from fedzmq.recording.plan_pointer import fetch_plan
     from fedzmq.recording.protocol import Protocol, func2protocol
 
     __version__: str
@@ -174,7 +174,7 @@ _LAZY = {
     "federate": "fedzmq.datasets.federate",
     "Federation": "fedzmq.federation.federation",
     "federated_avg": "fedzmq.federated.model_arithmetic",
-    "fetch_plan": "fedzmq.recording.plan_pointer",
+    "fetch_plan": "fedzmq.recording.fetching",
     "func2plan": "fedzmq.recording.decorators",
     "Protocol": "fedzmq.recording.protocol",
     "func2protocol": "fedzmq.recording.protocol",

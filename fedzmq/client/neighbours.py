@@ -9,8 +9,8 @@ import torch
 
 from fedzmq.pointers.destination import Destination, Home, worker_of
 from fedzmq.pointers.pointer import Pointer
+from fedzmq.recording.fetching import fetch_plan
 from fedzmq.recording.plan import Plan
-from fedzmq.recording.plan_pointer import fetch_plan
 
 Self = TypeVar("Self", bound="Neighbour")
 

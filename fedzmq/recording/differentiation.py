@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch.utils.hooks import RemovableHandle
@@ -14,12 +14,10 @@ from fedzmq.pointers.modes import INITIAL
 from fedzmq.pointers.origins import Origin
 from fedzmq.pointers.remote import Remote
 from fedzmq.pointers.stream import Record
+from fedzmq.recording.journal import Journal
 from fedzmq.recording.own_backward import OwnBackwards
 from fedzmq.recording.refusal import refused
 from fedzmq.wire.messages import Backward, Gradients
-
-if TYPE_CHECKING:
-    from fedzmq.recording.tape import Tape
 
 TAKE = "take the gradient with torch.autograd.grad(loss, x), which adds to nothing"
 
@@ -27,10 +25,10 @@ TAKE = "take the gradient with torch.autograd.grad(loss, x), which adds to nothi
 class Differentiation:
     """Of one recording. What requires grad up to `last_input` is trained; `differentiable` gradients have a graph."""
 
-    def __init__(self, tape: Tape, backwards: OwnBackwards) -> None:
+    def __init__(self, journal: Journal, backwards: OwnBackwards) -> None:
         self.last_input = 0
         self.differentiable: set[int] = set()
-        self._tape = tape
+        self._journal = journal
         self._backwards = backwards
         self._hooked: set[int] = set()
         self._gradients: set[int] = set()  # that leaves hold
@@ -52,7 +50,7 @@ class Differentiation:
             "materialize_grads": command.allow_unused,
         }
         results = [result for _, result in wanted]
-        self._tape.note((CATALOG.number(torch.autograd.grad), results, 0, arguments, options), INITIAL, origin)
+        self._journal.note((CATALOG.number(torch.autograd.grad), results, 0, arguments, options), INITIAL, origin)
         if command.create_graph:
             self.differentiable.update(results)
 
@@ -69,7 +67,7 @@ class Differentiation:
             return None
         if pointer._ref.id in self._hooked:
             raise refused("a second hook on one gradient", None, "let one do what both do")
-        if any(_reads(record, pointer._ref.id) for record in self._tape.records):
+        if any(_reads(record, pointer._ref.id) for record in self._journal.records):
             raise refused(
                 "a hook on the gradient of what was used before", None, "register it where the tensor is made"
             )

@@ -7,7 +7,7 @@ What a backward does may depend on nothing but gradients and what was saved, so 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -23,17 +23,15 @@ from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.putting import put
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Remote
-
-if TYPE_CHECKING:
-    from fedzmq.recording.tape import Tape
+from fedzmq.recording.journal import Journal
 
 
 class OwnBackwards:
     """Those of one recording: `found`, in the order of their places."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, journal: Journal) -> None:
         self.found: list[BackwardBody] = []
-        self._tape = tape
+        self._journal = journal
         self._current: dict[int, dict[int, Any]] = {}  # outputs of those calls whose backward is being recorded
 
     def linked(self, call: OwnCall) -> dict[int, Any]:
@@ -47,7 +45,7 @@ class OwnBackwards:
         gradients = [self._pointer(each, ()) for each in made.values()]
         arguments = [[{"p": each._ref.id} for each in tensors] for tensors in (made.values(), wanted)]
         results = [each._ref.id for each in (*outputs.values(), *gradients)]
-        place = self._tape.note((CATALOG.number(linked), results, 0, arguments), INITIAL, origin())
+        place = self._journal.note((CATALOG.number(linked), results, 0, arguments), INITIAL, origin())
         self._current[id(call)] = outputs
         self._record(place, lambda: call.passed(gradients))
         del self._current[id(call)]
@@ -56,12 +54,12 @@ class OwnBackwards:
     def hooked(self, pointer: Remote, hook: Callable[..., Any]) -> None:
         """From here on the tensor is one whose gradient passes the hook: the same, where nothing read it yet."""
         reference = pointer._ref
-        gradient, output = self._pointer(pointer, ()), self._tape.new_id()
+        gradient, output = self._pointer(pointer, ()), self._journal.new_id()
         itself = [{"p": reference.id}]
         record = (CATALOG.number(linked), [output, gradient._ref.id], 0, [itself, itself])
-        place = self._tape.note(record, INITIAL, origin())
+        place = self._journal.note(record, INITIAL, origin())
         self._record(place, lambda: [self._there(hook(gradient), gradient)])
-        self._tape.shares(output, reference.id)
+        self._journal.shares(output, reference.id)
         node = reference.node
         reference.id = output
         reference.become_inner(Node(() if node is None else (node,)))
@@ -69,20 +67,20 @@ class OwnBackwards:
     def _there(self, returned: Any, gradient: Pointer) -> Any:
         if returned is None:
             return gradient
-        return returned if isinstance(returned, Remote) else Pointer.around(put(self._tape, returned))
+        return returned if isinstance(returned, Remote) else Pointer.around(put(self._journal, returned))
 
     def _record(self, place: int, backward: Callable[[], list[Any]]) -> None:
         """What makes the gradients of the inputs, after the record at `place`."""
-        device = self._tape.effects.device.type
+        device = self._journal.effects.device.type
         with torch.enable_grad(), torch.autocast("cpu" if device == "meta" else device, enabled=False):
             found = backward()
         results = tuple([0 if each is None else each._ref.id for each in found])
-        self.found.append(BackwardBody(place, len(self._tape.records) - place - 1, results))
+        self.found.append(BackwardBody(place, len(self._journal.records) - place - 1, results))
         self.found.sort(key=lambda each: each.place)
 
     def _pointer(self, like: Any, nodes: tuple[Node, ...]) -> Pointer:
-        reference = Reference(self._tape, self._tape.new_id(), like._ref.meta.of_kind(CONSTANT))
+        reference = Reference(self._journal, self._journal.new_id(), like._ref.meta.of_kind(CONSTANT))
         if nodes:
             reference.become_inner(Node(nodes))
-            self._tape.shares(reference.id, like._ref.id)
+            self._journal.shares(reference.id, like._ref.id)
         return Pointer.around(reference)

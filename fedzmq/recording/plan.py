@@ -9,7 +9,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +24,8 @@ from fedzmq.pointers.stream import Stream
 from fedzmq.pointers.verbs import Place, owner_of
 from fedzmq.recording.arguments import Expected, check, expected_in, expected_like, expected_of, meta_for, values_in
 from fedzmq.recording.function_plan import Argument, FunctionPlan, function_plan
+from fedzmq.recording.plan_pointer import PlanPointer, PlanPointers
 from fedzmq.recording.source import OfFunction, OfModule, OfObject, OfRecorded, Source
-
-if TYPE_CHECKING:
-    from fedzmq.recording.plan_pointer import PlanPointer, PlanPointers
 
 MOST_FORMS = 64  # that are kept recorded
 
@@ -69,7 +67,7 @@ class Plan:
         self._declared: FunctionPlan | None = None
         self._declared_values: tuple[Hashable, ...] = ()
         self._forms: OrderedDict[tuple[tuple[Meta, ...], tuple[Hashable, ...]], FunctionPlan] = OrderedDict()
-        self._pointers: dict[Stream, PlanPointer] = {}
+        self._pointers: dict[Stream, PlanPointer[Plan]] = {}
         self._made: Source | None = None
         if function is not None:
             self.forward = function
@@ -133,18 +131,16 @@ class Plan:
         return source.run(args, kwargs, self.parameters())
 
     @overload
-    def send(self, worker: Place, /) -> PlanPointer: ...
+    def send(self, worker: Place, /) -> PlanPointer[Plan]: ...
 
     @overload
-    def send(self, worker: Place, /, *others: Place) -> PlanPointer | PlanPointers: ...
+    def send(self, worker: Place, /, *others: Place) -> PlanPointer[Plan] | PlanPointers[Plan]: ...
 
-    def send(self, worker: Place, /, *others: Place) -> PlanPointer | PlanPointers:
+    def send(self, worker: Place, /, *others: Place) -> PlanPointer[Plan] | PlanPointers[Plan]:
         """Bring the plan and its state to workers, held or named: the same pointer again for a worker that has it.
 
         The pointer to several runs the plan where its arguments are. Raises PlanNotBuilt.
         """
-        from fedzmq.recording.plan_pointer import PlanPointer, PlanPointers
-
         if self._expected is None:
             raise PlanNotBuilt(self.name)
         pointers = []
@@ -159,9 +155,13 @@ class Plan:
         """The plan itself, which is here."""
         return self
 
-    def get_pointers(self) -> dict[str, PlanPointer]:
+    def get_pointers(self) -> dict[str, PlanPointer[Plan]]:
         """By the names of the workers that have the plan."""
         return {stream.worker: pointer for stream, pointer in self._pointers.items()}
+
+    def _left(self, stream: Stream) -> None:
+        """It is not on that worker any more."""
+        self._pointers.pop(stream, None)
 
     def parameters(self) -> list[Tensor]:
         """The state."""
@@ -207,7 +207,7 @@ class Plan:
         takes = ", ".join(each.place for each in self._expected or ())
         return f"<plan {self.name!r} of ({takes})>" if self.is_built else f"<plan {self.name!r}, not built>"
 
-    def _where(self, tensors: Sequence[Tensor]) -> PlanPointer | None:
+    def _where(self, tensors: Sequence[Tensor]) -> PlanPointer[Plan] | None:
         pointers = [each for each in tensors if isinstance(each, Remote)]
         if not pointers or any(each.requires_grad for each in tensors):
             return None

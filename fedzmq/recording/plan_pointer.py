@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from fedzmq.errors import PlanError, ProtocolError, TensorsNotCollocatedException
-from fedzmq.plans.plan import from_bytes
-from fedzmq.pointers.destination import Destination, worker_of
+from fedzmq.errors import PlanError, TensorsNotCollocatedException
+from fedzmq.pointers.destination import Destination
 from fedzmq.pointers.meeting import apart, place
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Meta
 from fedzmq.pointers.nesting import mapped
@@ -19,15 +18,38 @@ from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.putting import put
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.stream import Stream
-from fedzmq.pointers.verbs import Place, owner_of
+from fedzmq.pointers.verbs import owner_of
 from fedzmq.recording.function_plan import FunctionPlan
-from fedzmq.tensors.buffers import restore_all
-from fedzmq.wire.messages import FetchPlan, PlanFetched, PlanMissing, PutPlan, RunPlan, SharePlan
-
-if TYPE_CHECKING:
-    from fedzmq.recording.plan import Plan
+from fedzmq.wire.messages import PutPlan, RunPlan, SharePlan
 
 MOST_PLACED = 64  # forms of one plan that a worker keeps
+
+
+class Sendable(Protocol):
+    """A plan, as far as a pointer to it needs to know."""
+
+    id: str
+    name: str
+    tags: tuple[str, ...]
+
+    @property
+    def declared(self) -> FunctionPlan:
+        """Raises PlanNotBuilt."""
+
+    def parameters(self) -> list[Tensor]:
+        """The state."""
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Tensor], Any]:
+        """The tensors among the arguments of a call, and how they were given. Raises PlanArgumentError."""
+
+    def recorded(self, metas: tuple[Meta, ...], bound: Any) -> FunctionPlan:
+        """The plan for arguments of these forms, which were checked."""
+
+    def _left(self, stream: Stream) -> None:
+        """It is not on that worker any more."""
+
+
+OfPlan = TypeVar("OfPlan", bound=Sendable)
 
 
 class PlacedPlan:
@@ -51,14 +73,14 @@ class Call(NamedTuple):
     results: tuple[Meta, ...]
 
 
-class PlanPointer:
+class PlanPointer(Generic[OfPlan]):
     """Call it with pointers to tensors on the worker, or with local tensors, which are shipped there.
 
     The plan is on the worker when this is made, and other clients can fetch it. No call waits for anything: what
     fails there is raised by whoever needs the results.
     """
 
-    def __init__(self, plan: Plan, destination: Destination) -> None:
+    def __init__(self, plan: OfPlan, destination: Destination) -> None:
         self.plan = plan
         self.id_at_location = plan.id
         self._stream = destination.stream
@@ -101,7 +123,7 @@ class PlanPointer:
         """The state, where it is."""
         return list(self._state)
 
-    def get(self) -> Plan:
+    def get(self) -> OfPlan:
         """The plan at home again, with the state that it has there; the worker forgets it.
 
         The values of the state are written into the plan's own tensors.
@@ -112,7 +134,7 @@ class PlanPointer:
             for own, value in zip(plan.parameters(), values, strict=True):
                 if not isinstance(own, Pointer):
                     own.copy_(value)
-        plan._pointers.pop(self._stream, None)
+        plan._left(self._stream)
         self._placed.clear()
         self._known.clear()
         return plan
@@ -172,10 +194,10 @@ def _form(argument: Any) -> Meta | None:
     return None if reference.meta.kind else reference.meta
 
 
-class PlanPointers:
+class PlanPointers(Generic[OfPlan]):
     """A plan on several workers: a call runs it where its arguments are."""
 
-    def __init__(self, plan: Plan, pointers: Sequence[PlanPointer]) -> None:
+    def __init__(self, plan: OfPlan, pointers: Sequence[PlanPointer[OfPlan]]) -> None:
         self.plan = plan
         self.pointers = tuple(pointers)
 
@@ -199,23 +221,3 @@ class PlanPointers:
 
     def _places(self) -> list[str]:
         return [f"worker {pointer._stream.worker!r}" for pointer in self.pointers]
-
-
-def fetch_plan(name: str, location: Place, copy: bool = True) -> Plan:
-    """A plan that was sent to a worker, by its id or by a tag of it, whoever sent it; one round trip.
-
-    It comes with the values that its state has now, and without a function: it is run as it was recorded. What is
-    fetched is always a copy, and the worker keeps its own. Raises PlanError where there is no such plan.
-    """
-    from fedzmq.recording.plan import Plan
-
-    stream = worker_of(location).stream
-    make: Callable[[int], FetchPlan] = lambda request: FetchPlan(request, name)  # noqa: E731
-    reply, buffers = stream.answer(stream.ask(make, origin()))
-    if isinstance(reply, PlanMissing):
-        raise PlanError(
-            f"worker {stream.worker!r} has no plan {name!r}: it was not sent there, or whoever sent it has left"
-        )
-    if not isinstance(reply, PlanFetched):
-        raise ProtocolError(f"worker {stream.worker!r} answered a FetchPlan with {type(reply).__name__}")
-    return Plan.of_recorded(reply.key, from_bytes(reply.plan), restore_all(reply.state, buffers))

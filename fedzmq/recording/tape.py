@@ -15,7 +15,6 @@ from fedzmq.operations.catalog import CATALOG
 from fedzmq.operations.listed.differentiation import leaf
 from fedzmq.pointers.call import Call, OwnCall
 from fedzmq.pointers.effects import Effect, Effects
-from fedzmq.pointers.line import Line
 from fedzmq.pointers.metadata import CONSTANT, Kind, Meta
 from fedzmq.pointers.modes import INITIAL, Modes
 from fedzmq.pointers.origins import Origin, origin, shown
@@ -23,15 +22,14 @@ from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Remote
 from fedzmq.pointers.shipment import Shipment
-from fedzmq.pointers.stream import Record, Stream
+from fedzmq.pointers.stream import Record
 from fedzmq.recording.differentiation import TAKE, Differentiation
+from fedzmq.recording.journal import Journal
 from fedzmq.recording.own_backward import OwnBackwards
 from fedzmq.recording.packs import NETWORKS, PACK, PAD, Pack, pack_of, packed, padded, run
 from fedzmq.recording.refusal import WAY_OUT, needs_value, refused
 from fedzmq.recording.suppositions import Suppositions, Unknown, choice_of, stand_in
-from fedzmq.recording.values import Values
 from fedzmq.tensors.buffers import export
-from fedzmq.tensors.dtypes import name_of
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.apply import results_of
 from fedzmq.wire.messages import Backward, Command, Described, Gradients, SetData
@@ -64,29 +62,20 @@ class Nowhere:
         """Nothing runs."""
 
 
-class Tape(Stream):
-    """A stream that keeps its records."""
-
-    is_recording = True
+class Tape(Journal):
+    """Keeps what is an operation on tensors, and refuses the rest."""
 
     def __init__(self, effects: Effects | None = None, suppositions: Suppositions | None = None) -> None:
-        line: Line = Nowhere()
-        super().__init__(line, effects=effects)
-        self.records: list[Record] = []
-        self.lines: list[str] = []
-        self.constants: list[bytes] = []
+        super().__init__(Nowhere(), effects)
         self.mutated: set[int] = set()
         self.unknown: list[Unknown] = []
-        self.lowered: list[str | None] = []
         self._suppositions = suppositions
         self._supposed: list[tuple[int, int, int]] = []  # of the next record: which output, dimension and size
         self._packs: dict[int, Pack] = {}  # by the tensor of their sizes
         self._packed: Pack | None = None  # by the next record
         self._sequences: dict[int, int] = {}  # of packed sequences, what their sizes begin with
-        self._bases: dict[int, int] = {}
         self.backwards = OwnBackwards(self)
         self._differentiation = Differentiation(self, self.backwards)
-        self._values = Values(lambda id: self._bases.get(id, id))
 
     def input(self, meta: Meta) -> Pointer:
         kind: Kind = meta.kind
@@ -164,16 +153,9 @@ class Tape(Stream):
         self.note(record if modes.grad else self._without_history(record, origin), modes, origin)
 
     def note(self, record: Record, modes: Modes, origin: Origin | None) -> int:
-        """Keep a record as it is: its place."""
-        self.records.append(record)
-        self.lines.append(shown(origin))
-        self.lowered += [None if modes.autocast is None else name_of(modes.autocast)] * (
-            len(self.records) - len(self.lowered)
-        )
-        self._values.note(record, self.constants)
         if record[0] == _GETITEM and record[3][0] in self._packs and record[3][1:] == [0]:
             self._sequences[record[1]] = self._packs[record[3][0]].sequences
-        return len(self.records) - 1
+        return super().note(record, modes, origin)
 
     def noticed(self, written: Sequence[int], views: Sequence[tuple[int, int]]) -> None:
         for view, base in views:
@@ -204,10 +186,6 @@ class Tape(Stream):
 
     def linked(self, call: OwnCall) -> dict[int, Any]:
         return self.backwards.linked(call)
-
-    def shares(self, id: int, with_id: int) -> None:
-        """Two tensors have the same memory."""
-        self._bases[id] = self._bases.get(with_id, with_id)
 
     def put(self, tensor: torch.Tensor, requires_grad: bool = False) -> int:
         id = self.new_id()
@@ -262,7 +240,7 @@ class Tape(Stream):
             raise refused(f"a default dtype of {modes.default_dtype}", origin)
 
     def _write(self, id: int) -> None:
-        self.mutated.add(self._bases.get(id, id))
+        self.mutated.add(self.base(id))
         self._values.write(id)
 
     def _without_history(self, record: Record, origin: Origin | None) -> Record:
@@ -278,7 +256,7 @@ class Tape(Stream):
         detached = self.new_id()
         self.records.append((CATALOG.number(DETACH), detached, 1, [id]))
         self.lines.append(shown(origin))
-        self._bases[detached] = self._bases.get(id, id)
+        self.shares(detached, id)
         self._values.note(self.records[-1], self.constants)
         return detached
 

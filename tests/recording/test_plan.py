@@ -12,8 +12,9 @@ import fedzmq
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.errors import PlanError, RemoteError, TensorsNotCollocatedException
 from fedzmq.recording.decorators import func2plan, plan
+from fedzmq.recording.fetching import fetch_plan
 from fedzmq.recording.plan import Plan
-from fedzmq.recording.plan_pointer import PlanPointer, fetch_plan
+from fedzmq.recording.plan_pointer import PlanPointer
 from tests.pointers.loopback import Place
 
 close = torch.testing.assert_close
