@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -72,6 +73,7 @@ class Client:
         self.effects = Effects()  # what one worker's pointers have learned serves those of all
         self._lines: dict[Peer, SessionLine] = {}
         self._handles: dict[str, WorkerHandle] = {}
+        self._opening = threading.Lock()  # one handle of each worker for all threads
         self._ways: dict[Peer, set[Peer]] = {}  # which workers may wait for tensors of which
         self._is_closed = False
         self._may_wait = tended
@@ -103,18 +105,20 @@ class Client:
         Waits up to `timeout` seconds for it to show a sign of life. Raises WorkerNotFoundError. A worker that was
         started anew gets a new handle, and the old one keeps raising WorkerLost.
         """
-        handle = self._handles.get(name)
-        if handle is not None and not handle.is_lost:
-            return handle
+        if (known := self._known(name)) is not None:
+            return known
         roster = self.endpoint.presence.roster
         wait = timeout if self._may_wait or roster.silence < math.inf else 0.0
-        if not self._missed(lambda: roster.get(name) is not None, wait):
-            start = f"start it with `fedzmq worker --id {name} --broker {self.address}`"
-            raise WorkerNotFoundError(name, self.names(), start if self._may_wait else "")
-        member = roster.get(name)
-        assert member is not None
-        handle = self._handles[name] = WorkerHandle(self, self.open_line(name, member.boot))
-        return handle
+        self._missed(lambda: roster.get(name) is not None, wait)
+        with self._opening:
+            if (known := self._known(name)) is not None:  # another thread was first
+                return known
+            member = roster.get(name)
+            if member is None:
+                start = f"start it with `fedzmq worker --id {name} --broker {self.address}`"
+                raise WorkerNotFoundError(name, self.names(), start if self._may_wait else "")
+            handle = self._handles[name] = WorkerHandle(self, self.open_line(name, member.boot))
+            return handle
 
     @property
     def me(self) -> LocalWorker:
@@ -123,9 +127,8 @@ class Client:
 
     def find(self, name: str) -> WorkerHandle | None:
         """The handle of a worker that is known to be here; never waits."""
-        handle = self._handles.get(name)
-        if handle is not None and not handle.is_lost:
-            return handle
+        if (known := self._known(name)) is not None:
+            return known
         if self._is_closed or self.endpoint.presence.roster.get(name) is None:
             return None
         return self.worker(name)
@@ -220,6 +223,10 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _known(self, name: str) -> WorkerHandle | None:
+        handle = self._handles.get(name)
+        return None if handle is None or handle.is_lost else handle
 
     def _missed(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Call the roll until the condition holds."""

@@ -9,6 +9,8 @@ import torch
 from fedzmq.broker.broker import Broker
 from fedzmq.client.client import Client, connect
 from fedzmq.client.hook import install
+from fedzmq.client.session_line import SessionLine
+from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.errors import (
     AddressError,
@@ -82,6 +84,27 @@ def test_a_worker_that_says_nothing_is_not_waited_for_any_longer() -> None:
 
 def test_a_worker_has_one_handle(client: Client) -> None:
     assert client.worker("bob") is client.worker("bob")
+
+
+def test_two_threads_that_ask_for_a_worker_at_once_get_one_handle(
+    site: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got: list[WorkerHandle] = []
+    other = threading.Thread(target=lambda: got.append(client.worker("bob")))
+
+    def open_line(name: str, boot: bytes) -> SessionLine:
+        if other.ident is None:
+            other.start()
+            other.join(0.1)  # as long as it takes to ask, where it does not have to wait
+        return opened(name, boot)
+
+    with site.connect() as client:
+        opened = client.open_line
+        monkeypatch.setattr(client, "open_line", open_line)
+        got.append(client.worker("bob"))
+        other.join()
+
+    assert got[0] is got[1]
 
 
 def test_an_unknown_worker_is_named_with_those_that_are_known_and_how_to_start_it(client: Client) -> None:
