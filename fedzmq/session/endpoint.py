@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from fedzmq.errors import FedzmqError, ProtocolError, TransportClosed, WorkerLost
@@ -20,9 +21,10 @@ from fedzmq.session.lifecycle import Lifecycle
 from fedzmq.session.outbound import Ticket
 from fedzmq.session.packet import ADDRESS_BYTES, BOOT_BYTES, Kind, Lane, parse
 from fedzmq.session.presence import TOPICS, Presence
-from fedzmq.session.roster import Roster
+from fedzmq.session.roster import Departure, Roster
 from fedzmq.session.session import MOST_MESSAGE_BYTES, WINDOW_BYTES, Peer, Session
 from fedzmq.session.sessions import Sessions
+from fedzmq.session.shared_socket import SocketReader, SocketWriter
 from fedzmq.session.sharing import Sharing
 from fedzmq.transports.connection import Buffer, Connection, Delivery
 
@@ -32,6 +34,7 @@ BULK_BYTES = 32 * 1024  # packets from this size on travel beside the others
 MOST_SHARING = 100  # sessions with whom memory is shared: each takes two descriptors, of which a process has 1024
 BURST = 256  # messages that are taken in before anything else has its turn
 _RESET, _CONTROL = Kind.RESET, Lane.CONTROL  # an enum's own look-up costs five times as much
+_AGREEING = (Kind.OFFER, Kind.ANSWER)
 _LEFT = Ticket([], donated=True, lent=False, left=True)  # of every message that was sent before `post` returned
 
 
@@ -92,7 +95,7 @@ class Endpoint:
                 most_bytes=most_bytes,
                 allocate=allocate,
                 sharing=(
-                    Sharing.beside(len(self._sessions.peers))
+                    Sharing.beside(len(self._sessions.peers), partial(SocketReader, connection, peer.name))
                     if shared_memory and lane is Lane.COMMANDS and self._may_share
                     else None
                 ),
@@ -109,8 +112,10 @@ class Endpoint:
             end=self.end,
         )
         self._expected: deque[tuple[str, bytes]] = deque()  # who should show a sign of life from now on
+        self._departures: list[Departure] = []  # of those who said so
         self._arrived: deque[Session] = deque()
         self._topics: dict[str, Callable[[Delivery, float], None]] = {}
+        self._topic_changes = 0
         self._pumping = threading.Lock()  # the right to receive; held while waiting
         self._closed = threading.Event()
         self._tender: threading.Thread | None = None
@@ -160,14 +165,18 @@ class Endpoint:
             if session is None:
                 raise WorkerLost(peer.name, self._sessions.why_ended(peer))
             now = self._clock()
+            socket = session.socket
+            if session.topics_known != self._topic_changes:  # whoever has this may count on what was subscribed to
+                session.topics_known, socket = self._topic_changes, None
             packet = session.pack(frames, now, donate=donate)
-            if packet is not None:
-                self.bytes_sent += len(packet)
+            if packet is None:
+                ticket = session.submit(frames, donate=donate, lend=lend)
+                self._flow(session, now, socket)
+                return ticket
+            self.bytes_sent += len(packet)
+            if socket is None or not socket.send(packet):
                 self.connection.send(peer.name, (packet,), donate=True)
-                return _LEFT
-            ticket = session.submit(frames, donate=donate, lend=lend)
-            self._flow(session, now)
-            return ticket
+            return _LEFT
 
     def publish(self, topic: str, frames: Sequence[Buffer]) -> None:
         """Send to all who hear that topic, once, with no promise that it arrives. Frames must never change."""
@@ -181,11 +190,13 @@ class Endpoint:
         """
         self._topics[topic] = listener
         self.connection.subscribe(topic)
+        self._topic_changes += 1
 
     def unhear(self, topic: str) -> None:
         """What is still on its way is dropped. Fine where nobody heard it."""
         if self._topics.pop(topic, None) is not None:
             self.connection.unsubscribe(topic)
+            self._topic_changes += 1
 
     def detach(self, ticket: Ticket, peer: Peer, lane: Lane = Lane.COMMANDS) -> None:
         """Copy what a message still needs of its sender's memory, so that this may change."""
@@ -241,7 +252,7 @@ class Endpoint:
                 frames = session.take()
                 if frames is not None:
                     if session.is_pressing:
-                        self._flow(session, self._clock())
+                        self._flow(session, self._clock(), session.socket)
                     return Arrival(session.peer, session.lane, frames)
             return None
 
@@ -337,8 +348,9 @@ class Endpoint:
         while self._expected:
             name, boot = self._expected.popleft()
             self.presence.roster.beat(name, boot, "", now)
-        if everything_heard:
-            for departure in self.presence.tick(now):
+        if everything_heard:  # also what those sent who went since, which may have come by another way than their word
+            departures, self._departures = self._departures, []
+            for departure in [*departures, *self.presence.tick(now)]:
                 self._lifecycle.lose(departure)
         with self._state:
             sessions = list(self._sessions)
@@ -346,7 +358,7 @@ class Endpoint:
                 if is_back:
                     session.hurry(now)
                 if session.due() <= now:
-                    self._flow(session, now)
+                    self._flow(session, now, session.socket)
             nearest = min([now + NAP, *(session.due() for session in sessions)]) if everything_heard else now
         self._next_tick = max(now + TICK, nearest)
 
@@ -358,8 +370,9 @@ class Endpoint:
             if topic is None:
                 return self._unpack(sender, frames, now) or self._receive(sender, frames, now)
             if topic in TOPICS:
-                for departure in self.presence.hear(delivery, now):
-                    self._lifecycle.lose(departure)
+                self._departures.extend(self.presence.hear(delivery, now))
+                if self._departures:
+                    self._next_tick = now
                 self._lifecycle.remind(sender)
                 return False
             self.presence.roster.heard(sender, now)
@@ -409,6 +422,8 @@ class Endpoint:
             except ProtocolError as error:  # the stream cannot go on without what this packet should have held
                 self._lifecycle.give_up(peer, f"it broke the session protocol: {error}")
                 raise
+            if packet.kind in _AGREEING:
+                self._sessions.share_socket(peer)
             if lane is _CONTROL:
                 while (message := session.take()) is not None:
                     urgent.append(Arrival(peer, lane, message))
@@ -423,12 +438,14 @@ class Endpoint:
     def _follow(self, session: Session, now: float) -> None:
         """Something came: send what that lets go."""
         if session.has_work(now):  # to acknowledge it there is time: the next look comes before that is due
-            self._flow(session, now)
+            self._flow(session, now, session.socket)
 
-    def _flow(self, session: Session, now: float) -> None:
+    def _flow(self, session: Session, now: float, socket: SocketWriter | None) -> None:
         for packet in session.flow(now):
             frames = packet.frames()
             size = sum(map(len, frames))
             self.bytes_sent += size if packet.region is None else size + packet.size
+            if socket is not None and len(frames) == 1 and socket.send(frames[0]):
+                continue
             # Parts are bytes, or memory that stays as it is until it was acknowledged: the session may send them again.
             self.connection.send(session.peer.name, frames, bulk=size >= BULK_BYTES, donate=True)

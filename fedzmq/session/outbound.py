@@ -23,7 +23,7 @@ FIRST_TIMEOUT = 1.0  # seconds, before any answer was measured
 SHORTEST_TIMEOUT = 0.5
 LONGEST_TIMEOUT = 5.0
 AT_ONCE = 0.01
-SHARED_BYTES = 64 * 1024  # of a message that goes by shared memory, where there is some
+SHARED_BYTES = INLINE_BYTES + 1  # of a message that goes by shared memory, where there is some: it fits no frame
 RESEND_BYTES = 4 * 1024 * 1024  # at most so much is sent again at once: the first of them may be all that was lost
 
 Cut = tuple[int, tuple[int, ...], Sequence[Buffer], Region | None]  # number, sizes, parts and region of a packet

@@ -16,7 +16,7 @@ from fedzmq.errors import ProtocolError
 from fedzmq.session.shared_memory import Region
 from fedzmq.transports.connection import Buffer
 
-VERSION = 3
+VERSION = 4
 BOOT_BYTES = 8
 MOST_FRAMES = 70_000
 MOST_FRAME_BYTES = 1 << 40

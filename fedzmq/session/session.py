@@ -13,6 +13,7 @@ from fedzmq.session.inbound import Inbound
 from fedzmq.session.outbound import Outbound, Ticket
 from fedzmq.session.packet import Kind, Lane, Packet, inline, inline_address, parse_inline
 from fedzmq.session.shared_memory import Region
+from fedzmq.session.shared_socket import SocketWriter
 from fedzmq.session.sharing import Sharing
 from fedzmq.transports.connection import Buffer
 
@@ -58,6 +59,10 @@ class Session:
         self._outbound = Outbound(window)
         self._inbound = Inbound(window, most_bytes, allocate)
         self._sharing = Sharing.none() if sharing is None else sharing
+        self.socket: SocketWriter | None = None
+        """By which packets reach the other side sooner than by the medium. Those of one frame fit."""
+        self.topics_known = 0
+        """As the endpoint counts what it hears."""
 
     @property
     def idle(self) -> bool:
@@ -167,7 +172,7 @@ class Session:
 
     def close(self) -> None:
         """Nothing more is sent or received. Twice is fine."""
-        self._outbound.writer = self._inbound.reader = None
+        self._outbound.writer = self._inbound.reader = self.socket = None
         self._sharing.close()
 
     def _agree(self, packet: Packet) -> None:
@@ -177,7 +182,7 @@ class Session:
             sharing.was_offered(content)
         else:
             sharing.was_answered(content)
-        self._outbound.writer, self._inbound.reader = sharing.writer, sharing.reader
+        self._outbound.writer, self._inbound.reader, self.socket = sharing.writer, sharing.reader, sharing.socket
 
     def _packet(
         self, kind: Kind, number: int, sizes: tuple[int, ...], parts: Sequence[Buffer], region: Region | None = None

@@ -69,6 +69,13 @@ class Sessions:
             if lane is Lane.COMMANDS:
                 self._inlets[peer.name, session.inlet] = session
 
+    def share_socket(self, peer: Peer) -> None:
+        """On every lane packets go as those of commands do, which agreed upon it."""
+        commands = self._sessions.get((peer, Lane.COMMANDS))
+        for lane in Lane:
+            if commands is not None:
+                self._sessions[peer, lane].socket = commands.socket
+
     def end(self, peer: Peer, reason: str) -> bool:
         """Close the sessions with a peer; False where there is none."""
         if peer not in self:

@@ -1,4 +1,4 @@
-"""Whether two parties of a session can share memory: each makes some for what it sends, and offers it.
+"""Whether two parties of a session can share memory, and a socket: each makes them for what it sends, and offers them.
 
 Where an offer is not taken, for the other party is on another machine or of another user, everything travels as it does
 without. Time is passed in, never read.
@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
 from fedzmq.session.shared_memory import MAPPED, MemoryReader, MemoryWriter, Offer
+from fedzmq.session.shared_socket import SocketReader, SocketWriter
 from fedzmq.transports.connection import Buffer
 
 AGAIN = 1.0  # seconds after which an offer that was not answered is made once more
 MOST_OFFERS = 5
 MOST_MAPPED = 4  # others whose memory is mapped, each way
-_TAKEN, _REFUSED = b"\1", b"\0"
+_REFUSED, _TAKEN, _TAKEN_WITH_SOCKET = b"\0", b"\1", b"\2"
 
 
 def attach_to_another(offer: Offer, mapped: int = MAPPED) -> MemoryReader:
@@ -27,24 +29,28 @@ def attach_to_another(offer: Offer, mapped: int = MAPPED) -> MemoryReader:
     return MemoryReader(offer, mapped)
 
 
-def _nothing(*offer: Offer) -> NoReturn:
+def _nothing(*offer: object) -> NoReturn:
     raise OSError("this party shares no memory")
 
 
 class Sharing:
     """One party's part. `writer` is where it may put what it sends, and `reader` where what it receives lies.
 
-    `make` and `attach` raise OSError where there is no such memory.
+    `make` and `attach` raise OSError where there is no such memory, and `listen`, to a socket, where there is none.
     """
 
     def __init__(
         self,
         make: Callable[[], MemoryWriter] = MemoryWriter,
         attach: Callable[[Offer], MemoryReader] = attach_to_another,
+        listen: Callable[[bytes], SocketReader] = _nothing,
     ) -> None:
         self._make = make
         self._attach = attach
+        self._listen = listen
         self._memory: MemoryWriter | None = None
+        self._socket: SocketWriter | None = None
+        self._ear: SocketReader | None = None
         self._offers = 0
         self._offered = float("-inf")
         self._is_wanted = False
@@ -56,10 +62,10 @@ class Sharing:
         self._source: Offer | None = None
 
     @classmethod
-    def beside(cls, others: int) -> Sharing:
+    def beside(cls, others: int, listen: Callable[[bytes], SocketReader]) -> Sharing:
         """That of a party which shares memory with so many others: it maps that of a few, and not that of hundreds."""
         mapped = MAPPED if others < MOST_MAPPED else 0
-        return cls(partial(MemoryWriter, mapped=mapped), partial(attach_to_another, mapped=mapped))
+        return cls(partial(MemoryWriter, mapped=mapped), partial(attach_to_another, mapped=mapped), listen)
 
     @classmethod
     def none(cls) -> Sharing:
@@ -71,6 +77,11 @@ class Sharing:
     @property
     def writer(self) -> MemoryWriter | None:
         return self._memory if self._is_taken else None
+
+    @property
+    def socket(self) -> SocketWriter | None:
+        """By which packets reach the other side, past the medium."""
+        return self._socket if self._is_taken else None
 
     def want(self) -> None:
         """There is something to send, now or soon."""
@@ -92,6 +103,8 @@ class Sharing:
             except OSError:
                 self.is_settled = True
                 return None
+            with suppress(OSError):
+                self._socket = SocketWriter(self._memory.offer.secret)
         self._offers += 1
         self._offered = now
         return self._memory.offer.encode()
@@ -116,16 +129,19 @@ class Sharing:
                 return
             self._let_go()
             self.reader, self._source = reader, offer
-        self._answer = _TAKEN
+            with suppress(OSError):
+                self._ear = self._listen(offer.secret)
+        self._answer = _TAKEN if self._ear is None else _TAKEN_WITH_SOCKET
 
     def was_answered(self, answer: Buffer) -> None:
         """What answers nothing that was offered is dropped."""
         if self._memory is None or self._is_taken:
             return
-        if bytes(answer) == _TAKEN:
-            self._is_taken = True
-        else:
+        self._is_taken = bytes(answer) in (_TAKEN, _TAKEN_WITH_SOCKET)
+        if not self._is_taken:
             self._give_up()
+        elif bytes(answer) == _TAKEN or (self._socket is not None and not self._socket.accept()):
+            self._close_socket()
         self.is_settled = True
 
     def close(self) -> None:
@@ -139,8 +155,16 @@ class Sharing:
         if self._memory is not None:
             self._memory.close()
             self._memory = None
+        self._close_socket()
+
+    def _close_socket(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _let_go(self) -> None:
         if self.reader is not None:
             self.reader.close()
-        self.reader = self._source = None
+        if self._ear is not None:
+            self._ear.close()
+        self.reader = self._source = self._ear = None

@@ -8,7 +8,7 @@ each promise below.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import NamedTuple, Union
 
@@ -82,6 +82,17 @@ class Connection(ABC):
     @abstractmethod
     def recv(self, timeout: float | None) -> Delivery | None:
         """The next message, or None after `timeout` seconds (None: no limit, 0: only what is here already)."""
+
+    def watch(self, descriptor: int, read: Callable[[], Delivery | None]) -> bool:
+        """From now on `recv` also gives what `read` does, which it calls when this descriptor can be read.
+
+        `read` raises EOFError when nothing more will come. False where a connection cannot wait for two things at once;
+        then nothing is read.
+        """
+        return False
+
+    def unwatch(self, descriptor: int) -> None:  # noqa: B027 - with nothing to watch there is nothing to do
+        """Read there no more, from when this returns; fine where it never was, and after `close`."""
 
     @abstractmethod
     def wake(self) -> None:

@@ -12,7 +12,9 @@ import os
 import select
 import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import zmq
 
@@ -52,7 +54,7 @@ GREET_INTERVAL = 0.25  # seconds between two hellos while it has not answered
 HUSH_INTERVAL = 0.05  # seconds in which one hello is answer enough to any number of `who`
 LINGER = 0.1  # seconds that `close` gives the goodbye
 MOST_ROUTES = 4096  # encoded routes that are kept for the next time
-ALTERNATE = 8  # messages of the control channel in a row, after which the bulk channel gets its turn
+ALTERNATE = 8  # messages, after which one may come that has to wait for others else: of what is watched, mail and bulk
 
 _PING, _BYE = encode(Ping()), encode(Bye())
 
@@ -82,12 +84,16 @@ class ZeroMQConnection(Connection):
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self._poll.register(self._wake_read, select.POLLIN)
+        self._watched: dict[int, Callable[[], Delivery | None]] = {}
+        self._readable: deque[int] = deque()  # of these, as the last look found
         self._mail_routes: dict[str, bytes] = {}
         self._senders: dict[bytes, str] = {}  # of mail, by its route
         self._heard = -math.inf
         self._found = 0
         self._due = 0.0  # when to ping or greet
-        self._in_a_row = 0
+        sources = self._read, partial(self._take, self._control), partial(self._take, self._bulk)
+        self._turns = [sources[first:] + sources[:first] for first in range(len(sources))]
+        self._taken = 0
         self._refusal: FedzmqError | None = None
         self._waiting = 0
         self._woken = False
@@ -151,20 +157,25 @@ class ZeroMQConnection(Connection):
                     rest = self._due - now if deadline is None or not is_last else deadline - now
                     waits = True
                     self._waiting += 1
-                ready = self._poll.poll(max(0.0, rest) * 1000)
-                for descriptor, _ in ready:
-                    for line in self._lines:
-                        if line.descriptor == descriptor:
-                            line.dry, line.fired = False, True
-                            break
-                    else:
-                        self._wake_up()
+                ready = self._look(max(0.0, rest))
                 if is_last and not ready:
                     return None
         finally:
             if waits:
                 with self._lock:
                     self._stop_waiting()
+
+    def watch(self, descriptor: int, read: Callable[[], Delivery | None]) -> bool:
+        with self._lock:
+            self._check_open()
+            self._watched[descriptor] = read
+            self._poll.register(descriptor, select.POLLIN)
+            self._rouse()  # whoever waits does not wait for this one yet
+        return True
+
+    def unwatch(self, descriptor: int) -> None:
+        with self._lock:
+            self._forget(descriptor)
 
     def wake(self) -> None:
         with self._lock:
@@ -218,19 +229,59 @@ class ZeroMQConnection(Connection):
         if self._waiting and not line.dry and line.look():
             self._rouse()
 
+    def _look(self, timeout: float) -> bool:
+        """Wait until something is here, and note where."""
+        ready = self._poll.poll(timeout * 1000)
+        for descriptor, _ in ready:
+            if descriptor in self._watched:
+                self._readable.append(descriptor)
+            elif descriptor == self._wake_read:
+                self._wake_up()
+            else:
+                for line in self._lines:
+                    if line.descriptor == descriptor:
+                        line.dry, line.fired = False, True
+        return bool(ready)
+
+    def _forget(self, descriptor: int) -> None:
+        if self._watched.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
     def _next(self) -> Delivery | None:
-        lines = self._lines if self._in_a_row < ALTERNATE else self._lines[::-1]
-        for line in lines:
-            while not line.dry:
-                message = line.take()
-                if message is None:
-                    break
-                self._heard = time.monotonic()
-                delivery = self._interpret(line, *message)
-                if delivery is not None:
-                    self._in_a_row = self._in_a_row + 1 if line is self._control else 0
-                    return delivery
-        self._in_a_row = 0
+        for source in self._turns[self._taken // ALTERNATE % len(self._turns) if self._taken % ALTERNATE == 0 else 0]:
+            delivery = source()
+            if delivery is not None:
+                self._taken += 1
+                return delivery
+        return None
+
+    def _take(self, line: Dealer) -> Delivery | None:
+        while not line.dry:
+            message = line.take()
+            if message is None:
+                break
+            self._heard = time.monotonic()
+            delivery = self._interpret(line, *message)
+            if delivery is not None:
+                return delivery
+        return None
+
+    def _read(self) -> Delivery | None:
+        """What came by a descriptor that is watched."""
+        if self._watched and not self._readable and not (self._control.dry and self._bulk.dry):
+            self._look(0.0)  # else the next wait tells
+        while self._readable:
+            descriptor = self._readable.popleft()
+            read = self._watched.get(descriptor)
+            if read is None:
+                continue
+            try:
+                delivery = read()
+            except EOFError:
+                self._forget(descriptor)
+                continue
+            if delivery is not None:
+                return delivery
         return None
 
     def _interpret(self, line: Dealer, head: bytes, frames: list[Buffer]) -> Delivery | None:
