@@ -44,7 +44,7 @@ def serve_worker(
     wait: float,
     threads: int,
     keep: Path | None,
-    shared_memory: bool,
+    direct: bool,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises UsageError, BrokerUnreachable, NameTaken."""
     later = on_signal(interrupt)
@@ -71,7 +71,7 @@ def serve_worker(
             functions=offered,
             silence=silence,
             kept=kept,
-            shared_memory=shared_memory,
+            direct=direct,
             # One client's tensors leave room to compute, and for another.
             quota=DEFAULT_QUOTA if allowed is None else min(DEFAULT_QUOTA, allowed // 2),
             allowance=None if allowed is None or not is_bounded() else Allowance(allowed, ProcessMemory()),

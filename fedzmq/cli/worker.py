@@ -72,10 +72,10 @@ from fedzmq.errors import UsageError
     "it: started again, it goes on with that.",
 )
 @click.option(
-    "--shared-memory/--no-shared-memory",
+    "--direct/--no-direct",
     default=True,
     show_default=True,
-    help="Exchange what is large with clients on this machine, of the same user, by memory and not through the broker.",
+    help="Exchange with clients on this machine, of the same user, directly and not through the broker.",
 )
 @click.option("--while-stdin", is_flag=True, hidden=True)
 def command(
@@ -97,7 +97,7 @@ def command(
     wait: float,
     threads: int,
     keep: Path | None,
-    shared_memory: bool,
+    direct: bool,
     while_stdin: bool,
 ) -> None:
     """Hold tensors and data, and run the commands of clients on them.
@@ -127,5 +127,5 @@ def command(
         wait,
         threads,
         keep,
-        shared_memory,
+        direct,
     )

@@ -56,17 +56,15 @@ class Client:
     """The roster of workers and the lines to them. Any thread may use it.
 
     A worker that is silent for `silence` seconds is lost, while the medium itself answers; while it does not, everybody
-    waits for it to come back. With `shared_memory`, what is large goes to workers on this machine, of the same user, by
-    memory and not by the medium.
+    waits for it to come back. With `direct`, what goes to workers on this machine, of the same user, does not
+    go by the medium: messages by a socket, and what is large by memory.
     """
 
     def __init__(
-        self, connection: Connection, *, silence: float = SILENCE, tended: bool = True, shared_memory: bool = True
+        self, connection: Connection, *, silence: float = SILENCE, tended: bool = True, direct: bool = True
     ) -> None:
         install()  # whoever has a client wants `tensor.send(...)`
-        self.endpoint = Endpoint(
-            connection, is_worker=False, roster=Roster(silence), allocate=allocate, shared_memory=shared_memory
-        )
+        self.endpoint = Endpoint(connection, is_worker=False, roster=Roster(silence), allocate=allocate, direct=direct)
         self.endpoint.departed = self._departed
         self.endpoint.urgent = self._urgent
         self.endpoint.ticked = self._flush
@@ -282,18 +280,18 @@ def connect(
     name: str | None = None,
     silence: float = SILENCE,
     timeout: float = PATIENCE,
-    shared_memory: bool = True,
+    direct: bool = True,
 ) -> Client:
     """A client of whatever is at `address`: `tcp://host:port` or `ipc://path` of a broker, or `memory://hub`.
 
     `name` is what workers know the client by (default: client- and random letters). A party that shows no sign of life
-    for `silence` seconds counts as gone. Without `shared_memory` everything goes by the broker, to workers on this
-    machine too. Raises AddressError, and BrokerUnreachable when nothing that speaks fedzmq
+    for `silence` seconds counts as gone. Without `direct` everything goes by the broker, to workers on this machine
+    too. Raises AddressError, and BrokerUnreachable when nothing that speaks fedzmq
     answers within `timeout` seconds. All workers that are there are known when it returns, but for one that says
     nothing for a second.
     """
     connection = connect_transport(address, name or f"client-{os.urandom(4).hex()}")
-    client = Client(connection, silence=silence, shared_memory=shared_memory)
+    client = Client(connection, silence=silence, direct=direct)
     try:
         if not client.wait_until(lambda: connection.silent_for() < math.inf, timeout):
             raise BrokerUnreachable(address, timeout)

@@ -28,7 +28,7 @@ class TorchHook:
         self.strict = strict
         # Nobody can fall silent in one process, so nobody has to look after heartbeats.
         connection = MemoryConnection(f"memory://hook-{os.urandom(4).hex()}", "me")
-        self.client = Client(connection, silence=math.inf, tended=False, shared_memory=False)
+        self.client = Client(connection, silence=math.inf, tended=False, direct=False)
         self.local_worker = self.client.home
         self.virtual_workers: dict[str, VirtualWorker] = {}
 

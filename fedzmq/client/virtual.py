@@ -78,7 +78,7 @@ class VirtualWorker(WorkerHandle):
             self.load_data(data)
             return
         connection = MemoryConnection(client.address, id)
-        self._worker = Worker(connection, functions=functions, silence=math.inf, shared_memory=False)
+        self._worker = Worker(connection, functions=functions, silence=math.inf, direct=False)
         pace = self._pace = Pace()
         connection.serve(lambda: pace.step(self._worker))
         super().__init__(client, client.open_line(id, self._worker.boot))

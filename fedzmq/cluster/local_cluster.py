@@ -116,7 +116,7 @@ class LocalCluster:
             raise
         return self
 
-    def connect(self, *, timeout: float = START, shared_memory: bool = True) -> Client:
+    def connect(self, *, timeout: float = START, direct: bool = True) -> Client:
         """A client, once every worker is here, see `fedzmq.connect`. It is closed when the cluster is, as nothing is
         left to wait for. Raises ClusterError with a dead process's last words.
         """
@@ -124,7 +124,7 @@ class LocalCluster:
 
         deadline = time.monotonic() + timeout
         self._wait_for_broker(timeout)
-        client = connect(self.address, silence=self._silence, timeout=timeout, shared_memory=shared_memory)
+        client = connect(self.address, silence=self._silence, timeout=timeout, direct=direct)
         try:
             self.wait(client, max(0.0, deadline - time.monotonic()))
         except BaseException:

@@ -121,7 +121,7 @@ class Inside(Site):
 
         for name, data in self._data.items():
             connection = MemoryConnection(self._address, name)
-            worker = Worker(connection, data=[data], silence=math.inf, shared_memory=False)
+            worker = Worker(connection, data=[data], silence=math.inf, direct=False)
             self._workers.append(worker)
             connection.serve(lambda worker=worker: worker.step(0.0))  # type: ignore[misc]
             worker.step(0.0)  # its first sign of life
@@ -131,7 +131,7 @@ class Inside(Site):
         from fedzmq.transports.memory import MemoryConnection
 
         connection = MemoryConnection(self._address, "client")
-        return Client(connection, silence=math.inf, tended=False, shared_memory=False)
+        return Client(connection, silence=math.inf, tended=False, direct=False)
 
     def keep_in(self, folder: Path) -> None:
         from fedzmq.worker.training.kept_files import KeptFiles

@@ -31,7 +31,7 @@ from fedzmq.transports.connection import Buffer, Connection, Delivery
 TICK = 0.02  # seconds between two looks of the tender, and of whoever has not heard all that is here
 NAP = 0.1  # seconds between two looks whether anything is due, where nothing is sooner
 BULK_BYTES = 32 * 1024  # packets from this size on travel beside the others
-MOST_SHARING = 100  # sessions with whom memory is shared: each takes two descriptors, of which a process has 1024
+MOST_SHARING = 100  # peers with whom memory is shared: each takes four descriptors, of which a process has 1024
 BURST = 256  # messages that are taken in before anything else has its turn
 _RESET, _CONTROL = Kind.RESET, Lane.CONTROL  # an enum's own look-up costs five times as much
 _AGREEING = (Kind.OFFER, Kind.ANSWER)
@@ -56,8 +56,8 @@ class Endpoint:
       now and then, and it may post.
     - `hear` gives what is published on a topic to whoever wants it, in the thread that pumps.
     - `found` is called when the medium is back, or there for the first time: what was on its way may be lost.
-    - With `shared_memory`, what is large goes to parties on the same machine by memory that both can reach, where they
-      want it too, see `fedzmq.session.sharing`.
+    - With `direct`, what goes to parties on the same machine goes past the medium, by a socket and by memory that both
+      can reach, where they want it too, see `fedzmq.session.sharing`.
     - A worker answers sessions that others open; a client knows only those that it opened itself.
     """
 
@@ -72,7 +72,7 @@ class Endpoint:
         window: int = WINDOW_BYTES,
         most_bytes: int = MOST_MESSAGE_BYTES,
         allocate: Callable[[int], Buffer] = bytearray,
-        shared_memory: bool = False,
+        direct: bool = False,
     ) -> None:
         self.boot = boot if boot is not None else os.urandom(BOOT_BYTES)
         self.connection = connection
@@ -96,7 +96,7 @@ class Endpoint:
                 allocate=allocate,
                 sharing=(
                     Sharing.beside(len(self._sessions.peers), partial(SocketReader, connection, peer.name))
-                    if shared_memory and lane is Lane.COMMANDS and self._may_share
+                    if direct and lane is Lane.COMMANDS and self._may_share
                     else None
                 ),
             )

@@ -58,10 +58,10 @@ class Worker:
 
     A client that is silent for `silence` seconds is gone, and so is all that it kept here. `functions` are the owner's
     own, which clients may call by these names. With `tell_labels`, clients learn how many examples of each class there
-    are. `kept` is where what rounds leave here outlives the worker. With `shared_memory`, what is large goes to parties
-    on this machine, which are of the same user, by memory and not by the medium. A client keeps at most `quota` bytes
-    here, and no operation of a plan makes more; all of them together take at most the `allowance`. `say` is given a
-    line for the operator at every turn of events.
+    are. `kept` is where what rounds leave here outlives the worker. With `direct`, whatever it exchanges with the
+    same user's processes here goes past the medium: messages by a socket, and what is large by memory. A client keeps
+    at most `quota` bytes here, and no operation of a plan makes more; all of them together take at most the
+    `allowance`. `say` is given a line for the operator at every turn of events.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Worker:
         tell_labels: bool = False,
         silence: float = SILENCE,
         kept: Files | None = None,
-        shared_memory: bool = True,
+        direct: bool = True,
         quota: int = DEFAULT_QUOTA,
         allowance: Allowance | None = None,
         say: Callable[[str], None] = lambda line: None,
@@ -101,7 +101,7 @@ class Worker:
             # Memory is taken at a message's word. Who sends a little more than it may keep is told so.
             most_bytes=min(MOST_MESSAGE_BYTES, quota + quota // 2),
             allocate=allocate,
-            shared_memory=shared_memory,
+            direct=direct,
         )
         self._endpoint.urgent = self._urgent
         self._endpoint.departed = self._departed

@@ -57,7 +57,7 @@ def test_it_says_which_column_its_target_is(call: Call, tmp_path: Path) -> None:
 
 def test_its_owner_may_want_no_shared_memory(tmp_path: Path, site: LocalCluster) -> None:
     with (
-        Fedzmq("worker", "--id", "judy", "--broker", site.address, "--no-shared-memory", folder=tmp_path) as worker,
+        Fedzmq("worker", "--id", "judy", "--broker", site.address, "--no-direct", folder=tmp_path) as worker,
         connect(site.address) as client,
     ):
         worker.expect("worker judy at ")

@@ -43,7 +43,7 @@ def cluster() -> Iterator[LocalCluster]:
 
 @pytest.fixture
 def client(cluster: LocalCluster) -> Iterator[Client]:
-    with cluster.connect(shared_memory=False) as client:
+    with cluster.connect(direct=False) as client:
         yield client
 
 

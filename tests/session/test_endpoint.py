@@ -11,11 +11,12 @@ import pytest
 from fedzmq.errors import WorkerLost
 from fedzmq.session import endpoint
 from fedzmq.session.endpoint import Endpoint
+from fedzmq.session.heartbeat import WORKERS, Heartbeat
 from fedzmq.session.packet import Kind, Lane, Packet, parse
 from fedzmq.session.roster import Roster
-from fedzmq.session.session import MOST_MESSAGE_BYTES, Peer
+from fedzmq.session.session import MOST_MESSAGE_BYTES, WINDOW_BYTES, Peer
 from fedzmq.testing.faulty import FaultyMedium, run
-from fedzmq.transports.connection import Connection
+from fedzmq.transports.connection import Buffer, Connection
 from tests.session.history import History
 
 
@@ -129,7 +130,7 @@ def test_an_offer_of_memory_that_comes_before_all_else_opens_the_session() -> No
 def test_memory_is_shared_with_so_many_at_once_and_with_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "MOST_SHARING", 1)
     medium = FaultyMedium(0)
-    party = Endpoint(medium.connect("client"), is_worker=False, clock=medium.clock, shared_memory=True)
+    party = Endpoint(medium.connect("client"), is_worker=False, clock=medium.clock, direct=True)
     others = {name: medium.connect(name) for name in ("bob", "alice")}
     for name in others:
         party.post(party.open(name, bytes(8)), [b"x"])
@@ -311,3 +312,28 @@ def _kinds(connection: Connection) -> set[Kind]:
         if delivery.topic is None:
             kinds.add(parse(delivery.frames).kind)
     return kinds
+
+
+def test_what_a_party_sent_before_it_left_is_heard_though_its_goodbye_was_sooner() -> None:
+    medium = FaultyMedium(0)
+    client = Endpoint(medium.connect("client"), is_worker=False, clock=medium.clock)
+    bob = medium.connect("bob")
+    peer = client.open("bob", bytes(8))
+    client.presence.roster.beat("bob", bytes(8), "", medium.clock())
+    told: list[str] = []
+    client.departed = lambda peer, reason: told.append(peer.name)
+    client.post(peer, [b"question"])
+    bob.publish(WORKERS, Heartbeat(bytes(8), leaving=True).frames())
+    for number in (1, 2):
+        address = Kind.DATA, Lane.COMMANDS, bytes(8), client.boot, 1
+        bob.send("client", Packet(*address, number, 1, WINDOW_BYTES, (1,), (b"%d" % number,)).frames())
+
+    def pump() -> None:
+        client.pump(0.0)
+        if (arrival := client.take()) is not None:
+            heard.extend(arrival.frames)
+
+    heard: list[Buffer] = []
+    run(medium, [pump], lambda: bool(told), limit=1.0)
+    assert heard == [b"1", b"2"]
+    client.close()

@@ -29,7 +29,7 @@ def measure(site: Site) -> Iterator[Outcome]:
     with (
         LocalCluster([], listen="tcp://127.0.0.1:0") as cluster,
         Crew(cluster.address, workers),
-        cluster.connect(shared_memory=False) as client,  # as if they were on other machines
+        cluster.connect(direct=False) as client,  # as if they were on other machines
     ):
         handles = [client.worker(each.name) for each in client.wait_for_workers(workers, timeout=START)]
         for size in SIZES:

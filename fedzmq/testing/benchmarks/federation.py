@@ -41,7 +41,8 @@ class Ballast(nn.Module):
 class Federation:
     """A broker over tcp and the workers; the coordinator is this process. It begins when the first round is timed."""
 
-    def __init__(self, workers: int, nbytes: int) -> None:
+    def __init__(self, workers: int, nbytes: int, *, direct: bool = True) -> None:
+        self._direct = direct
         self._workers = workers
         self._nbytes = nbytes
         self._open = ExitStack()
@@ -74,7 +75,7 @@ class Federation:
         if self._rounds is None:
             cluster = self._open.enter_context(LocalCluster([], listen="tcp://127.0.0.1:0"))
             self._open.enter_context(Crew(cluster.address, self._workers))
-            client = self._open.enter_context(cluster.connect())
+            client = self._open.enter_context(cluster.connect(direct=self._direct))
             self._rounds = rounds(client, self._workers, self._nbytes)
             next(self._rounds)  # the plan travels once
         return self._rounds

@@ -8,16 +8,24 @@ from typing import Any
 
 import torch
 
-from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside
+from fedzmq.client.worker_handle import WorkerHandle
+from fedzmq.testing.benchmarks.outcome import THROUGH_THE_BROKER, Bound, Outcome, beside
 from fedzmq.testing.benchmarks.site import Site
 
 FIVE_TIMES = Bound(5.0, at_least=True)
 
 
 def measure(site: Site) -> Iterator[Outcome]:
-    count, stream = site.effort.operations, site.worker.stream
+    yield _at(site, site.worker, "small pointer operations, pipelined", FIVE_TIMES)
+    if site.is_ours:
+        with site.far_worker() as worker:
+            yield _at(site, worker, THROUGH_THE_BROKER)
+
+
+def _at(site: Site, worker: WorkerHandle, what: str, bound: Bound | None = None) -> Outcome:
+    count, stream = site.effort.operations, worker.stream
     local: Any = torch.randn(10)
-    x = local.send(site.worker)
+    x = local.send(worker)
     peer = site.peer("torch_rpc")
 
     def ours() -> float:
@@ -29,5 +37,4 @@ def measure(site: Site) -> Iterator[Outcome]:
 
     turns = site.alternate(ours, None if peer is None else lambda: peer.ask("operations", count))
     rates = turns.to(lambda seconds: 1 / seconds)
-    what = "small pointer operations, pipelined"
-    yield beside("operations", what, "operations/s", rates, "torch.distributed.rpc", FIVE_TIMES)
+    return beside("operations", what, "operations/s", rates, "torch.distributed.rpc", bound)

@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+THROUGH_THE_BROKER = "  the same through the broker"
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:

@@ -8,17 +8,25 @@ from typing import Any
 
 import torch
 
-from fedzmq.testing.benchmarks.outcome import Bound, Outcome, beside, microseconds
+from fedzmq.client.worker_handle import WorkerHandle
+from fedzmq.testing.benchmarks.outcome import THROUGH_THE_BROKER, Bound, Outcome, beside, microseconds
 from fedzmq.testing.benchmarks.site import Site
 
 NEAR_THE_FLOOR = Bound(1.3)
 
 
 def measure(site: Site) -> Iterator[Outcome]:
+    yield _at(site, site.worker, "get of a small tensor", NEAR_THE_FLOOR)
+    if site.is_ours:
+        with site.far_worker() as worker:
+            yield _at(site, worker, THROUGH_THE_BROKER)
+
+
+def _at(site: Site, worker: WorkerHandle, what: str, bound: Bound | None = None) -> Outcome:
     count = site.effort.round_trips
     local: Any = torch.randn(10)
-    x = local.send(site.worker)
-    stream = site.worker.stream
+    x = local.send(worker)
+    stream = worker.stream
     peer = site.peer("raw_echo")
 
     def ours() -> float:
@@ -29,4 +37,4 @@ def measure(site: Site) -> Iterator[Outcome]:
         return (time.perf_counter() - start) / count
 
     turns = site.alternate(ours, None if peer is None else lambda: peer.ask("round_trips", count))
-    yield beside("get", "get of a small tensor", "us", turns.to(microseconds), "raw pyzmq, two hops", NEAR_THE_FLOOR)
+    return beside("get", what, "us", turns.to(microseconds), "raw pyzmq, two hops", bound)

@@ -6,8 +6,8 @@ Or at a broker that is there already: then there is no peer, and nobody can look
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
 import torch
@@ -83,9 +83,11 @@ class Site:
     ) -> None:
         self._open.close()
 
-    def connect(self, *, shared_memory: bool) -> Client:
-        """Another client, the caller's to close."""
-        return connect(self._address or self.client.address, shared_memory=shared_memory)
+    @contextmanager
+    def far_worker(self) -> Iterator[WorkerHandle]:
+        """The same worker to a client for whom everything goes through the broker, as from another machine."""
+        with connect(self._address or self.client.address, direct=False) as client:
+            yield client.worker(self.worker.name)
 
     def _found(self) -> None:
         cluster = self._open.enter_context(LocalCluster([WORKER], data=ROWS, listen="tcp://127.0.0.1:0"))

@@ -28,8 +28,7 @@ def measure(site: Site) -> Iterator[Outcome]:
         yield _beside(site, f"send + get of {size} MiB", local, size, site.worker, bound)
         yield _memory(site, local, size)
         if size == JUDGED:
-            with site.connect(shared_memory=False) as client:  # as between machines, which share no memory
-                worker = client.worker(site.worker.name)
+            with site.far_worker() as worker:
                 yield _beside(site, f"  those {size} MiB through the broker", local, size, worker, None)
 
 

@@ -1,15 +1,17 @@
-"""What is large goes to worker processes on this machine by memory, and by the broker where it cannot or must not."""
+"""What goes to worker processes on this machine goes past the broker, and through it where it cannot or must not."""
 
 from __future__ import annotations
 
 import os
+import signal
+import time
 
 import pytest
 import torch
 
 from fedzmq.client.client import Client, connect
 from fedzmq.client.worker_handle import WorkerHandle
-from fedzmq.cluster.local_cluster import LocalCluster
+from fedzmq.cluster.local_cluster import BROKER, LocalCluster
 from fedzmq.errors import WorkerLost
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no such memory")
@@ -37,6 +39,20 @@ def test_a_worker_that_is_killed_in_the_middle_is_lost_as_any_other(site: LocalC
             site.start_worker("bob")
 
 
+def test_work_goes_on_while_the_broker_stands_still(site: LocalCluster) -> None:
+    with site.connect() as client:
+        bob = agreed(client)
+        pointer = torch.ones(3).send(bob)
+        broker = site.processes[BROKER].pid
+        os.kill(broker, signal.SIGSTOP)
+        try:
+            assert (pointer * 2).copy().get().tolist() == [2, 2, 2]
+            assert (torch.ones(ELEMENTS).send(bob) * 2).get().sum() == 2 * ELEMENTS
+        finally:
+            os.kill(broker, signal.SIGCONT)
+        assert pointer.get().tolist() == [1, 1, 1]
+
+
 def test_nothing_stays_open(site: LocalCluster) -> None:
     with connect(site.address) as client:  # what torch and ZeroMQ open once
         torch.ones(ELEMENTS).send(agreed(client)).get()
@@ -50,7 +66,7 @@ def test_nothing_stays_open(site: LocalCluster) -> None:
 
 def test_a_client_that_wants_none_shares_none(site: LocalCluster) -> None:
     before = memory_files()
-    with site.connect(shared_memory=False) as client:
+    with site.connect(direct=False) as client:
         bob = client.worker("bob")
         for _ in range(3):
             assert torch.ones(ELEMENTS).send(bob).get().sum() == ELEMENTS
@@ -59,14 +75,21 @@ def test_a_client_that_wants_none_shares_none(site: LocalCluster) -> None:
 
 
 def agreed(client: Client) -> WorkerHandle:
-    """Bob, once it took the memory that it was offered."""
+    """Bob, once each side took what it was offered."""
     bob = client.worker("bob")
-    torch.ones(1).send(bob).get()
-    assert client.wait_until(lambda: client.endpoint.shares_with(bob.line.peer), 10.0)
+    end = time.monotonic() + 10.0
+    session = client.endpoint._sessions.get(bob.line.peer)
+    while session is None or session.socket is None or session._inbound.reader is None:
+        assert time.monotonic() < end
+        torch.ones(1).send(bob).get()
+        session = client.endpoint._sessions.get(bob.line.peer)
     return bob
 
 
 def memory_files() -> int:
-    """How many are open here that are shared with others."""
+    """How many files and sockets are open here that are shared with others."""
     open_here = (os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))
-    return sum("memfd:fedzmq-" in os.readlink(path) for path in open_here if os.path.islink(path))
+    found = [os.readlink(path) for path in open_here if os.path.islink(path)]
+    with open("/proc/net/unix", encoding="ascii") as lines:
+        ours = {f"socket:[{line.split()[6]}]" for line in lines if not line.startswith("Num")}
+    return sum("memfd:fedzmq-" in path or path in ours for path in found)
