@@ -6,40 +6,30 @@ The pointer's own fast path serves the calls that need none of this, and keeps t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import torch
 
 from fedzmq.errors import OperationRefused, RemoteError
 from fedzmq.operations.arguments import pack
-from fedzmq.operations.catalog import CATALOG
-from fedzmq.operations.effects import written_keywords
-from fedzmq.pointers.alike import grown, two_of
 from fedzmq.pointers.arrays import without_arrays
 from fedzmq.pointers.decomposed import DECOMPOSED
-from fedzmq.pointers.effects import Effect, Output, Unforeseeable, Written
+from fedzmq.pointers.effects import Effect, Output
+from fedzmq.pointers.foresight import foreseen
 from fedzmq.pointers.graph import Node
-from fedzmq.pointers.kernels import can_tell
 from fedzmq.pointers.meeting import check_local, check_written, meet
-from fedzmq.pointers.metadata import CONSTANT, INNER, LEAF, Meta, meta
+from fedzmq.pointers.metadata import CONSTANT, INNER, LEAF, meta
 from fedzmq.pointers.modes import Modes, ambient
 from fedzmq.pointers.operands import Operands
+from fedzmq.pointers.operation_call import OperationCall
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.out import into_out
 from fedzmq.pointers.reference import Reference
-from fedzmq.pointers.refusals import name_of, why
-from fedzmq.pointers.rehearsal import MOST_BYTES, at_home, check, in_its_words
-from fedzmq.pointers.remote import ORDINARY, SCRIPT, Composite, Remote, is_traced, known
-from fedzmq.pointers.signature import GETITEM, SETITEM, Signature, count_operands, filled
-from fedzmq.pointers.stand_ins import STAND_INS
+from fedzmq.pointers.rehearsal import at_home
+from fedzmq.pointers.remote import ORDINARY, SCRIPT, Composite, Remote, is_traced
 from fedzmq.pointers.stream import Stream
 from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.wire.messages import Described
-
-# In place on lists, and without a kernel for fakes: they change no metadata and give nothing back.
-BLIND = frozenset(getattr(torch, name) for name in ("_fused_sgd_",) if hasattr(torch, name))
 
 
 def apply(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -53,7 +43,7 @@ def apply(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
             return result
     # The worker computes where it computes: a device in a program is that of the pointers it read it from.
     kwargs = {name: value for name, value in kwargs.items() if name not in ("device", "out")}
-    call = _Call(func, without_arrays(func, args), kwargs)
+    call = OperationCall(func, without_arrays(func, args), kwargs)
     if any(isinstance(operand, Composite) for operand in call.operands):
         return NotImplemented  # torch asks that one next
     first = next((operand for operand in call.operands if isinstance(operand, Remote)), None)
@@ -69,54 +59,10 @@ def create(
     kwargs = {name: value for name, value in kwargs.items() if name != "device"}
     if stream.device.type != "cpu":
         kwargs["device"] = stream.device
-    return _perform_or_learn(_Call(func, args, kwargs, creates=True), stream, cls)
+    return _perform_or_learn(OperationCall(func, args, kwargs, creates=True), stream, cls)
 
 
-class _Call:
-    """One call, as it is looked up and as it is sent."""
-
-    __slots__ = ("args", "func", "kwargs", "number", "operands", "operation", "parts", "signature")
-
-    def __init__(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], creates: bool = False
-    ) -> None:
-        number = CATALOG.numbers.get(func)
-        if number is None:
-            raise OperationRefused(name_of(func), *why(func))
-        self.func, self.args, self.kwargs, self.number = func, args, kwargs, number
-        self.operation = CATALOG.names[number]
-        self.signature = signature = Signature(func, creates)
-        self.parts = [func, *_parts(func, signature, args)]
-        for name, value in kwargs.items():
-            self.parts.append(name)
-            self.parts.append(signature.of(value))
-        self.operands = signature.operands
-
-    def on(self, operands: Sequence[torch.Tensor], **more: Any) -> Any:
-        """The same call of these, here."""
-        return self.by(STAND_INS.get(self.func, self.func), operands, **more)
-
-    def tried_on(self, operands: Sequence[torch.Tensor]) -> Any:
-        """As `on`, on tensors that have memory. Raises LimitExceeded where numbers ask for more than a trial takes."""
-        guard = CATALOG.guard(self.number)
-        if guard is not None:
-            with suppress(OperationRefused):  # what else it says is the worker's to say
-                self.by(lambda *args, **kwargs: guard(MOST_BYTES, args, kwargs), operands)
-        return self.on(operands)
-
-    def by(self, function: Callable[..., Any], operands: Sequence[torch.Tensor], **more: Any) -> Any:
-        """A call of another function with the same arguments, of these operands, here."""
-        replaced = iter(operands)
-        positional = [filled(arg, replaced) for arg in self.args]
-        keywords = {name: filled(value, replaced) for name, value in self.kwargs.items()}
-        return function(*positional, **keywords, **more)
-
-    @property
-    def metas(self) -> list[Meta]:
-        return [known(operand) for operand in self.operands]
-
-
-def _perform_or_learn(call: _Call, stream: Stream, cls: type[Remote]) -> Any:
+def _perform_or_learn(call: OperationCall, stream: Stream, cls: type[Remote]) -> Any:
     operands = call.operands
     modes = ambient(stream.device.type)
     check_local(call.operation, operands, modes.grad, stream.strict)
@@ -126,7 +72,7 @@ def _perform_or_learn(call: _Call, stream: Stream, cls: type[Remote]) -> Any:
     if effect is None:
         if is_traced():  # what is learned now would be wrong afterwards
             raise OperationRefused("torch.jit.trace", SCRIPT)
-        effect = _foreseen(stream, call) or _in_place_unseen(call, modes)
+        effect = foreseen(stream, call, modes)
         if effect is None and not apart:
             effect = stream.supposed(call)
             if effect is not None:
@@ -143,77 +89,7 @@ def _perform_or_learn(call: _Call, stream: Stream, cls: type[Remote]) -> Any:
     return _perform(stream, effect, modes, call, cls)
 
 
-def _foreseen(stream: Stream, call: _Call) -> Effect | None:
-    """The effect as far as it can be known here, where a fake that refuses what a kernel does is not believed."""
-    try:
-        return _learn(stream, call)
-    except Unforeseeable:
-        return None
-    except Exception as error:
-        found = in_its_words(error, call.tried_on, call.metas)
-        if found is None:
-            return None
-        raise found from None
-
-
-def _parts(func: Callable[..., Any], signature: Signature, args: tuple[Any, ...]) -> list[Any]:
-    if (func is GETITEM or func is SETITEM) and isinstance(args[0], Remote):
-        parts = [signature.of(args[0]), signature.of_index(args[1], args[0]._ref.meta.shape)]
-        # A number that is stored shapes nothing, whatever its value.
-        stored = [signature.of(value) for value in args[2:]]
-        return parts + [int if type(each) is int else each for each in stored]
-    return [signature.of(arg) for arg in args]
-
-
-def _learn(stream: Stream, call: _Call) -> Effect:
-    args, kwargs = call.args, call.kwargs
-    # Without operands nothing else says where, and a fake of it costs nothing however large.
-    on_fakes = call.on if call.operands else partial(call.on, device=stream.effects.device)
-    # What no version counter shows, such as the running statistics of batch_norm.
-    positions = CATALOG.writes_now(call.number, args, kwargs)
-    names = written_keywords(call.operation) if positions else ()
-    into = [position in positions for position in range(len(args))] + [name in names for name in kwargs]
-    marks: list[bool] = []
-    for value, is_written in zip((*args, *kwargs.values()), into, strict=True):
-        marks += [is_written] * count_operands(value)
-    written = [operand for operand, is_written in enumerate(marks) if is_written]
-    metas = call.metas
-    check(call.func, call.tried_on, metas)
-    few = two_of(call.func, metas)
-    if few is not None:
-        effect = stream.effects.learn(call.number, few, on_fakes, written, from_kernel=True)
-        return grown(effect, metas[0].shape[0])
-    return stream.effects.learn(
-        call.number, metas, on_fakes, written, call.func in BLIND, can_tell(call.func, args, metas)
-    )
-
-
-def _in_place_unseen(call: _Call, modes: Modes) -> Effect | None:
-    """The effect of an operation on its first argument that cannot be foreseen: its metadata stays what it was."""
-    first = call.args[0] if call.args else None
-    targets = first if isinstance(first, (list, tuple)) else [first]
-    if CATALOG.writes_now(call.number, call.args, call.kwargs) != (0,) or not targets:
-        return None
-    tracked = modes.grad and not call.operation.startswith("nn.init.")
-    beside = tuple(range(len(targets), len(call.operands)))
-    into: list[Written] = []
-    for position, target in enumerate(targets):
-        if not isinstance(target, Remote):
-            return None
-        before, sources = target._ref.meta, (position, *beside)
-        feeding = [call.operands[source] for source in sources]
-        wanted = any(isinstance(each, Remote) and each._ref.meta.kind != CONSTANT for each in feeding)
-        after = before.of_kind(INNER) if tracked and wanted and before.kind == CONSTANT else before
-        into.append(Written(position, after, sources))
-    if call.func is SETITEM:
-        return Effect(call.number, (), tuple(into), lambda tensors: None, False)
-    same = tuple([Output(each.meta, each.position, -1, each.sources) for each in into])
-    if targets is first:
-        return Effect(call.number, same, tuple(into), list, False)
-    return Effect(call.number, same, tuple(into), lambda tensors: tensors[0], True)
-
-
-def _perform(stream: Stream, effect: Effect, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
+def _perform(stream: Stream, effect: Effect, modes: Modes, call: OperationCall, cls: type[Remote]) -> Any:
     operands = call.operands
     shipment = Operands(call.signature.elements)
     arguments = _arguments(call, shipment)  # raises, if at all, before anything is changed here
@@ -272,7 +148,7 @@ def _nodes(references: Sequence[Reference | None], sources: tuple[int, ...] | No
     return tuple([each.node for each in chosen if each is not None and each.node is not None])
 
 
-def _arguments(call: _Call, shipment: Operands) -> tuple[Any, ...]:
+def _arguments(call: OperationCall, shipment: Operands) -> tuple[Any, ...]:
     """The end of an operation's record: mask, arguments and, where there are any, keyword arguments."""
     mask = 0
     values: list[Any] = []
@@ -287,7 +163,7 @@ def _arguments(call: _Call, shipment: Operands) -> tuple[Any, ...]:
     return (mask, values)
 
 
-def _probe(stream: Stream, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
+def _probe(stream: Stream, modes: Modes, call: OperationCall, cls: type[Remote]) -> Any:
     """The one kind of operation that waits: only the values tell how many outputs there are, or of what shape."""
     shipment = Operands(call.signature.elements)
     record = (call.number, 0, *_arguments(call, shipment))
@@ -299,7 +175,7 @@ def _probe(stream: Stream, modes: Modes, call: _Call, cls: type[Remote]) -> Any:
     return outputs if described.bare else _UNFORESEEN.get(call.func, tuple)(outputs)
 
 
-def _more_outputs(call: _Call) -> int:
+def _more_outputs(call: OperationCall) -> int:
     """A list gives as many as there are in it; others split by numbers, or count along columns."""
     longest = max((each.shape[-1] for each in call.operands[-1:] if each.dim()), default=0)
     return len(call.operands) + (longest if call.func in _SPREADING else 0)

@@ -12,8 +12,8 @@ from torch.utils.hooks import RemovableHandle
 from fedzmq.operations.catalog import CATALOG
 from fedzmq.pointers.modes import INITIAL
 from fedzmq.pointers.origins import Origin
+from fedzmq.pointers.outbox import Record
 from fedzmq.pointers.remote import Remote
-from fedzmq.pointers.stream import Record
 from fedzmq.recording.journal import Journal
 from fedzmq.recording.own_backward import OwnBackwards
 from fedzmq.recording.refusal import refused

@@ -6,7 +6,8 @@ from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.line import Line
 from fedzmq.pointers.modes import Modes
 from fedzmq.pointers.origins import Origin, shown
-from fedzmq.pointers.stream import Record, Stream
+from fedzmq.pointers.outbox import Record
+from fedzmq.pointers.stream import Stream
 from fedzmq.recording.values import Values
 from fedzmq.tensors.dtypes import name_of
 

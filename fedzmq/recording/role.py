@@ -12,10 +12,10 @@ from fedzmq.pointers.creation import RemoteTorch
 from fedzmq.pointers.destination import Route
 from fedzmq.pointers.modes import Modes
 from fedzmq.pointers.origins import Origin, origin, shown
+from fedzmq.pointers.outbox import Record
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.sending import send_tensor
 from fedzmq.pointers.shipment import Shipment
-from fedzmq.pointers.stream import Record
 from fedzmq.recording.actions import Action, Compute, Label, Load, Move, Receive
 from fedzmq.recording.tape import Tape
 from fedzmq.wire.messages import Claim, Command, Hand, Share

@@ -18,11 +18,11 @@ from fedzmq.pointers.effects import Effect, Effects
 from fedzmq.pointers.metadata import CONSTANT, Kind, Meta
 from fedzmq.pointers.modes import INITIAL, Modes
 from fedzmq.pointers.origins import Origin, origin, shown
+from fedzmq.pointers.outbox import Record
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.remote import Remote
 from fedzmq.pointers.shipment import Shipment
-from fedzmq.pointers.stream import Record
 from fedzmq.recording.differentiation import TAKE, Differentiation
 from fedzmq.recording.journal import Journal
 from fedzmq.recording.own_backward import OwnBackwards

@@ -19,9 +19,9 @@ from fedzmq.plans.plan import BackwardBody
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import Meta, meta_of
 from fedzmq.pointers.origins import LIBRARY
+from fedzmq.pointers.outbox import Record
 from fedzmq.pointers.own_functions import follow_own_functions
 from fedzmq.pointers.pointer import Pointer
-from fedzmq.pointers.stream import Record
 from fedzmq.recording.makers import Makers
 from fedzmq.recording.refusal import WAY_OUT
 from fedzmq.recording.suppositions import Suppositions, Unknown

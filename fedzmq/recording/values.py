@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from fedzmq.operations.catalog import CATALOG
-from fedzmq.pointers.stream import Record
+from fedzmq.pointers.outbox import Record
 from fedzmq.wire.apply import results_of
 
 _AS_MANY = frozenset(

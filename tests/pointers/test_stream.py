@@ -9,7 +9,8 @@ import torch
 
 from fedzmq.errors import NeedsValueError, ProtocolError, WorkerLost
 from fedzmq.pointers.effects import Effects
-from fedzmq.pointers.stream import MAX_BATCH, Stream
+from fedzmq.pointers.outbox import MAX_BATCH
+from fedzmq.pointers.stream import Stream
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.codec import decode
 from fedzmq.wire.messages import Drop, Mode, Reply, Seed
