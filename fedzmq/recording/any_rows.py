@@ -18,6 +18,7 @@ from fedzmq.pointers.metadata import Meta
 from fedzmq.recording.batch_rows import Sized, check_alike, does_the_same, generalise
 from fedzmq.recording.chance import no_chance
 from fedzmq.recording.compared import Compared
+from fedzmq.recording.counters import check_repeats
 from fedzmq.recording.exporting import exported
 from fedzmq.recording.fitting import SIZES
 from fedzmq.recording.makers import Makers, varying
@@ -137,33 +138,43 @@ def _recorded(
                 return [found]
         return []
 
+    def merge() -> tuple[list[Sized], list[Record]]:
+        check_alike(first, second)
+        sized = [first, second]
+        for size in compared.sizes if first[0].unknown else ():
+            for named in possible(LARGE, size):
+                check_alike(first, named, f"masks that choose all and ones that choose {size}")
+                sized.append(named)
+        for named in possible([each for each in compared.sizes if each > 1], "all"):
+            check_alike(first, named)
+            sized.append(named)
+        for large in possible(LARGE, "fewest"):
+            check_alike(first, large)
+            sized.append(large)
+        sized += [each for each in possible((1,), "all") if does_the_same(first[0], each[0])]
+        if first[0].unknown:
+            sized += _of_nothing(first, lambda: at(ROWS[0], watched[0].again(), "none"))
+            sized += other_numbers("rising")
+        if len(first[0].unknown) > 1:
+            sized += other_numbers("falling")
+        return sized, generalise(sized, further)
+
+    def again() -> Recording:
+        return at(ROWS[0], watched[0].again(), "all")[0]
+
     compared = Compared()
     with no_chance(lambda: at(ROWS[0], watched[0].again(), "all")):
         with compared.watching():
             first = at(ROWS[0], watched[0], "all")
         second = at(ROWS[1], watched[1], "fewer")
-    check_alike(first, second)
-    sized = [first, second]
-    for size in compared.sizes if first[0].unknown else ():
-        for named in possible(LARGE, size):
-            check_alike(first, named, f"masks that choose all and ones that choose {size}")
-            sized.append(named)
-    for named in possible([each for each in compared.sizes if each > 1], "all"):
-        check_alike(first, named)
-        sized.append(named)
-    for large in possible(LARGE, "fewest"):
-        check_alike(first, large)
-        sized.append(large)
-    sized += [each for each in possible((1,), "all") if does_the_same(first[0], each[0])]
-    if first[0].unknown:
-        sized += _of_nothing(first, lambda: at(ROWS[0], watched[0].again(), "none"))
-        sized += other_numbers("rising")
-    if len(first[0].unknown) > 1:
-        sized += other_numbers("falling")
-    merged = generalise(sized, further)
-    registers = Registers(sized)
-    records = tuple(registers.records(merged, first[0].origins))
-    return AnyRows(first[0], second[0], registers, records, lambda: at(ROWS[0], watched[0].again(), "all")[0])
+    try:
+        sized, merged = merge()
+        registers = Registers(sized)
+        records = tuple(registers.records(merged, first[0].origins))
+    except PlanError:
+        check_repeats(first[0], again, 1)  # what seems to come of how many there are may come of how often it is called
+        raise
+    return AnyRows(first[0], second[0], registers, records, again)
 
 
 def _is_of_shapes(error: PlanError) -> bool:

@@ -5,6 +5,7 @@ Torch's own reads the counter of batches to compute the momentum, which a record
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 import torch
@@ -13,9 +14,9 @@ from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-def make_recordable(module: torch.nn.Module) -> None:
-    """Let such layers among the parts of `module` run without values. Their attribute `forward` is to be taken off."""
-    for each in module.modules():
+def make_recordable(parts: Iterable[object]) -> None:
+    """Let such layers among the `parts` run without values. Their attribute `forward` is to be taken off."""
+    for each in parts:
         if isinstance(each, _BatchNorm) and each.momentum is None and each.track_running_stats and each.training:
             vars(each)["forward"] = partial(_forward, each)
 

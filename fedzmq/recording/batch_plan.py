@@ -6,14 +6,12 @@ the targets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 from torch.func import functional_call
 from torch.nn.parameter import is_lazy
 
@@ -24,10 +22,8 @@ from fedzmq.plans.check import check
 from fedzmq.plans.plan import Output, Plan, Slot
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Meta
-from fedzmq.recording.any_rows import ROWS, record_any_rows, record_once
-from fedzmq.recording.batch_norm import make_recordable
-from fedzmq.recording.counters import Attributes, check_counters, check_repeats, snapshot
-from fedzmq.recording.dense import make_dense
+from fedzmq.recording.any_rows import ROWS
+from fedzmq.recording.steady import record_steady, write_back
 from fedzmq.tensors.dtypes import name_of
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
@@ -67,7 +63,8 @@ def batch_plan(
                 tensor.register_hook(hook)  # type: ignore[no-untyped-call]
         with torch.enable_grad():  # whatever the caller is in: a plan is there to be trained
             found = functional_call(whole, own, tensors[len(state) :])
-            _write_back(held, own)
+            for name, each in held.items():
+                write_back(name.removeprefix("module."), each, own[name])
             names[:] = found
             return list(found.values())
 
@@ -77,12 +74,7 @@ def batch_plan(
     def forms(rows: int) -> list[Meta]:
         return [*map(_meta, state.values()), *(_rows(column, rows) for column in columns)]
 
-    with _kept(module) as before:
-        try:
-            recorded = record_any_rows(step, forms, effects)
-            check_repeats(recorded.first, recorded.again)
-        finally:
-            check_counters(module, before, lambda: record_once(step, forms, effects))
+    recorded = record_steady(step, forms, effects, dict(module.named_modules()))
     plan = Plan(
         CATALOG.digest(),
         tuple(_slot(name, each, each.requires_grad) for name, each in parameters.items()),
@@ -139,56 +131,6 @@ def _check(module: torch.nn.Module) -> None:
                 f"the parameter {name!r} has a hook that is called once it has its gradient, and a plan has no place "
                 "for one: register_hook says what a gradient becomes"
             )
-
-
-@torch.no_grad()
-def _write_back(held: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None:
-    """What a module assigned to a buffer anew, as `self.count = self.count + 1` does, is the buffer's next value."""
-    for name, tensor in held.items():
-        new = after[name]
-        if new is tensor:
-            continue
-        if new.shape != tensor.shape:
-            buffer = name.removeprefix("module.")
-            raise PlanError(
-                f"the model assigns {tuple(new.shape)} to its buffer {buffer!r}, which has the shape "
-                f"{tuple(tensor.shape)}; what travels keeps its shape: where the first call settles it, call the model "
-                "once, on an example, before it is recorded"
-            )
-        tensor.copy_(new)
-
-
-@contextmanager
-def _kept(module: torch.nn.Module) -> Iterator[Attributes]:
-    """Gives the attributes of the module and of its parts, by name. Afterwards they are what they were."""
-    parts = dict(module.named_modules())
-    before = [(name, dict(vars(each))) for name, each in parts.items()]
-    values = [value for _, attributes in before for value in attributes.values()]
-    held = [(value, value.copy()) for value in values if _holds(value)]
-    tensors = [(value, value.detach().clone()) for value in values if type(value) is Tensor]
-    validates = Distribution._validate_args
-    try:
-        make_recordable(module)
-        make_dense(module)
-        recordable = snapshot(module)
-        Distribution.set_default_validate_args(False)  # which looks at values
-        yield recordable
-    finally:
-        Distribution.set_default_validate_args(validates)
-        for tensor, numbers in tensors:
-            if not torch.equal(tensor, numbers):
-                tensor.data.copy_(numbers)
-        for value, content in held:
-            value.clear()
-            value.extend(content) if isinstance(value, list) else value.update(content)
-        for name, attributes in before:
-            parts[name].__dict__.clear()
-            parts[name].__dict__.update(attributes)
-
-
-def _holds(value: object) -> bool:
-    """It may have been given something, a recorded tensor for one."""
-    return isinstance(value, dict | list | set)
 
 
 def all_inputs(inputs: Inputs) -> tuple[Tensor, ...]:

@@ -6,7 +6,7 @@ to something else than it says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -21,35 +21,36 @@ _RECORDS = 500  # that are recorded again at most, if each is recorded once
 
 _SAME = (
     "and a plan does the same in every step: keep what counts in a buffer, as by register_buffer(name, "
-    "torch.zeros(())), and choose by torch.where"
+    "torch.zeros(())), or in the plan's state, and choose by torch.where"
 )
 
+Parts = Mapping[str, object]
+"""What has attributes, by name: a module and its parts, or an object that a function is a method of."""
+
 Attributes = list[tuple[str, dict[str, Any]]]
-"""Of each part of a module, by the part's name."""
+"""Of each part, by its name."""
 
 
-def check_repeats(first: Recording, again: Callable[[], Recording]) -> None:
+def check_repeats(first: Recording, again: Callable[[], Recording], most: int = _REPEATS) -> None:
     """Raises PlanError, with the line, where what was recorded first is something else when it is recorded again."""
-    for _ in range(max(1, min(_REPEATS, _RECORDS // (1 + len(first.records))))):
+    for _ in range(max(1, min(most, _RECORDS // (1 + len(first.records))))):
         line = _difference(first, again())
         if line is not None:
             raise PlanError(
-                f"what the model does{f' at {line}' if line else ''} is something else after some batches than in the "
-                f"first one, {_SAME}"
+                f"what the model does{f' at {line}' if line else ''} is something else when it is called again, {_SAME}"
             )
 
 
-def snapshot(module: torch.nn.Module) -> Attributes:
-    """The attributes of a module's parts as they are now, whatever is written to them later."""
-    return [(name, {key: _copy(value) for key, value in vars(part).items()}) for name, part in module.named_modules()]
+def snapshot(parts: Parts) -> Attributes:
+    """The attributes of the parts as they are now, whatever is written to them later."""
+    return [(name, {key: _copy(value) for key, value in vars(part).items()}) for name, part in parts.items()]
 
 
-def check_counters(module: torch.nn.Module, before: Attributes, recorded: Callable[[], Recording]) -> None:
+def check_counters(parts: Parts, before: Attributes, recorded: Callable[[], Recording]) -> None:
     """Raises PlanError where an attribute that counts decides what is recorded.
 
     `before` are the attributes as they were. `recorded` records anew.
     """
-    parts = dict(module.named_modules())
     for part, attributes in before:
         now = vars(parts[part])
         for name, value in attributes.items():
@@ -70,7 +71,7 @@ def check_counters(module: torch.nn.Module, before: Attributes, recorded: Callab
 
 
 def _with(
-    parts: dict[str, torch.nn.Module],
+    parts: Parts,
     before: Attributes,
     part: str,
     name: str,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Iterable
+
 from torch import nn
 
 
-def make_dense(module: torch.nn.Module) -> None:
+def make_dense(parts: Iterable[object]) -> None:
     """A worker's optimizers take dense gradients. The attribute `sparse` is to be set back."""
-    for each in module.modules():
+    for each in parts:
         if isinstance(each, nn.Embedding | nn.EmbeddingBag) and each.sparse:
             each.sparse = False

@@ -19,7 +19,9 @@ from fedzmq.plans.structure import flatten
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import CONSTANT, Meta, contiguous_stride, meta
 from fedzmq.pointers.nesting import mapped
-from fedzmq.recording.any_rows import ROWS, record_any_rows
+from fedzmq.recording.any_rows import ROWS
+from fedzmq.recording.counters import Parts
+from fedzmq.recording.steady import record_steady
 from fedzmq.recording.tracing import at_line
 from fedzmq.tensors.dtypes import name_of
 
@@ -85,8 +87,11 @@ def function_plan(
     arguments: Sequence[Argument],
     state: Sequence[tuple[str, Meta]],
     effects: Effects,
+    parts: Parts,
 ) -> FunctionPlan:
-    """Record `function(arguments, state)`. Raises what it raises, and PlanError, which names the user's line."""
+    """Record `function(arguments, state)`, for which the `parts` keep what lasts. Raises what it raises, and PlanError,
+    which names the user's line.
+    """
     fixed = [number for number, argument in enumerate(arguments) if not argument.batch]
     batches = [number for number, argument in enumerate(arguments) if argument.batch]
     order = (*fixed, *batches)
@@ -118,7 +123,7 @@ def function_plan(
         return [*metas, *(_rows(arguments[number].meta, rows) for number in batches)]
 
     # For two sizes even where nothing is free: what differs then is up to chance, and cannot be in a plan.
-    recorded = record_any_rows(called, inputs, effects)
+    recorded = record_steady(called, inputs, effects, parts)
     first, second, registers = recorded.first, recorded.second, recorded.registers
     outputs = tuple(Output(path, registers.register(id)) for path, id in zip(paths, first.outputs, strict=True))
     plan = Plan(

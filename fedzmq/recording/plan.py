@@ -11,7 +11,6 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from typing import Any, overload
 
-import torch
 from torch import Tensor, nn
 
 from fedzmq.errors import PlanError, PlanNotBuilt
@@ -126,9 +125,7 @@ class Plan:
                 self._build(expected_like(names, tensors), bound)
         if isinstance(source, OfRecorded):
             self.bind(args, kwargs)
-            with torch.no_grad():
-                return source.run(args, kwargs, self.parameters())
-        return source.run(args, kwargs, self.parameters())
+        return source.here(args, kwargs)
 
     @overload
     def send(self, worker: Place, /) -> PlanPointer[Plan]: ...
@@ -244,4 +241,4 @@ class Plan:
             args, kwargs = (tuple(tensors), {}) if bound is None else source.signature.filled(bound, tensors)
             return source.run(args, kwargs, held)
 
-        return function_plan(function, arguments, state, self._effects)
+        return function_plan(function, arguments, state, self._effects, source.parts())

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -18,6 +19,8 @@ from fedzmq.plans.plan import Plan as Recorded
 from fedzmq.plans.structure import assemble
 from fedzmq.pointers.remote import Remote
 from fedzmq.recording.arguments import Signature, expected_in
+from fedzmq.recording.counters import Parts
+from fedzmq.recording.steady import write_back
 
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
@@ -31,14 +34,21 @@ class State(tuple[Tensor, ...]):
 
 
 class Source(Protocol):
-    """`run` computes with `state` in place of the source's own."""
+    """`run` computes with `state` in place of the source's own, and what is assigned to that is written to its place.
+
+    `here` computes with its own, as the program would. `parts` are what keeps anything else from one run to the next.
+    """
 
     @property
     def signature(self) -> Signature: ...
 
     def state(self) -> dict[str, Tensor]: ...
 
+    def parts(self) -> Parts: ...
+
     def run(self, args: Arguments, kwargs: Keywords, state: Sequence[Tensor]) -> Any: ...
+
+    def here(self, args: Arguments, kwargs: Keywords) -> Any: ...
 
 
 class OfFunction:
@@ -57,6 +67,12 @@ class OfFunction:
     def run(self, args: Arguments, kwargs: Keywords, state: Sequence[Tensor]) -> Any:
         return self._function(*args, *((State(state),) if self._in_one else state), **kwargs)
 
+    def here(self, args: Arguments, kwargs: Keywords) -> Any:
+        return self.run(args, kwargs, self._state)
+
+    def parts(self) -> Parts:
+        return {}
+
 
 class OfModule:
     """A module: its parameters and buffers are the state."""
@@ -69,7 +85,18 @@ class OfModule:
         return {**dict(self._module.named_parameters()), **dict(self._module.named_buffers())}
 
     def run(self, args: Arguments, kwargs: Keywords, state: Sequence[Tensor]) -> Any:
-        return functional_call(self._module, dict(zip(self.state(), state, strict=True)), args, kwargs)
+        held = dict(zip(self.state(), state, strict=True))
+        after = dict(held)
+        found = functional_call(self._module, after, args, kwargs)
+        for name, tensor in held.items():
+            write_back(name, tensor, after[name])
+        return found
+
+    def here(self, args: Arguments, kwargs: Keywords) -> Any:
+        return self._module(*args, **kwargs)
+
+    def parts(self) -> Parts:
+        return dict(self._module.named_modules())
 
 
 class OfObject:
@@ -84,8 +111,13 @@ class OfObject:
         return OfModule("", self._held()).state()
 
     def run(self, args: Arguments, kwargs: Keywords, state: Sequence[Tensor]) -> Any:
-        held = self._held()
-        return functional_call(held, dict(zip(self.state(), state, strict=True)), args, kwargs)
+        return OfModule("", self._held()).run(args, kwargs, state)
+
+    def here(self, args: Arguments, kwargs: Keywords) -> Any:
+        return self._forward(*args, **kwargs)
+
+    def parts(self) -> Parts:
+        return {**OfModule("", self._held()).parts(), "": self._owner}
 
     def _held(self) -> _Held:
         return _Held(self._owner, self._forward)
@@ -118,6 +150,13 @@ class OfRecorded:
         outputs = step(rows, *given[:count], *state, *batches, *constants(self.recorded))
         return assemble([output.name for output in self.recorded.outputs], outputs)
 
+    def here(self, args: Arguments, kwargs: Keywords) -> Any:
+        with torch.no_grad():
+            return self.run(args, kwargs, self._state)
+
+    def parts(self) -> Parts:
+        return {}
+
 
 class _Held(nn.Module):
     """An object's tensors and modules as a module, whose `forward` is the object's."""
@@ -136,8 +175,12 @@ class _Held(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         own = {name: self._attributes[name] for name in (*self._parameters, *self._buffers)}
-        self._attributes.update({name: getattr(self, name) for name in own})
+        given = {name: getattr(self, name) for name in own}
+        self._attributes.update(given)
         try:
-            return self._own_forward(*args, **kwargs)
+            found = self._own_forward(*args, **kwargs)
+            for name, tensor in given.items():
+                write_back(name, tensor, self._attributes[name])
+            return found
         finally:
             self._attributes.update(own)

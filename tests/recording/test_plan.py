@@ -570,3 +570,91 @@ def test_shapes_are_a_list(shapes: Any) -> None:
     for make in (plan, func2plan):
         with pytest.raises(PlanError, match="args_shape is a list of shapes"):
             make(args_shape=shapes)(torch.abs)
+
+
+class Summing(Plan):
+    """Assigns its state anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = torch.zeros(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.total = self.total + x.sum()
+        return x * self.total
+
+
+class SummingModule(nn.Module):
+    total: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("total", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.total = self.total + x.sum()
+        return x * self.total
+
+
+@pytest.mark.parametrize("make", [Summing, lambda: plan(SummingModule())])
+def test_what_is_assigned_to_the_state_is_its_next_value_there_as_here(bob: Place, make: Callable[[], Plan]) -> None:
+    there, here = make().build(torch.ones(2)), make().build(torch.ones(2))
+    pointer = there.send(bob)
+    for _ in range(2):
+        close(pointer(torch.ones(2)).get(), here(torch.ones(2)))
+    assert pointer.get().parameters() == here.parameters() == [4]
+
+
+def test_what_is_assigned_to_the_state_keeps_its_dtype() -> None:
+    made = Summing()
+    made.total = torch.zeros(1, dtype=torch.long)
+    with pytest.raises(
+        PlanError, match=r"'total' is assigned what is of torch.float32, and is a tensor of torch.int64"
+    ):
+        made.build(torch.ones(2))
+
+
+class Started(nn.Module):
+    """Does something else in its first call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_started = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.is_started:
+            return x + 1
+        self.is_started = True
+        return x.cos()
+
+
+class Counted(Plan):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x * self.calls
+
+
+def test_a_plan_that_counts_its_calls_here_is_refused_with_what_counts() -> None:
+    with pytest.raises(PlanError, match=r"depends on its attribute 'is_started', which was False and is True"):
+        plan(Started()).build(torch.ones(2))
+    counted = Counted()
+    with pytest.raises(PlanError, match=r"depends on its attribute 'calls', which was 0"):
+        counted.build(torch.ones(2))
+    assert counted.calls == 0
+    calls: list[None] = []
+
+    def function(x: Tensor) -> Tensor:
+        calls.append(None)
+        return x * len(calls)
+
+    with pytest.raises(PlanError, match=r"test_plan.py:\d+ is something else when it is called again"):
+        plan(function).build(torch.ones(2))
+
+
+def test_distributions_do_not_look_at_what_a_plan_draws_from(bob: Place) -> None:
+    drawn = plan(lambda x: torch.distributions.Normal(x, 0.01).rsample()).build(torch.ones(2)).send(bob)
+    close(drawn(torch.ones(2)).get(), torch.ones(2), rtol=0, atol=0.1)
