@@ -5,6 +5,7 @@ All that it makes a client could make by operations of the list, or send. It fol
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -44,17 +45,19 @@ class Bending:
 
     def _bend(self, given: list[Any], named: dict[str, Any]) -> None:
         draw, random = self._random.random(), self._random
-        if draw < 0.05 and given:
+        if draw < 0.03 and given:
             given.pop(random.randrange(len(given)))
-        elif draw < 0.09 and len(given) > 1:
+        elif draw < 0.06 and len(given) > 1:
             i, j = random.sample(range(len(given)), 2)
             given[i], given[j] = given[j], given[i]
-        elif draw < 0.14:
+        elif draw < 0.1:
             others = [*random.choice(self._calls)[0]]
             if others:
                 given.insert(random.randrange(len(given) + 1), _copied(random.choice(others)))
-        elif draw < 0.2:
+        elif draw < 0.15:
             named.update(_copied(random.choice(self._calls)[1]))
+        elif draw < 0.22:
+            self._entwine([*_places(given), *_places(named)])
         elif named and (draw < 0.4 or not given):
             key = random.choice(sorted(named))
             named[key] = self._value(named[key])
@@ -62,10 +65,27 @@ class Bending:
             i = random.randrange(len(given))
             given[i] = self._value(given[i])
 
+    def _entwine(self, places: list[tuple[Any, Any]]) -> None:
+        """Two operands become views of one memory, which may begin at another element of it."""
+        if len(places) < 2:
+            return
+        random = self._random
+        (one, i), (other, j) = random.sample(places, 2)
+        first, second = one[i].detach(), other[j].detach()
+        shift = random.choice((0, 0, 0, 1, 2))
+        memory = torch.zeros(max(first.numel(), shift + second.numel()), dtype=first.dtype)
+        memory[: first.numel()] = first.reshape(-1)
+        one[i] = memory[: first.numel()].view(first.shape)
+        shared = memory[shift : shift + second.numel()].view(second.shape)
+        other[j] = shared if random.random() < 0.7 or second.dim() < 2 else shared.mT
+
     def _value(self, value: Any, depth: int = 0) -> Any:
         random = self._random
-        if random.random() < 0.06:
+        draw = random.random()
+        if draw < 0.06:
             return self._another()
+        if draw < 0.16:
+            value = _retold(value, random)
         if isinstance(value, Tensor):
             return self._tensor(value)
         if type(value) is bool:
@@ -128,6 +148,31 @@ class Bending:
         if random.random() < 0.3 and (value.is_floating_point() or value.is_complex()):
             value = value.detach().requires_grad_()
         return value
+
+
+def _retold(value: Any, random: Random) -> Any:
+    """A number, or a list of them, as a tensor; a tensor as a list, of tensors or of numbers."""
+    if isinstance(value, Tensor):
+        if value.numel() > _MOST_FILLED or not value.dim():
+            return [value] * random.randrange(3)
+        return random.choice((list, tuple))(value.unbind() if random.random() < 0.5 else value.tolist())
+    if type(value) in (list, tuple):
+        if value and all(type(each) in (int, float, bool) for each in value):
+            return torch.tensor(value, dtype=random.choice((None, None, torch.int32, torch.float64)))
+        return value[0] if value else value
+    if type(value) in (int, float, bool):
+        number = random.choice((value, value, *(_INTS if type(value) is int else _FLOATS)))
+        return torch.tensor(number).expand(random.choice(((), (), (1,), (3,))))
+    return value
+
+
+def _places(values: Any) -> Iterator[tuple[Any, Any]]:
+    """Where tensors are, as lists or maps and their keys."""
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        if isinstance(value, Tensor):
+            yield values, key
+        elif isinstance(value, (list, dict)):
+            yield from _places(value)
 
 
 def _filled(value: Tensor, random: Random) -> Tensor:

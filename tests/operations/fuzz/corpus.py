@@ -1,4 +1,4 @@
-"""Good calls of the listed operations, from torch's own samples: what the fuzzer bends out of shape.
+"""Good calls of the listed operations, from torch's own samples and beside them: what the fuzzer bends out of shape.
 
 A sample of a module is a call of what its forward calls.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 from unittest.mock import patch
@@ -25,6 +25,7 @@ from torch.testing._internal.common_methods_invocations import op_db
 from torch.testing._internal.common_modules import module_db
 
 from fedzmq.operations.catalog import CATALOG
+from tests.operations.fuzz.written import written
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 _MOST = 24  # calls of one operation
@@ -56,7 +57,8 @@ def corpus(of: str = "") -> list[list[Call]]:
                     function(*arguments, **keywords)
                 except Exception:
                     continue
-        _optimizers(found)
+    for name, given, words in written():
+        found[CATALOG.number_of(name)].append((given, words))
     by_stem: dict[str, list[Call]] = defaultdict(list)
     for number, calls in found.items():
         by_stem[_stem(CATALOG.names[number])] += calls
@@ -122,26 +124,6 @@ def _guarded(samples: Iterator[Any]) -> Iterator[Any]:
             yield next(samples)
         except Exception:  # a sample that this build cannot make, or the end
             return
-
-
-def _optimizers(found: dict[int, list[Call]]) -> None:
-    def four() -> list[torch.Tensor]:
-        return [torch.randn(3, 4), torch.randn(5)]
-
-    def steps() -> list[torch.Tensor]:
-        return [torch.tensor(1.0), torch.tensor(1.0)]
-
-    rates = {"lr": 0.1, "weight_decay": 0.0, "maximize": False}
-    adam = {**rates, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "amsgrad": False}
-    calls: Iterable[tuple[str, tuple[Any, ...], dict[str, Any]]] = (
-        ("torch._fused_sgd_", (four(), four(), four()), {**rates, "momentum": 0.9, "dampening": 0.0, "nesterov": False,
-                                                         "is_first_step": False}),
-        ("torch._fused_adagrad_", (four(), four(), four(), steps()), {**rates, "lr_decay": 0.0, "eps": 1e-8}),
-        ("torch._fused_adam_", (four(), four(), four(), four(), four(), steps()), {**adam, "amsgrad": True}),
-        ("torch._fused_adamw_", (four(), four(), four(), four(), [], steps()), adam),
-    )  # fmt: skip
-    for name, arguments, keywords in calls:
-        found[CATALOG.number_of(name)].append((arguments, keywords))
 
 
 def _copied(value: Any) -> Any:
