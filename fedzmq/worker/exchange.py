@@ -23,27 +23,35 @@ Source = tuple[str, bytes]  # a worker and its incarnation
 _DELIVERY_BYTES = 1024  # that a delivery takes beside its tensor
 
 
+_Account = tuple[str, str]  # who posted it, and for whom
+
+
 class Delivery(NamedTuple):
-    """What came: the message, and the bytes of its tensor where it has one."""
+    """What came: the message, the bytes of its tensor where it has one, and on whose account it waits."""
 
     message: Deliver | Undelivered
     buffers: Sequence[Buffer]
+    account: _Account
 
 
 class Exchange:
     """`send` posts a message to an incarnation of a worker, in a session of this worker's own. Any thread may call.
 
     What one worker posts for one client, as far as it waits, is bounded by `quota` bytes: what is beyond is replaced by
-    a failure, as long as failures have as much room again. Anybody may say that they are a worker, and none takes the
-    room of what others post.
+    a failure, as long as failures have as much room again. Clients that are not served, or not yet, have that room
+    together: their names may be made up. Anybody may say that they are a worker, and none takes the room of what others
+    post.
     """
 
-    def __init__(self, send: Send, quota: int = DEFAULT_QUOTA) -> None:
+    def __init__(
+        self, send: Send, quota: int = DEFAULT_QUOTA, is_served: Callable[[str], bool] = lambda client: True
+    ) -> None:
         self.send = send
         self._quota = quota
+        self._is_served = is_served
         self._lock = threading.Lock()
         self._waiting: dict[tuple[Source, str], Delivery] = {}
-        self._bytes: dict[tuple[str, str], int] = {}  # what waits, by worker and client
+        self._bytes: dict[_Account, int] = {}  # what waits
         self._broken: OrderedDict[Source, None] = OrderedDict()  # those that broke last
 
     def __len__(self) -> int:
@@ -51,17 +59,17 @@ class Exchange:
 
     def arrived(self, source: Source, message: Deliver | Undelivered, buffers: Sequence[Buffer]) -> None:
         """Another worker posted this."""
-        delivery = Delivery(message, buffers)
+        delivery = Delivery(message, buffers, (source[0], message.client if self._is_served(message.client) else ""))
         with self._lock:
             self._broken.pop(source, None)
             self._drop((source, message.key))
-            waiting = self._bytes.get((source[0], message.client), 0)
+            waiting = self._bytes.get(delivery.account, 0)
             size = waiting + _size(delivery)
             if size > self._quota:
-                delivery = self._refused(message, size)
+                delivery = self._refused(delivery, size)
                 if waiting + _size(delivery) > 2 * self._quota:
                     return  # whoever has so many posted claims none
-            self._keep(source, delivery)
+            self._keep((source, message.key), delivery)
 
     def has(self, source: Source, key: str) -> bool:
         return (source, key) in self._waiting
@@ -95,37 +103,38 @@ class Exchange:
 
     @property
     def most(self) -> int:
-        """The bytes that wait of the worker and for the client of which most waits."""
+        """The bytes that wait on the account where most do."""
         with self._lock:
             return max(self._bytes.values(), default=0)
 
     def refuse_most(self) -> None:
-        """Have only failures wait of that worker for that client, and nothing where there was no more."""
+        """Have only failures wait on that account, and nothing where there was no more."""
         with self._lock:
             account = max(self._bytes, key=self._bytes.__getitem__)
             size = self._bytes[account]
-            for (source, key), each in [*self._waiting.items()]:
-                if (source[0], each.message.client) == account:
-                    self._drop((source, key))
+            for place, each in [*self._waiting.items()]:
+                if each.account == account:
+                    self._drop(place)
                     if each.buffers:
-                        self._keep(source, self._refused(each.message, size))
+                        self._keep(place, self._refused(each, size))
 
-    def _refused(self, message: Deliver | Undelivered, size: int) -> Delivery:
+    def _refused(self, delivery: Delivery, size: int) -> Delivery:
+        message = delivery.message
         error = LimitExceeded("the bytes that wait for this client on the worker", size, self._quota)
-        return Delivery(Undelivered(message.key, message.client, failure_of(error, 0, "move")), ())
+        return Delivery(Undelivered(message.key, message.client, failure_of(error, 0, "move")), (), delivery.account)
 
-    def _keep(self, source: Source, delivery: Delivery) -> None:
-        self._count(source, delivery, 1)
-        self._waiting[source, delivery.message.key] = delivery
+    def _keep(self, place: tuple[Source, str], delivery: Delivery) -> None:
+        self._count(delivery, 1)
+        self._waiting[place] = delivery
 
     def _drop(self, place: tuple[Source, str]) -> Delivery | None:
         delivery = self._waiting.pop(place, None)
         if delivery is not None:
-            self._count(place[0], delivery, -1)
+            self._count(delivery, -1)
         return delivery
 
-    def _count(self, source: Source, delivery: Delivery, sign: int) -> None:
-        account = source[0], delivery.message.client
+    def _count(self, delivery: Delivery, sign: int) -> None:
+        account = delivery.account
         self._bytes[account] = self._bytes.get(account, 0) + sign * _size(delivery)
         if not self._bytes[account]:
             del self._bytes[account]

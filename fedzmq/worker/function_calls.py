@@ -9,6 +9,7 @@ from fedzmq.worker.functions import Functions
 from fedzmq.worker.guarded import guarded_record
 from fedzmq.worker.outputs import described, within
 from fedzmq.worker.randomness import Randomness
+from fedzmq.worker.record import operands
 from fedzmq.worker.store import Store
 
 
@@ -25,13 +26,17 @@ class FunctionCalls:
         return Answer(FunctionsListed(command.request, self._functions.names))
 
     def call(self, command: Call) -> Answer:
-        """What comes of it is as private as its operands."""
+        """What comes of it is as private as its operands.
+
+        Raises GetNotPermittedError where the client may not take their values: how large the outputs are tells of them.
+        """
         record, store = command.record, self._store
+        for id in operands(record) if store.is_guarded else ():
+            store.readable(id)
         with guarded_record(store, record, range(command.first, command.first + command.room)):
             values = [unpack(value, self._scope) for value in record[3]]
             keywords = unpack_keywords(record[4], self._scope) if len(record) == 5 else {}
             self._randomness.enter()
             output = self._functions.call(command.name, values, keywords)
-            for offset, tensor in enumerate(within(command.room, output)):
-                store.keep(command.first + offset, tensor)
+            store.keep_all(command.first, within(command.room, output))
         return Answer(described(command.request, output))

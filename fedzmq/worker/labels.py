@@ -70,14 +70,16 @@ class Labels:
             if each[2].fits(command.terms)
         ]
         total = len(found)
-        infos: list[ObjectInfo] = []
-        for offset, (owner, tensor, labelled) in enumerate(found[: command.room] if total <= command.room else ()):
-            number = command.first + offset
-            alias = tensor.detach().requires_grad_(tensor.requires_grad)
-            self._store.keep(number, alias)
+        found = found if total <= command.room else []
+        aliases = [tensor.detach().requires_grad_(tensor.requires_grad) for _, tensor, _ in found]
+        for alias, (owner, _, _) in zip(aliases, found, strict=True):
             self._borrow(alias, owner)
-            infos.append(_info(number, alias, labelled, owner))
-        return Found(command.request, total, tuple(infos))
+        self._store.keep_all(command.first, aliases)
+        infos = tuple(
+            _info(number, alias, labelled, owner)
+            for number, (alias, (owner, _, labelled)) in enumerate(zip(aliases, found, strict=True), command.first)
+        )
+        return Found(command.request, total, infos)
 
     def listed(self, command: ListObjects) -> Found:
         infos = tuple(

@@ -64,8 +64,8 @@ class OperationCalls:
                     size = output.nbytes  # first, as what has no plain memory has none
                     store.tensors[result] = output
                     store.bytes += size
-                    if size > self._notable:
-                        store.notable.add(result)
+                    if not 0 < size <= self._notable:
+                        store.note(result)
                     if store.bytes > store.quota:
                         store.enforce_quota(result)
             else:
@@ -91,8 +91,7 @@ class OperationCalls:
     def _probe(self, command: Probe) -> Answer:
         try:
             output = self._compute(command.record)
-            for offset, tensor in enumerate(within(command.room, output)):
-                self._store.keep(command.first + offset, tensor)
+            self._store.keep_all(command.first, within(command.room, output))
         except Exception as error:
             failure, _ = self._failure_of(command.record, error)
             for id in written(command.record, self._catalog):

@@ -5,9 +5,12 @@ Each client has a store of its own, so that ids of different clients never meet.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from fedzmq.errors import FedzmqError, LimitExceeded
+from fedzmq.operations.guards.guard import extent
 from fedzmq.operations.guards.products import Products
 from fedzmq.wire.messages import Failure
 from fedzmq.worker.footprint import OBJECT_BYTES, footprint
@@ -52,7 +55,7 @@ class Store:
         self.plans: dict[int, StoredPlan] = {}
         self.bytes = 0
         self.notable: set[int] = set()
-        """The ids of tensors of more than `products.notable` bytes."""
+        """The ids of tensors of more than `products.notable` bytes, or whose extent has more."""
         self.products = Products(quota)
         self.position = 0
         """How many records of this client have been run."""
@@ -93,10 +96,25 @@ class Store:
         size = tensor.nbytes
         self.tensors[id] = tensor
         self.bytes += size
-        if size > self.products.notable:
-            self.notable.add(id)
+        if not 0 < size <= self.products.notable:
+            self.note(id)
         if self.bytes > self.quota:
             self.enforce_quota(id)
+
+    def note(self, id: int) -> None:
+        """Of a tensor that is large or has no elements: what is made of it is looked at closer, where it must be."""
+        if extent(self.tensors[id]) * self.tensors[id].element_size() > self.products.notable:
+            self.notable.add(id)
+
+    def keep_all(self, first: int, tensors: Sequence[Tensor]) -> None:
+        """Bind as many ids from the first on. Raises as `keep` does, and none is bound then."""
+        for offset, tensor in enumerate(tensors):
+            try:
+                self.keep(first + offset, tensor)
+            except Exception:
+                for id in range(first, first + offset):
+                    self.drop(id)
+                raise
 
     def enforce_quota(self, id: int) -> None:
         """Count exactly; where it still is too much, forget the tensor that was bound last and raise LimitExceeded.

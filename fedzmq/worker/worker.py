@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from torch import Tensor
@@ -86,7 +88,7 @@ class Worker:
             plans=PlanShelf(most_bytes=min(MOST_BYTES, quota)),
             memory=Memory(files=kept, most_bytes=quota),
             results=Results(most_bytes=quota),
-            exchange=Exchange(self._hand, quota),
+            exchange=Exchange(self._hand, quota, lambda client: client in self._served()),
         )
         self._guests: dict[Peer, Guest] = {}
         self._lent: list[tuple[Ticket, Peer]] = []  # replies out of memory of the stores
@@ -106,7 +108,7 @@ class Worker:
         self._endpoint.urgent = self._urgent
         self._endpoint.departed = self._departed
         self._endpoint.ticked = self._look_around
-        self._subscriptions = Subscriptions(self._endpoint)
+        self._subscriptions = Subscriptions(self._endpoint, most_bytes=quota)
         self._endpoint.found = self._subscriptions.broke
 
     @property
@@ -246,25 +248,42 @@ class Worker:
         if self._allowance is None or not self._allowance.is_used_up():
             return
         kept, exchange = self._kept(), self._commons.exchange
-        most = max(kept.values(), default=0)
+        greediest, most = max(kept.items(), key=itemgetter(1), default=("", 0))
         if max(most, exchange.most) < _WORTH:
             return
         if exchange.most > most:
             exchange.refuse_most()
         else:
-            greediest = next(peer for peer, size in kept.items() if size == most)
-            self._let_go(greediest, "it took most of the memory that all clients may take together")
+            self._release(greediest)
         gc.collect()  # what lies in cycles of it too, before anybody else is to go
 
-    def _kept(self) -> dict[Peer, int]:
-        """The bytes that each party keeps here, with those of its messages."""
-        kept = self._endpoint.held()
+    def _kept(self) -> Counter[str]:
+        """The bytes that each party keeps here, by its name: with its messages, and with what its runs keep here, which
+        outlives it.
+        """
+        kept = self._commons.results.held()
+        kept.update(self._commons.memory.held())
+        for held in (self._endpoint.held(), self._subscriptions.held()):
+            for peer, size in held.items():
+                kept[peer.name] += size
         for peer, guest in self._guests.copy().items():
             try:
-                kept[peer] = kept.get(peer, 0) + guest.footprint()
+                kept[peer.name] += guest.footprint()
             except MemoryError:  # so many small things that there is no place to count them
-                kept[peer] = sys.maxsize
+                kept[peer.name] = sys.maxsize
         return kept
+
+    def _release(self, party: str) -> None:
+        """All that it keeps."""
+        for peer in {*self._endpoint.held(), *self._guests.copy()}:
+            if peer.name == party:
+                self._let_go(peer, "it took most of the memory that all clients may take together")
+        self._commons.results.forget(party)
+        self._commons.memory.forget(party)
+
+    def _served(self) -> set[str]:
+        """The names of the clients that are here."""
+        return {peer.name for peer in self._guests.copy()}
 
     def _let_go(self, peer: Peer, why: str) -> None:
         """It is here, but not to be trusted: nor is what it posted for others."""
@@ -342,7 +361,7 @@ class Worker:
     def _departed(self, peer: Peer, reason: str) -> None:
         self._subscriptions.leave(peer)
         guest = self._guests.pop(peer, None)
-        self._commons.exchange.broke((peer.name, peer.boot), {each.name for each in self._guests.copy()})
+        self._commons.exchange.broke((peer.name, peer.boot), self._served())
         if guest is not None:
             guest.leave()
             self._commons.exchange.forget(peer.name)

@@ -12,6 +12,7 @@ from fedzmq.session.chunk import Chunk, cut, digest, topic_of
 from fedzmq.session.outbound import CHUNK_BYTES
 from fedzmq.session.reception import PATIENCE, Fate
 from fedzmq.transports.connection import Delivery
+from fedzmq.worker.subscriptions import Subscriptions
 from tests.client.hall import Hall, Speaker
 
 NAMES = ("alice", "bob", "carol")
@@ -310,3 +311,28 @@ def test_a_medium_that_is_away_is_waited_for_and_said_to_be() -> None:
     assert said == ["faulty:// does not answer; waiting for it to come back"]
     hall.settle(1.0)
     assert [listener.take(model, speaker) for listener in hall.listeners.values()] == [model] * 3
+
+
+def test_a_model_is_counted_to_its_client_as_long_as_anybody_has_it() -> None:
+    hall = Hall(0, *NAMES)
+    speaker, model = hall.speaker(), whole(MIB)
+    speaker.publish(model, *NAMES)
+    hall.settle()
+    subscriptions = hall.listeners["bob"].subscriptions
+    (peer,) = subscriptions.held()
+    taken = subscriptions.reception(peer).take(digest([model]))
+    in_use = subscriptions.held()[peer]
+    del taken
+
+    assert (in_use, subscriptions.held()[peer]) == (MIB, 0)
+
+
+def test_a_model_larger_than_a_client_may_keep_does_not_come() -> None:
+    hall = Hall(0, *NAMES)
+    speaker, model = hall.speaker(), whole(MIB)
+    listener = hall.listeners["bob"]
+    listener.subscriptions = Subscriptions(listener.endpoint, hall.medium.clock, most_bytes=MIB - 1)
+    speaker.publish(model, *NAMES)
+    hall.settle()
+
+    assert [hall.listeners[name].take(model, speaker) is None for name in NAMES] == [False, True, False]

@@ -212,3 +212,11 @@ def test_what_most_waits_of_becomes_failures(post: Post) -> None:
     exchange.refuse_most()
     kinds = [type(found.message) for worker in ("mallory", "bob") if (found := exchange.take((worker, b"1"), "key"))]
     assert kinds == [Undelivered, Deliver]
+
+
+def test_clients_that_are_not_here_have_room_together_and_none_of_those_that_are(post: Post) -> None:
+    exchange = Exchange(post, quota=QUOTA, is_served={"me"}.__contains__)
+    for client in ("made up", "made up too", "me"):
+        exchange.arrived(BOB, *delivery(torch.ones(4), client, client))
+    found = [exchange.take(BOB, client) for client in ("made up", "made up too", "me")]
+    assert [type(each.message) for each in found if each] == [Deliver, Undelivered, Deliver]

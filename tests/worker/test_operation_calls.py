@@ -64,6 +64,13 @@ def test_operands_that_are_little_make_nothing_that_is_too_large(call: Any) -> N
     assert bench.executor.store.bytes == 8000
 
 
+def test_operands_without_elements_make_nothing_that_is_too_large() -> None:
+    bench = Bench(Executor(Store(1 << 20)))
+    x, y = bench.put(torch.ones(1000, 0)), bench.put(torch.ones(0, 1000))
+    bench.apply(torch.matmul, at(x), at(y))
+    assert [failure.error for failure in bench.sync()] == ["LimitExceeded"]
+
+
 def test_what_was_dropped_is_notable_no_longer(bench: Bench) -> None:
     x = bench.put(torch.ones(1 << 14))
     bench.flush()

@@ -89,3 +89,10 @@ def test_a_view_that_would_be_too_large_if_it_were_written_out_is_not_kept() -> 
     with pytest.raises(LimitExceeded):
         store.keep(1, torch.ones(1).expand(1 << 40))
     assert len(store) == 0
+
+
+def test_ids_are_bound_together_or_not_at_all() -> None:
+    store = Store(quota=100)
+    with pytest.raises(LimitExceeded):
+        store.keep_all(1, [torch.ones(2), torch.ones(1000)])
+    assert (len(store), store.bytes) == (0, 0)

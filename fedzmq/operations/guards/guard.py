@@ -65,6 +65,14 @@ def product(factors: Iterable[int]) -> int:
     return total
 
 
+def extent(value: Tensor) -> int:
+    """The number of elements; of a tensor without any, how many there would be were its empty dimensions 1.
+
+    What is made of it may have those.
+    """
+    return value.numel() or product(max(1, length) for length in value.shape)
+
+
 def check_bytes(name: str, size: int, limit: int) -> None:
     """Raises LimitExceeded where a result of `size` bytes would be too large."""
     if size > limit:

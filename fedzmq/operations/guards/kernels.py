@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fedzmq.errors import OperationRefused
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, leaves, pick, whole
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick, product, whole
 from fedzmq.wire.limits import MAX_INT
 
 Operation = Callable[..., Any]
@@ -164,9 +164,12 @@ def bags(name: str, function: Operation) -> Guard:
 
 
 def fractions(name: str, function: Operation) -> Guard:
-    """The random numbers that place the regions of a fractional pooling, where the caller draws them."""
+    """The random numbers that place the regions of a fractional pooling: three for each row and channel at most."""
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value = pick(arguments, keywords, 0, "input")
+        if isinstance(value, Tensor):
+            check_bytes(name, 3 * value.element_size() * product(value.shape[:2]), limit)
         samples = pick(arguments, keywords, 5, "_random_samples")
         if isinstance(samples, Tensor) and not bool((samples.abs() <= _FARTHEST).all()):  # false of NaN too
             raise OperationRefused(name, f"its random samples are from 0 to 1, and in no case beyond {_FARTHEST}")

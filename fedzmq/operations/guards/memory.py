@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fedzmq.errors import LimitExceeded, OperationRefused
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick, product, whole
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, extent, leaves, pick, product, whole
 from fedzmq.wire.limits import MAX_OUTPUTS
 
 _WIDEST = 16  # bytes of an element
@@ -63,7 +63,7 @@ def enlarged_by_numbers(name: str, function: Operation) -> Guard:
     """For repeat, pad, interpolate, transposed convolutions and the like."""
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        elements = sum(_extent(value) for value in leaves([arguments, keywords]) if isinstance(value, Tensor))
+        elements = sum(extent(value) for value in leaves([arguments, keywords]) if isinstance(value, Tensor))
         if _WIDEST * max(1, elements) * _numbers(arguments, keywords) ** _MOST_DIMENSIONS > limit:
             _check_on_meta(name, function, arguments, keywords, limit)
 
@@ -88,7 +88,7 @@ def multiplied_by_each_other(name: str, function: Operation) -> Guard:
     """
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        counts = [_extent(value) for value in leaves([arguments, keywords]) if isinstance(value, Tensor)]
+        counts = [extent(value) for value in leaves([arguments, keywords]) if isinstance(value, Tensor)]
         counts = counts * 2 if len(counts) == 1 else counts
         # A number that names a diagonal enlarges rows and columns.
         if _WIDEST * product(counts) * _numbers(arguments, keywords) ** 2 > limit:
@@ -273,11 +273,6 @@ def _number(value: Any) -> int:
     if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
         value = value.item()  # torch takes such a tensor for a number
     return 1 + abs(int(value)) if isinstance(value, (int, float)) and isfinite(value) else 1
-
-
-def _extent(value: Tensor) -> int:
-    """The number of elements; of a tensor without any, how many there would be if what is enlarged were not empty."""
-    return prod(max(1, length) for length in value.shape)
 
 
 def on_meta(function: Operation, arguments: Arguments, keywords: Keywords) -> Any:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fedzmq.errors import LimitExceeded
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, product
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, extent, product
 from fedzmq.operations.guards.memory import Bounded, on_meta
 
 _WIDEST = 16  # bytes of an element
@@ -30,7 +30,7 @@ class Products:
 
     def __init__(self, limit: int) -> None:
         self.notable = isqrt(limit // _WIDEST)
-        """Bytes. Two tensors that are no larger make nothing that is too large."""
+        """Bytes, of those without elements by their extent. Two tensors that are no larger make nothing too large."""
         self._limit = limit
         self._known: set[Hashable] = set()
         self._values = 0  # in what is known
@@ -92,7 +92,7 @@ class Products:
 def _elements(value: Any) -> int:
     """Of a tensor, or of all in a list multiplied."""
     if isinstance(value, Tensor):
-        return max(1, value.numel())
+        return extent(value)
     return product(map(_elements, value)) if isinstance(value, (list, tuple)) else 1
 
 

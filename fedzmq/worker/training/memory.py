@@ -5,13 +5,13 @@ It is kept by round, and a round goes on from the last one that counted: trained
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 
-from fedzmq.worker.training.room import to_drop
+from fedzmq.worker.training.room import by_client, to_drop
 
 MOST_RUNS = 16
 MOST_BYTES = 8 * 1024**3
@@ -88,6 +88,15 @@ class Memory:
             self.files.write(name, round, kept)
         self._use(name, {**self._runs.get(name, {}), round: kept}, client)
 
+    def held(self) -> Counter[str]:
+        """The bytes that are kept for each client, by its name."""
+        return by_client(self._sizes().values())
+
+    def forget(self, client: str) -> None:
+        """A client keeps too much: its runs go from memory, and only what files hold of them can be recalled."""
+        for name in [name for name, each in self._clients.items() if each == client]:
+            del self._runs[name], self._clients[name]
+
     def _use(self, name: RunName, rounds: dict[int, Kept], client: str) -> None:
         """It is the run used last, and others make room for it."""
         self._runs[name] = rounds
@@ -101,8 +110,11 @@ class Memory:
     def _to_drop(self) -> RunName | None:
         if len(self._runs) > self._most:
             return to_drop({name: (self._clients[name], 1) for name in self._runs})
-        sizes = {
+        sizes = self._sizes()
+        return to_drop(sizes) if sum(size for _, size in sizes.values()) > self._most_bytes else None
+
+    def _sizes(self) -> dict[RunName, tuple[str, int]]:
+        return {
             name: (self._clients[name], sum(kept.nbytes for kept in rounds.values()))
             for name, rounds in self._runs.items()
         }
-        return to_drop(sizes) if sum(size for _, size in sizes.values()) > self._most_bytes else None

@@ -7,7 +7,7 @@ that is not the very same one puts an end to it, and the very same one, asked fo
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +17,7 @@ from fedzmq.errors import UsageError
 from fedzmq.tensors.row import Row, cut, digest_of
 from fedzmq.wire.messages import Train, Trained
 from fedzmq.worker.training.memory import MOST_BYTES, MOST_RUNS, RunName
-from fedzmq.worker.training.room import to_drop
+from fedzmq.worker.training.room import by_client, to_drop
 
 MOST_PIECE = 4 * 1024 * 1024  # bytes of one answer
 
@@ -106,6 +106,17 @@ class Results:
             raise UsageError(f"a piece has at most {MOST_PIECE} bytes, and {stop - start} are asked for")
         return cut(result.state, result.row.spans(start, stop))
 
+    def held(self) -> Counter[str]:
+        """The bytes that are kept for each client, by its name."""
+        with self._lock:
+            return by_client(self._sizes().values())
+
+    def forget(self, client: str) -> None:
+        """A client keeps too much: all that it asked for last goes, and is trained again if it is still wanted."""
+        with self._lock:
+            for key in [key for key, name in self._clients.items() if name == client]:
+                self._drop(key)
+
     def release(self, run: str) -> None:
         """The run is over."""
         with self._lock:
@@ -130,5 +141,8 @@ class Results:
     def _to_drop(self) -> RunName | Task | None:
         if len(self._kept) > self._most:
             return to_drop({key: (self._clients[key], 1) for key in self._kept})
-        sizes = {key: (self._clients[key], result.row.nbytes) for key, result in self._kept.items()}
+        sizes = self._sizes()
         return to_drop(sizes) if sum(size for _, size in sizes.values()) > self._most_bytes else None
+
+    def _sizes(self) -> dict[RunName | Task, tuple[str, int]]:
+        return {key: (self._clients[key], result.row.nbytes) for key, result in self._kept.items()}

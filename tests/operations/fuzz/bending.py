@@ -158,7 +158,7 @@ def _retold(value: Any, random: Random) -> Any:
         return random.choice((list, tuple))(value.unbind() if random.random() < 0.5 else value.tolist())
     if type(value) in (list, tuple):
         if value and all(type(each) in (int, float, bool) for each in value):
-            return torch.tensor(value, dtype=random.choice((None, None, torch.int32, torch.float64)))
+            return torch.tensor(value, dtype=random.choice((None, torch.float64)))
         return value[0] if value else value
     if type(value) in (int, float, bool):
         number = random.choice((value, value, *(_INTS if type(value) is int else _FLOATS)))

@@ -162,3 +162,13 @@ def test_what_comes_back_from_files_makes_room_as_what_its_client_keeps(tmp_path
 
     assert [value(memory.look(run, 1)) for run in runs] == [1.0, None, 1.0]
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+def test_what_a_client_keeps_too_much_of_goes_from_memory_and_not_from_files(tmp_path: Path) -> None:
+    memory = Memory(files=KeptFiles(tmp_path))
+    memory.keep(NAME, 1, kept(1.0), "mallory")
+    counted = memory.held()["mallory"]
+    memory.forget("mallory")
+
+    assert (counted, memory.held()["mallory"]) == (kept(1.0).nbytes, 0)
+    assert value(memory.recall(NAME, 1, "mallory")) == 1.0

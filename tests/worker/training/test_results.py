@@ -152,3 +152,14 @@ def test_who_keeps_much_makes_room_and_not_those_beside_it() -> None:
     kept.keep(("mallory", 9), NO_RUN, result(2.0, size=100), "mallory")
 
     assert value(kept, ("alice", 1)) == 1.0
+
+
+def test_what_is_kept_is_counted_to_who_asked_for_it_and_goes_with_the_rest_of_that() -> None:
+    kept = Results()
+    kept.keep(("alice", 1), NO_RUN, result(1.0), "alice")
+    kept.keep(("mallory", 1), RUN, result(2.0, size=100), "mallory")
+    (greediest, most), *_ = kept.held().most_common()
+    kept.forget(greediest)
+
+    assert (greediest, most) == ("mallory", 400)
+    assert list(kept.held()) == ["alice"]
