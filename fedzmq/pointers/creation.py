@@ -27,7 +27,7 @@ from fedzmq.pointers.remote import META, Remote
 from fedzmq.pointers.stream import Stream
 
 _HERE = frozenset({"device", "layout", "pin_memory", "requires_grad", "out"})  # settled here, or by the worker
-_NAMESPACES = ("nn", "nn.functional", "linalg", "fft", "special")
+_NAMESPACES = ("nn", "nn.functional", "linalg", "fft", "special", "signal", "signal.windows")
 
 
 class RemoteTorch:
@@ -100,7 +100,10 @@ def create(stream: Stream, function: Callable[..., Any], args: tuple[Any, ...], 
     Raises what torch raises for arguments that make no sense, and TypeError for a function that makes no tensor.
     """
     plain = {name: value for name, value in kwargs.items() if name not in _HERE}
-    blank = function(*args, **plain, device=META)
+    try:
+        blank = function(*args, **plain, device=META)
+    except TypeError:  # it may take no device, and says so before it says what is wrong with its arguments
+        blank = function(*args, **plain)
     if not isinstance(blank, torch.Tensor):
         raise TypeError(f"{name_of(function)} without a tensor among its arguments makes none")
     modes = ambient(stream.device.type)

@@ -235,6 +235,11 @@ def test_a_worker_makes_tensors_over_there(bob: VirtualWorker) -> None:
     assert there.randn(3, requires_grad=True).requires_grad
     assert there.ones(3).location is bob
     assert there.add(torch.ones(2), 1).location is bob
+    torch.testing.assert_close(there.signal.windows.kaiser(5).get(), torch.signal.windows.kaiser(5))
+    with pytest.raises(ValueError, match="non-empty list"):
+        there.cat([])
+    with pytest.raises(TypeError, match="makes none"):
+        there.broadcast_tensors()
     assert there.nn.functional.relu(there.eye(2) - 1).get().tolist() == [[0.0, 0.0], [0.0, 0.0]]
     for name in ("load", "nonsense", "save", "Tensor"):
         with pytest.raises(AttributeError, match=f"torch.{name} is not among what worker 'bob' runs"):

@@ -235,6 +235,7 @@ EVERYDAY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("nn.functional.max_pool2d", (IMAGE, 2, 1), {"padding": 1, "dilation": 3}),
     ("nn.functional.pad", (IMAGE, (1, 1, 0, 2), "circular"), {}),
     ("nn.functional.pad", (IMAGE, (-1, 1)), {}),
+    ("nn.functional.pad", (IMAGE, (-1, 2, 1, -1), "circular"), {}),
     ("nn.functional.multi_margin_loss", (ONES, INDEX), {}),
     ("torch._weight_norm", (ONES, ONES[:, :1], 0), {}),
     ("torch._weight_norm", (ONES, torch.tensor(1.0), -1), {}),

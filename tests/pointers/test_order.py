@@ -57,6 +57,11 @@ def test_a_model_in_channels_last_stays_so(bob: Place) -> None:
     assert (model.weight.stride(), model.weight.grad.stride()) == wanted
 
 
+def test_shuffled_channels_lie_as_they_do_here(bob: Place) -> None:
+    x = LYING["in channels_last"].repeat(1, 2, 1, 1).contiguous(memory_format=torch.channels_last)
+    assert torch.channel_shuffle(x.send(bob), 2).stride() == torch.channel_shuffle(x, 2).stride()
+
+
 def test_a_conjugate_is_a_view_until_it_is_resolved(bob: Place) -> None:
     z = torch.tensor([1 + 2j, 3 - 1j])
     p = z.send(bob)

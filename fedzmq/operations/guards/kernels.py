@@ -207,13 +207,18 @@ def grids(name: str, function: Operation) -> Guard:
 
 
 def circles(name: str, function: Operation) -> Guard:
-    """Padding with what is at the other end leaves the result unwritten where that end was cut off."""
+    """Padding with what is at the other end leaves the result unwritten where more of that end is wanted than is left."""
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         if pick(arguments, keywords, 2, "mode") != "circular":
             return
-        if any((whole(each) or 0) < 0 for each in leaves(pick(arguments, keywords, 1, "pad"))):
-            raise OperationRefused(name, "a circular padding is from 0: cut off by slices")
+        value = pick(arguments, keywords, 0, "input")
+        ends = [whole(each) or 0 for each in leaves(pick(arguments, keywords, 1, "pad"))]
+        if not isinstance(value, Tensor):
+            return  # the function itself wants one
+        for extent, left, right in zip(reversed(value.shape), ends[::2], ends[1::2], strict=False):
+            if max(left, right) > extent + min(left, 0) + min(right, 0):
+                raise OperationRefused(name, "a circular padding repeats what is left: cut off less, or pad less")
 
     return guard
 
