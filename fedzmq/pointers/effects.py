@@ -23,13 +23,14 @@ from fedzmq.pointers.metadata import CONSTANT, INNER, Meta, meta_of
 if TYPE_CHECKING:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-# Steps of backward that give their first two inputs no gradient, each with the question whether it does so now: a norm
-# of order 0 counts, and reflections that there are none of are not differentiated.
-_ENDS: dict[str, Callable[[Any], bool]] = {
-    "DistBackward0": lambda node: bool(node._saved_p == 0),
-    "LinalgHouseholderProductBackward0": lambda node: node._saved_tau.numel() == 0,
-    "LinalgVectorNormBackward0": lambda node: bool(node._saved_ord == 0),
-    "OrmqrBackward0": lambda node: node._saved_input2.numel() == 0,
+# Steps of backward that give their first inputs no gradient, each with how many those are: a norm of order 0 counts,
+# and reflections that there are none of are not differentiated.
+_ENDS: dict[str, Callable[[Any], int]] = {
+    "DistBackward0": lambda node: 2 if node._saved_p == 0 else 0,
+    "ForeachNormBackward0": lambda node: len(node.next_functions) if node._saved_ord == 0 else 0,
+    "LinalgHouseholderProductBackward0": lambda node: 2 if node._saved_tau.numel() == 0 else 0,
+    "LinalgVectorNormBackward0": lambda node: 1 if node._saved_ord == 0 else 0,
+    "OrmqrBackward0": lambda node: 2 if node._saved_input2.numel() == 0 else 0,
 }
 _ONE_OF_SEVERAL = torch._C._autograd.CreationMeta.MULTI_OUTPUT_NODE
 LIMIT = 8192  # signatures that are remembered, at least; twice as many at most
@@ -271,7 +272,7 @@ def _sources(tensor: torch.Tensor, before: list[_Before]) -> tuple[int, ...] | N
             reached.add(node)
             reached.add(id(getattr(node, "variable", None)))
             ends = _ENDS.get(type(node).__name__)
-            reaching = node.next_functions[2:] if ends is not None and ends(node) else node.next_functions
+            reaching = node.next_functions if ends is None else node.next_functions[ends(node) :]
             stack.extend(parent for parent, _ in reaching)
     found = tuple(
         index

@@ -1,7 +1,8 @@
 """Functions that are learned from a run of their own kernels on small tensors of ones, as fakes would cost a second.
 
 Fakes load torch's compiler, which a program without an optimizer never needs otherwise; and a kernel tells of wrong
-dtypes, or of strides, what a fake does not. Listed is what any value will do for: nothing that searches, draws or counts.
+dtypes, or of strides, what a fake does not. Listed is what any value will do for: nothing that searches, draws or
+counts.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _NAMES = """
     logical_xor isnan isinf isfinite maximum minimum copysign lerp lerp_ native_batch_norm
     sum mean prod var std amax amin max min argmax argmin all any cumsum cumprod norm logsumexp sort argsort median
     clone detach contiguous view_as reshape_as expand_as cat stack hstack vstack t t_
-    channel_shuffle native_channel_shuffle float double half bfloat16 int long short byte bool zeros_like ones_like type_as masked_fill masked_fill_
+    channel_shuffle native_channel_shuffle
+    float double half bfloat16 int long short byte bool zeros_like ones_like type_as masked_fill masked_fill_
 """
 _PRODUCTS = "matmul __matmul__ __rmatmul__ mm bmm mv dot inner outer addmm addmv addmm_ baddbmm"
 # Their numbers may be given as tensors, and then shape the result by values.

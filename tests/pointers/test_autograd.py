@@ -216,6 +216,13 @@ def test_backward_from_several_roots_sums(bob: Place) -> None:
     close(p.grad.get(), torch.tensor([2.0, 4.0, 6.0]) * (1 + 1 / 3))
 
 
+def test_norms_that_count_give_no_gradient(bob: Place) -> None:
+    p, q = leaf(bob), leaf(bob)
+    torch.autograd.backward([*torch._foreach_norm([p, q], 0), (q * 2).sum()])
+    assert p.grad is None
+    close(q.grad.get(), torch.full((3,), 2.0))
+
+
 def test_backward_takes_a_gradient_and_inputs(bob: Place) -> None:
     p, q = leaf(bob), leaf(bob)
     (p * q).backward(torch.tensor([1.0, 0.0, 2.0]).send(bob), inputs=[p])

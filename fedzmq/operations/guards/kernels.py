@@ -207,7 +207,7 @@ def grids(name: str, function: Operation) -> Guard:
 
 
 def circles(name: str, function: Operation) -> Guard:
-    """Padding with what is at the other end leaves the result unwritten where more of that end is wanted than is left."""
+    """Padding with what is at the other end leaves the result unwritten where less of that is left than is wanted."""
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         if pick(arguments, keywords, 2, "mode") != "circular":
