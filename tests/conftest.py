@@ -31,7 +31,7 @@ def unseeded() -> None:
     """No test begins with the seed that another one gave torch."""
     from fedzmq.pointers import seeding  # which brings torch
 
-    seeding._SEEDS.forget()
+    seeding._SEEDS._last = None
 
 
 @pytest.fixture(scope="session")

@@ -103,8 +103,3 @@ def _used(name: str, params: Mapping[str, Any]) -> Any:
 
 def _told(value: Any) -> str:
     return "unset" if value in (None, (), {}) else f"{value}"
-
-
-def command_for(path: Any) -> str:
-    """How a run is taken up again."""
-    return f"fedzmq train --resume {path}"

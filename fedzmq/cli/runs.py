@@ -12,7 +12,6 @@ import click
 
 from fedzmq.cli import train
 from fedzmq.cli.job_file import defaults_of
-from fedzmq.cli.resuming import command_for
 from fedzmq.cli.run_options import labels_of, options_of, told_of
 from fedzmq.cli.run_story import story, when
 from fedzmq.cli.table import table
@@ -27,6 +26,7 @@ from fedzmq.federated.ledger.run_history import (
     read_history,
     read_reports,
     runs_in,
+    way_on,
 )
 from fedzmq.federated.pictures.canvas import form_of
 from fedzmq.federated.report import RoundReport
@@ -91,7 +91,7 @@ def show(folder: Path, run: str, as_json: bool) -> None:
     for line in story(history, reports, told_of(history, defaults_of(train.command))):
         click.echo(printable(line))
     if history.state in (INTERRUPTED, FAILED) and history.job:
-        click.echo(f"go on with: {command_for(history.path)}")
+        click.echo(f"go on with: {way_on(history.path)}")
 
 
 @command.command()

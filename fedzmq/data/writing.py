@@ -6,12 +6,11 @@ How many classes there are is written with them, because a worker's share may la
 from __future__ import annotations
 
 import json
-import os
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from fedzmq.data.arrow import pyarrow_for
 from fedzmq.data.examples import Column, Examples
 from fedzmq.data.keys import CLASSES
 from fedzmq.errors import DataError
+from fedzmq.files.whole_file import WholeFile
 
 AT_ONCE = 4096  # examples
 ROW_GROUP = 16_384  # examples: what is read of a parquet file at once, and drawn anew in each epoch
@@ -31,16 +31,13 @@ def write(examples: Examples, path: Path) -> None:
 
     Raises DataError for examples that such a file cannot hold.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        WRITERS[path.suffix](examples, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with WholeFile(path.parent) as whole:
+        WRITERS[path.suffix](examples, whole.file)
+        whole.become(path.name, lasting=False)
 
 
-def _npz(examples: Examples, path: Path) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+def _npz(examples: Examples, whole: BinaryIO) -> None:
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
         for place, (name, column) in enumerate(zip(_keys(examples), examples.columns, strict=True)):
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 head = {"descr": _dtype(column).str, "fortran_order": False, "shape": (len(examples), *column.shape)}
@@ -52,7 +49,7 @@ def _npz(examples: Examples, path: Path) -> None:
                 np.lib.format.write_array(file, np.array(examples.classes), allow_pickle=False)
 
 
-def _tensor_file(examples: Examples, path: Path) -> None:
+def _tensor_file(examples: Examples, file: BinaryIO) -> None:
     header: dict[str, Any] = {} if examples.classes is None else {"__metadata__": {CLASSES: str(examples.classes)}}
     begin = 0
     for name, column in zip(_keys(examples), examples.columns, strict=True):
@@ -62,15 +59,14 @@ def _tensor_file(examples: Examples, path: Path) -> None:
         begin = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # so that the numbers begin where a processor likes them
-    with path.open("wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for place in range(len(examples.columns)):
-            for part in _parts(examples, place):
-                file.write(part)
+    file.write(struct.pack("<Q", len(text)) + text)
+    for place in range(len(examples.columns)):
+        for part in _parts(examples, place):
+            file.write(part)
 
 
-def _parquet(examples: Examples, path: Path) -> None:
-    arrow = pyarrow_for(path.name)
+def _parquet(examples: Examples, file: BinaryIO) -> None:
+    arrow = pyarrow_for(f"of {examples.name}")
     *inputs, _ = examples.columns
     for column in inputs:
         if len(column.shape) != 1:
@@ -97,7 +93,7 @@ def _parquet(examples: Examples, path: Path) -> None:
             if writer is None:
                 told = {} if examples.classes is None else {f"fedzmq.{CLASSES}": str(examples.classes)}
                 schema = table.schema.with_metadata(told)
-                writer = arrow.parquet.ParquetWriter(path, schema)
+                writer = arrow.parquet.ParquetWriter(file, schema)
             writer.write_table(table.cast(schema), row_group_size=ROW_GROUP)
             held += len(targets)
     finally:
@@ -105,7 +101,7 @@ def _parquet(examples: Examples, path: Path) -> None:
             writer.close()
 
 
-WRITERS: dict[str, Callable[[Examples, Path], None]] = {
+WRITERS: dict[str, Callable[[Examples, BinaryIO], None]] = {
     ".npz": _npz,
     ".safetensors": _tensor_file,
     ".parquet": _parquet,

@@ -16,7 +16,7 @@ from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.models import suited
 from fedzmq.federated.trainer import Evaluate
 from fedzmq.federation.recipe import Recipe
-from fedzmq.files.weights import digest_of
+from fedzmq.tensors.row import digest_of
 
 if TYPE_CHECKING:
     from fedzmq.data.examples import Examples

@@ -11,6 +11,7 @@ from fedzmq.errors import MissingExtraError
 from fedzmq.federated.ledger.checkpoint import Checkpoint, Opened
 from fedzmq.federated.ledger.ledger import Ledger, Term
 from fedzmq.federated.ledger.record import NAME as LEDGER
+from fedzmq.federated.ledger.run_history import way_on
 from fedzmq.federated.ledger.run_ledger import RunLedger
 from fedzmq.federated.report import RoundReport
 from fedzmq.federated.run_folder import RunFolder
@@ -100,8 +101,8 @@ class Keeping(Ledger):
     @property
     def way_on(self) -> str:
         """How the run is taken up again."""
-        if self._job is not None:
-            return f"fedzmq train --resume {self.path}"
+        if self._job is not None and self.path is not None:
+            return way_on(self.path)
         return f"federation.train(..., resume={str(self.path)!r})"
 
     @property

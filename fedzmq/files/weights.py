@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,16 +63,6 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         return safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:
         raise OSError(None, str(error)) from error
-
-
-def digest_of(tensors: Iterable[torch.Tensor]) -> str:
-    """The sha256 of types, forms and values, as far as these matter to a training."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        if tensor.numel():
-            digest.update(_octets(tensor))
-    return digest.hexdigest()
 
 
 def _octets(tensor: torch.Tensor) -> memoryview:

@@ -95,10 +95,6 @@ class _Seeds:
                 elif saved.last is not None:
                     each.reseed(saved.last)
 
-    def forget(self) -> None:
-        """Whoever comes later begins with no seed."""
-        self._last = None
-
 
 _SEEDS = _Seeds()
 follow_seeds = _SEEDS.follow

@@ -52,6 +52,11 @@ class RunHistory:
             raise UsageError(f"{self.done} rounds of {str(self.path)!r} are done already; --rounds needs more")
 
 
+def way_on(run: os.PathLike[str]) -> str:
+    """The command by which a run of `fedzmq train` is taken up again."""
+    return f"fedzmq train --resume {run}"
+
+
 def find_run(run: str | os.PathLike[str], among: Path = RUNS) -> Path:
     """The folder of a run, given as such or by its name there. Raises RunNotFound."""
     given = Path(run).expanduser()
