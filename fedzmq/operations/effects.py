@@ -81,6 +81,8 @@ RANDOM = frozenset(
         "nn.init.uniform_",
         "nn.init.xavier_normal_",
         "nn.init.xavier_uniform_",
+        "torch._sample_dirichlet",
+        "torch._standard_gamma",
         "torch.alpha_dropout",
         "torch.alpha_dropout_",
         "torch.bernoulli",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -18,7 +19,13 @@ T = torch.Tensor
 
 
 def data(p: Remote) -> torch.Tensor:
-    return p.detach()
+    """The same memory, and writes that the history of `p` knows nothing of, where a backward can bear that.
+
+    Kernels of backward trust ints, and a plan tells whose state it writes to by the count.
+    """
+    if not (p.is_floating_point() or p.is_complex()) or p._ref.stream.is_recording:
+        return p.detach()
+    return set_data(p.new_zeros(0), p)
 
 
 def set_data(p: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
@@ -75,6 +82,13 @@ def new_tensor(p: Remote, data: Any, *, dtype: Any = None, device: Any = None, r
     return type(p).around(put(p._ref.stream, made, 1 if requires_grad else 0))
 
 
+def new(p: Remote, *args: Any, device: Any = None) -> Any:
+    """As distributions of torch's make what they draw into: of a size, with zeros for memory that nobody wrote."""
+    if all(isinstance(each, (int, torch.Size)) for each in args):
+        return p.new_zeros(*args or (0,))
+    return ORDINARY if isinstance(args[0], torch.Tensor) else p.new_tensor(*args)
+
+
 def load(p: Remote, other: torch.Tensor, assign: bool = False) -> torch.Tensor:
     """What takes the place of a parameter where a module swaps them."""
     return other.detach() if assign else p.copy_(other).detach()
@@ -95,7 +109,7 @@ def deep_copy(p: Remote, memo: dict[int, Any]) -> Any:
         made.grad = deep_copy(p.grad, memo)  # type: ignore[arg-type]  # a pointer's is one
     for name, value in p.__dict__.items():
         if name != "_ref":
-            made.__dict__[name] = value
+            made.__dict__[name] = copy.deepcopy(value, memo)
     made._ref.kept = p._ref.kept
     memo[id(p)] = made
     return made
@@ -114,6 +128,7 @@ CONVERSIONS: dict[Any, Handler] = {
     T.to: to,
     torch._C._nn._parse_to: parse_to,
     T.type: type_of,
+    T.new: new,
     T.new_tensor: new_tensor,
     T.module_load: load,
     T.__deepcopy__: deep_copy,

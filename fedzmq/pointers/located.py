@@ -43,6 +43,7 @@ class Located(Remote):
         made: Self = self.detach()  # type: ignore[assignment]  # a pointer's is one
         if self._ref.meta.kind == LEAF:
             made.requires_grad_()
+        made.__dict__.update({name: value for name, value in self.__dict__.items() if name != "_ref"})
         return made
 
     @property

@@ -125,6 +125,10 @@ def no(*args: Any, **kwargs: Any) -> bool:
     return False
 
 
+def version(p: Remote) -> int:
+    return p._ref.stream.version(p._ref.id)
+
+
 def zero(p: Remote) -> int:
     return 0
 
@@ -215,7 +219,7 @@ def _table() -> dict[Any, Handler]:
         _getter("is_cpu"): is_cpu,
         _getter("is_cuda"): is_cuda,
         _getter("name"): nothing,
-        _getter("_version"): zero,
+        _getter("_version"): version,
         _getter("output_nr"): zero,
         T.size: size,
         T.stride: stride,

@@ -27,11 +27,11 @@ OWN = os.path.dirname(fedzmq.__file__ or "") + os.sep
 DECIDING = os.path.dirname(torch.__file__) + os.sep
 
 _CONVERSIONS = """
-    item tolist __bool__ __int__ __float__ __index__ __complex__ __nonzero__ __long__ is_nonzero
+    item tolist __bool__ __int__ __float__ __index__ __complex__ __nonzero__ __long__ is_nonzero equal allclose
 """
 _WITH_VALUE = """
     numpy __array__ __array_wrap__ __contains__ data_ptr untyped_storage
-    storage storage_type _typed_storage __dlpack__ __dlpack_device__ share_memory_ pin_memory equal allclose
+    storage storage_type _typed_storage __dlpack__ __dlpack_device__ share_memory_ pin_memory
     __cuda_array_interface__ is_set_to const_data_ptr _base
 """
 _REASONS = {
@@ -111,16 +111,19 @@ def _needs_value(name: str) -> Handler:
     return handler
 
 
-def _conversion(name: str) -> Handler:
+def _conversion(function: Callable[..., Any], name: str) -> Handler:
     refuse = _needs_value(name)
 
-    def handler(p: Remote, *args: Any) -> Any:
+    def handler(*args: Any, **kwargs: Any) -> Any:
         if not _asked_by_torch():
-            refuse(p)
-        (value,) = p._ref.stream.fetch([p._ref.id])
-        return getattr(value, name)(*args)
+            refuse(*args, **kwargs)
+        return function(*map(_value, args), **{key: _value(each) for key, each in kwargs.items()})
 
     return handler
+
+
+def _value(argument: Any) -> Any:
+    return argument._ref.stream.fetch([argument._ref.id])[0] if isinstance(argument, Remote) else argument
 
 
 def _asked_by_torch() -> bool:
@@ -146,12 +149,11 @@ def _table() -> dict[Any, Handler]:
             table[attribute if callable(attribute) else attribute.__get__] = _needs_value(name)
     for name in _CONVERSIONS.split():
         if hasattr(T, name):
-            table[getattr(T, name)] = _conversion(name)
+            table[getattr(T, name)] = _conversion(getattr(T, name), name)
     table[torch._is_all_true] = torch.all
     table[torch._is_any_true] = torch.any
-    table[torch.is_nonzero] = _conversion("is_nonzero")
-    for name in ("equal", "allclose"):
-        table[getattr(torch, name)] = _needs_value(name)
+    for name in ("is_nonzero", "equal", "allclose"):
+        table[getattr(torch, name)] = _conversion(getattr(torch, name), name)
     for name in _LOCAL_CODE:
         if hasattr(T, name):
             table[getattr(T, name)] = _local_code(name)

@@ -28,6 +28,7 @@ from fedzmq.wire.messages import (
     Command,
     Describe,
     Described,
+    Description,
     Failed,
     LoadRandomState,
     Probe,
@@ -114,10 +115,11 @@ class Stream(Outbox):
 
         Raises RemoteError where what made one failed.
         """
-        reply, _ = self.answer(self.ask(partial(Describe, ids=tuple(ids)), origin()))
-        if not isinstance(reply, Described) or len(reply.tensors) != len(ids):
-            raise ProtocolError(f"worker {self.worker!r} answered a Describe with {type(reply).__name__}")
-        return [each.requires_grad if each.dtype else None for each in reply.tensors]
+        return [each.requires_grad if each.dtype else None for each in self._described(ids)]
+
+    def version(self, id: int) -> int:
+        """How often a tensor was written to, in one round trip. Raises RemoteError where what made it failed."""
+        return self._described([id])[0].version
 
     def fetch(self, ids: Sequence[int]) -> list[torch.Tensor]:
         """The values, in one round trip. Raises GetNotPermittedError, and RemoteError where what made one failed."""
@@ -211,3 +213,9 @@ class Stream(Outbox):
 
     def noticed(self, written: Sequence[int], views: Sequence[tuple[int, int]]) -> None:
         """An operation wrote into these, and made the first of each pair a view of the second. For what records."""
+
+    def _described(self, ids: Sequence[int]) -> tuple[Description, ...]:
+        reply, _ = self.answer(self.ask(partial(Describe, ids=tuple(ids)), origin()))
+        if not isinstance(reply, Described) or len(reply.tensors) != len(ids):
+            raise ProtocolError(f"worker {self.worker!r} answered a Describe with {type(reply).__name__}")
+        return reply.tensors

@@ -22,6 +22,7 @@ from fedzmq.pointers.own_functions import follow_own_functions
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.private import allow, allowed_users, private, private_tensor
 from fedzmq.pointers.reference import Reference
+from fedzmq.pointers.scripts import watch_scripts
 from fedzmq.pointers.seeding import watch_seeds
 from fedzmq.pointers.sending import send_tensor
 from fedzmq.pointers.swap import check_free, swap
@@ -61,6 +62,7 @@ def install() -> None:
     follow_parameters()
     group_by_place()
     follow_own_functions()
+    watch_scripts()
     watch_seeds()
     _give(nn.Module, "send", send_module)
     _give(nn.Module, "get", get_module)

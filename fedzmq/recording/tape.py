@@ -198,6 +198,9 @@ class Tape(Journal):
     def describe(self, ids: Sequence[int]) -> list[bool | None]:
         return [id in self._differentiation.differentiable for id in ids]
 
+    def version(self, id: int) -> int:
+        raise needs_value("Tensor._version, which counts writes on a worker,")
+
     def probe(
         self, record: Record, modes: Modes, origin: Origin | None, shipment: Shipment, more: int = 0
     ) -> tuple[int, Described]:

@@ -109,7 +109,7 @@ class GradientCalls:
     def _described(self, id: int) -> Description:
         failure = self._store.failures.get(id)
         if failure is not None and failure.message == _MISSING:
-            return Description("", (), (), False)
+            return Description("", (), (), False, 0)
         return description_of(self._store.tensor(id))
 
     @contextmanager

@@ -39,7 +39,8 @@ def within(room: int, output: Any) -> list[Tensor]:
 
 def description_of(tensor: Tensor) -> Description:
     """The metadata that its client is told."""
-    return Description(name_of(tensor.dtype), tuple(tensor.shape), tensor.stride(), tensor.requires_grad)
+    dtype, shape = name_of(tensor.dtype), tuple(tensor.shape)
+    return Description(dtype, shape, tensor.stride(), tensor.requires_grad, tensor._version)
 
 
 def described(request: int, output: Any) -> Described:

@@ -305,6 +305,24 @@ def test_a_leaf_whose_pointer_is_gone_still_takes_part(bob: Place) -> None:
     assert bob.stored == 0
 
 
+def test_a_write_through_data_is_unknown_to_the_history(bob: Place) -> None:
+    gradients = []
+    for p in (torch.ones(2), torch.ones(2).send(bob)):
+        p.requires_grad_()
+        loss = (p * p).sum()
+        p[:1].data.mul_(3)
+        loss.backward()
+        gradients.append(p.grad.get().tolist())
+    assert gradients == [[6.0, 2.0]] * 2
+
+
+def test_gradcheck_checks_gradients_over_there(bob: Place) -> None:
+    p = torch.tensor([1.0, 2.0], dtype=torch.float64).send(bob).requires_grad_()
+    assert torch.autograd.gradcheck(lambda t: t**3, p, check_undefined_grad=False)
+    p.register_hook(lambda gradient: gradient * 2)
+    assert not torch.autograd.gradcheck(lambda t: t**3, p, check_undefined_grad=False, raise_exception=False)
+
+
 def test_data_can_be_assigned_and_shares_no_history(bob: Place) -> None:
     p = nn.Parameter(torch.zeros(3).send(bob))
     p.data.add_(1)

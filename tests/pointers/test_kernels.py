@@ -78,6 +78,17 @@ def test_a_kernel_and_a_fake_teach_the_same(kind: Kind, strides: tuple[int, int]
         assert [each.outputs[0].view for each in told][1:] == [told[0].outputs[0].view]
 
 
+def test_strides_are_those_of_the_kernel_where_a_fake_has_others(bob: Place) -> None:
+    strides = []
+    for x in (torch.ones(2, 4, 2, 2), torch.ones(2, 4, 2, 2).send(bob)):
+        last = x.contiguous(memory_format=torch.channels_last)
+        places = torch.zeros_like(last, dtype=torch.int64)
+        normed = F.batch_norm(x.transpose(1, 2), None, None, training=True)
+        made = [F.max_unpool2d(last, places, 2), F.logsigmoid(last), normed]
+        strides.append([each.stride() for each in made])
+    assert strides[0] == strides[1]
+
+
 def test_large_tensors_and_searches_are_not_computed_here() -> None:
     small = meta(torch.Size([8]), torch.float32, (1,))
     large = meta(torch.Size([1 << 22]), torch.float32, (1,))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -181,6 +183,11 @@ def test_two_metadata_questions_cost_nothing(bob: Place) -> None:
     assert bob.line.records == records
 
 
+def seeded(distribution: Callable[..., torch.distributions.Distribution], rate: torch.Tensor) -> torch.Tensor:
+    torch.manual_seed(3)
+    return distribution(rate).rsample((2,))
+
+
 AS_HERE = {
     "a mask of bytes": lambda send: send(torch.arange(6.0).reshape(3, 2))[send(torch.tensor([1, 0, 1]).byte())],
     "a slice by tensors": lambda send: send(torch.arange(6.0))[torch.tensor(1) : torch.tensor(4)],
@@ -191,6 +198,8 @@ AS_HERE = {
         [send(torch.ones(2)), send(torch.ones(3))], padding_value=7.0, padding_side="left"
     ),
     "a density": lambda send: torch.distributions.Normal(send(torch.zeros(2)), 2.0).log_prob(send(torch.ones(2))),
+    "a draw by small steps": lambda send: seeded(torch.distributions.Dirichlet, send(torch.ones(3))),
+    "a draw into new memory": lambda send: seeded(torch.distributions.Exponential, send(torch.ones(3))),
     "a tuple with names": lambda send: torch.stack(torch.aminmax(send(torch.tensor([1.0, 3.0, 2.0])))),
     "an expanded operand": lambda send: send(torch.ones(3)).expand(2, 3) @ send(torch.ones(3, 2)),
 }

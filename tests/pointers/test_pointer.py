@@ -303,6 +303,26 @@ def test_a_deepcopy_is_another_tensor_there(bob: Place) -> None:
     close(p.get().detach(), torch.ones(2))
 
 
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_has_what_the_program_hung_on_it_as_torch_copies_that(bob: Place, copied: Callable[..., Tensor]) -> None:
+    for t in (torch.ones(2), torch.ones(2).send(bob)):
+        t.notes = ["a"]
+        made = copied(t)
+        made.notes.append("b")
+        assert (made.notes, t.notes) == (["a", "b"], ["a", "b"] if copied is copy.copy else ["a"])
+
+
+def test_the_version_counts_writes_as_torch_does(bob: Place) -> None:
+    versions = []
+    for t in (torch.ones(2, 3), torch.ones(2, 3).send(bob)):
+        row, copied, detached = t[0], t.clone(), t.detach()
+        row.add_(1)
+        torch.relu_(detached)
+        t.data.mul_(2)
+        versions.append([each._version for each in (t, row, copied, detached)])
+    assert versions == [[2, 2, 0, 2]] * 2
+
+
 def test_a_pointer_is_not_pickled(bob: Place) -> None:
     with pytest.raises(PointerError, match="pickled"):
         pickle.dumps(torch.ones(2).send(bob))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -19,6 +20,10 @@ from tests.pointers.loopback import Place
 # Of the numbers of a traced graph, a context manager, and a division of Python 2 that calls another method.
 NO_OPERATION = {"_sym_sqrt", "sym_sqrt", "sym_float", "sym_int", "sym_ite", "sym_max", "sym_min", "sym_not", "sym_sum"}
 NO_OPERATION |= {"autocast", "__div__"}
+
+
+def doubled(x: torch.Tensor) -> torch.Tensor:
+    return x * 2
 
 
 def test_every_function_that_reaches_a_pointer_works_or_says_why_not() -> None:
@@ -99,9 +104,10 @@ def test_a_trace_is_refused_and_leaves_nothing_behind(bob: Place) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-def test_a_scripted_module_says_what_to_call_instead(bob: Place) -> None:
+@pytest.mark.parametrize("scripted", [lambda: torch.jit.script(nn.Identity()), lambda: torch.jit.script(doubled)])
+def test_what_is_scripted_says_what_to_call_instead(bob: Place, scripted: Callable[[], Callable[..., object]]) -> None:
     with pytest.raises(OperationRefused, match="call the module or function that it is made of"):
-        torch.jit.script(nn.Identity())(torch.ones(2).send(bob))
+        scripted()(torch.ones(2).send(bob))
 
 
 def test_a_module_takes_the_dtype_of_a_pointer(bob: Place) -> None:

@@ -116,7 +116,7 @@ def test_a_view_shares_memory_on_the_worker(bench: Bench) -> None:
 def test_a_probe_names_and_describes_what_only_values_tell(bench: Bench) -> None:
     x = bench.put(X)
     described = probe(bench, 5, 4, CATALOG.number(torch.nonzero), 1, x)
-    assert described == Described(1, (Description("int64", (4, 2), (1, 4), False),), True)
+    assert described == Described(1, (Description("int64", (4, 2), (1, 4), False, 0),), True)
     assert bench.get(5).shape == (4, 2)
 
 

@@ -14,6 +14,9 @@ COUNTING: dict[str, Callable[..., Any]] = {
     "torch.histogramdd": torch.histogramdd,
     # Choices and draws.
     "torch.binomial": torch.binomial,
+    "torch._dirichlet_grad": torch._dirichlet_grad,
+    "torch._sample_dirichlet": torch._sample_dirichlet,
+    "torch._standard_gamma": torch._standard_gamma,
     "torch.combinations": torch.combinations,
     "torch.nonzero_static": torch.nonzero_static,
     # A number that stands for all elements.

@@ -25,12 +25,13 @@ Tensors: TypeAlias = Annotated[tuple[TensorSpec, ...], AtMost(MAX_BUFFERS)]
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A tensor on a worker, without its values."""
+    """A tensor on a worker, without its values. `version` says how often it was written to."""
 
     dtype: str
     shape: Shape
     stride: Stride
     requires_grad: bool
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
