@@ -370,10 +370,11 @@ class ObjectNotFoundError(RemoteError):
 
 
 class StrategyFailed(FedzmqError):
-    """A strategy of the user's own raised. `where`: in which file and line."""
+    """A strategy of the user's own raised. `where`: in which file and line. `number`: in which round, and 0 before."""
 
     def __init__(self, strategy: str, number: int, reason: str, where: str) -> None:
-        super().__init__(f"the strategy {strategy} failed in round {number}: {reason} ({where})")
+        when = f"in round {number}" if number else "before the first round"
+        super().__init__(f"the strategy {strategy} failed {when}: {reason} ({where})")
         self.strategy = strategy
         self.number = number
         self.reason = reason

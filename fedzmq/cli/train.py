@@ -17,12 +17,19 @@ from fedzmq.cli.main import STOPPED
 from fedzmq.cli.resuming import as_it_began, nothing_left, resumed_run
 from fedzmq.cli.shared_options import silence_option, split_options, wait_option
 from fedzmq.cli.training_options import TrainingOptions
-from fedzmq.cli.values import Count, Number, Seed, Word, broker_address, named_values
+from fedzmq.cli.values import Count, Number, Seed, Word, WordOrOwn, broker_address, named_values
 from fedzmq.errors import UsageError
 from fedzmq.federated.ledger.run_history import RunHistory
 from fedzmq.federation.display import Display
 from fedzmq.federation.loggers.table import LOGGERS
 
+# The names of tables that are not read here: they bring torch, and to start workers for a wrong name is in vain.
+STRATEGIES = (
+    *("fedavg", "fedavgm", "fedadagrad", "fedadam", "fedyogi", "fedprox", "scaffold", "fednova", "fedbn", "fedper"),
+    *("ditto", "qfedavg", "fedasync", "fedbuff", "median", "trimmedmean", "geometricmedian", "krum", "multikrum"),
+    "bulyan",
+)
+METRICS = ("accuracy", "top3", "top5", "precision", "recall", "f1", "confusion", "mae", "rmse", "r2")
 ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of its own
 
 
@@ -46,6 +53,7 @@ ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of i
 @local_training_options
 @click.option(
     "--strategy",
+    type=WordOrOwn(STRATEGIES),
     default="fedavg",
     show_default=True,
     metavar="NAME",
@@ -116,6 +124,7 @@ ONCE = ("out", "resume", "force")  # of this run alone: a run gets a folder of i
 @click.option(
     "--metric",
     "metrics",
+    type=WordOrOwn(METRICS),
     multiple=True,
     metavar="NAME",
     help="What to measure beside the loss: accuracy, top3, top5, precision, recall, f1, confusion, mae, rmse, r2, or "

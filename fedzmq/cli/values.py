@@ -56,12 +56,25 @@ class Count(click.IntRange):
 class Word(click.Choice):  # type: ignore[type-arg]  # click before 8.4 has none
     """One of a few."""
 
+    others = ""
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         with contextlib.suppress(click.BadParameter):
             return super().convert(value, param, ctx)
         self.fail(
-            f"{_shown(value)} is not one of {', '.join(self.choices)}{nearest(str(value), self.choices)}", param, ctx
+            f"{_shown(value)} is not one of {', '.join(self.choices)}{self.others}{nearest(str(value), self.choices)}",
+            param,
+            ctx,
         )
+
+
+class WordOrOwn(Word):
+    """One of a few, or `module:name` of the user's own."""
+
+    others = ", or module:name of your own"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, str) and ":" in value else super().convert(value, param, ctx)
 
 
 class Seed(click.types.IntParamType):

@@ -21,6 +21,7 @@ from fedzmq.federated.run_folder import check_free
 from fedzmq.federated.strategies import Strategy, by_name
 from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.trainer import Evaluate, Trainer
+from fedzmq.federation.blame import blaming
 from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display
 from fedzmq.federation.enough import check_enough
@@ -124,7 +125,8 @@ def start_training(
     site = federation.site
     where = {"dataset": federation.dataset, "workers": site.workers, "patience": federation.patience}
     asked = job_for(where, lr, options, job)
-    rule.check(asked)
+    with blaming(rule, lambda: 0, is_told=record is not None):
+        rule.check(asked)
     if resume is not None and path is not None:
         read_history(path).check_rounds(asked.rounds)
     if not site.is_open:
@@ -171,10 +173,11 @@ def start_training(
         "at_workers": None if evaluate_at == COORDINATOR else scoring,
     }
     trainer: Trainer | AsyncTrainer
-    if isinstance(rule, Asynchronous):
-        trainer = AsyncTrainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
-    else:
-        trainer = Trainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
+    with blaming(rule, lambda: 0, is_told=record is not None):
+        if isinstance(rule, Asynchronous):
+            trainer = AsyncTrainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
+        else:
+            trainer = Trainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
     history = History(f"{_name_of(strategy)} on {asked.dataset}")
     described = {"model": _name_of(model), "loss": named(recipe.loss), "strategy": _name_of(strategy), **asdict(asked)}
     return Training(recipe.model, trainer, rule, display, history, keeping, Books(loggers, described), then)

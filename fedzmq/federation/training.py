@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
@@ -16,7 +15,7 @@ from fedzmq.errors import FedzmqError, ProtocolError, RemoteError, RunFolderErro
 from fedzmq.federated.pictures import canvas
 from fedzmq.federated.report import RoundReport
 from fedzmq.federated.strategies import Strategy
-from fedzmq.federation.blame import strategy_failure
+from fedzmq.federation.blame import blaming
 from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display
 from fedzmq.federation.history import History
@@ -102,7 +101,9 @@ def _run(
         try:
             for report in keeping.start() if keeping is not None else ():
                 history.add(report)
+            is_told = keeping is not None and keeping.is_told
             with (
+                blaming(strategy, lambda: len(history) + 1, is_told=is_told),
                 books.opened(None if keeping is None else keeping.path),
                 closing(cast(Generator[RoundReport, None, None], trainer.rounds())) as rounds,
             ):
@@ -117,12 +118,6 @@ def _run(
                     yield report
         except BaseException as error:
             failure = error
-            blamed = strategy_failure(strategy, error, len(history) + 1)
-            if blamed is not None and keeping is not None and keeping.is_told:
-                failure = blamed
-                raise blamed from error
-            if blamed is not None and sys.version_info >= (3, 11):
-                error.add_note(str(blamed))
             raise
         finally:  # a training that was left, and one that failed, leave what they have
             _finish(model, display, history, keeping, then, failure)

@@ -13,8 +13,11 @@ from pyarrow import parquet
 from safetensors.torch import load_file
 
 from fedzmq.cli import local_training
+from fedzmq.cli.train import METRICS, STRATEGIES
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.errors import ClusterError
+from fedzmq.federated import strategies
+from fedzmq.federated.evaluation import metrics
 from fedzmq.federated.losses import LOSSES
 from fedzmq.federated.models import load_model
 from fedzmq.federated.run_folder import read_rounds
@@ -202,9 +205,18 @@ def test_a_split_by_column_asks_for_it_before_anything_starts(call: Call) -> Non
     assert "say by which column to split: --column NAME" in ended.err
 
 
-def test_the_command_line_knows_all_losses_optimizers_and_schedules() -> None:
+def test_the_command_line_knows_the_names_of_all_tables() -> None:
     assert set(local_training.LOSSES) == set(LOSSES)
+    assert (set(STRATEGIES), set(METRICS)) == (set(strategies.STRATEGIES), set(metrics.METRICS))
     assert (set(local_training.OPTIMIZERS), set(local_training.SCHEDULES)) == (set(OPTIMIZERS), set(SCHEDULES))
+
+
+@pytest.mark.parametrize("option", ["--strategy", "--metric"])
+def test_a_name_that_is_not_there_is_refused_before_anything_starts(call: Call, option: str) -> None:
+    ended = call("train", option, "krumm")
+
+    assert (ended.code, ended.out) == (2, "")
+    assert "'krumm' is not one of " in ended.err
 
 
 def test_an_option_of_no_loss_is_refused_before_anything_starts(call: Call) -> None:

@@ -131,6 +131,16 @@ def test_a_strategy_that_raises_is_named_with_its_line(federation: Federation, t
     assert sys.version_info < (3, 11) or re.match(where, raised.value.__notes__[0])
 
 
+@pytest.mark.parametrize("method", ["check", "personal"])
+def test_a_strategy_that_raises_before_the_first_round_is_named_too(federation: Federation, method: str) -> None:
+    def crash(self: Strategy, given: object) -> None:
+        raise KeyError(method)
+
+    crashing = type("Crash", (Strategy,), {method: crash})()
+    with pytest.raises(StrategyFailed, match=f"Crash failed before the first round: KeyError: '{method}' "):
+        federation.train(linear(), strategy=crashing, record="", **ROUNDS)
+
+
 def test_a_function_of_ones_own_judges_the_model(federation: Federation) -> None:
     history = federation.train(linear(), evaluate=lambda model: Score(0.25, 0.75), **ROUNDS).run()
 
