@@ -11,6 +11,7 @@ FedzmqError
 │   ├── ModelError             a model or its loss cannot be used as asked
 │   ├── JobFileError           a job file cannot be read, or names or sets an option wrongly
 │   ├── RunFolderError         the folder of a run cannot be made or written
+│   │   └── RunFolderFull      no room is left on its disk: once there is some, a retry helps
 │   ├── RunNotFound            no run is kept in that folder, or under that name
 │   ├── RunChanged             a run cannot go on as it began: its configuration or a version is another one
 │   ├── PlanError              a computation cannot be recorded, or a plan does not check
@@ -149,6 +150,13 @@ class RunFolderError(UsageError):
         super().__init__(f"cannot use the run folder {path!r}: {reason}")
         self.path = path
         self.reason = reason
+
+
+class RunFolderFull(RunFolderError):
+    """No room is left on the disk of a run's folder. What was there is whole, and the same call may be made again."""
+
+    def __init__(self, path: str, failed: str) -> None:
+        super().__init__(path, f"no room is left on its disk, and {failed}")
 
 
 class RunNotFound(UsageError):

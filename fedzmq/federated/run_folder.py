@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ import torch
 from torch import nn
 
 from fedzmq.errors import RunFolderError
+from fedzmq.federated.ledger.folder_error import folder_error
 from fedzmq.federated.ledger.record import NAME as LEDGER
 from fedzmq.federated.pictures.plot import draw
 from fedzmq.federated.report import RoundReport
@@ -36,7 +38,7 @@ class RunFolder:
         """
         try:
             self.path = _new_default(name, now or datetime.now()) if path is None else _new(path)
-            self._rounds = (self.path / "rounds.jsonl").open("x", encoding="utf-8")
+            self._rounds = (self.path / "rounds.jsonl").open("xb", buffering=0)
         except FileExistsError as error:
             raise RunFolderError(str(path), "another run has just begun there; name another folder") from error
         except OSError as error:
@@ -53,10 +55,10 @@ class RunFolder:
         lines = "".join(f"{report.to_json()}\n" for report in reports)
         try:
             folder._rounds = folder._write("rounds.jsonl", lambda file: file.write(lines.encode())).open(
-                "a", encoding="utf-8"
+                "ab", buffering=0
             )
         except OSError as error:
-            raise RunFolderError(str(path), f"rounds.jsonl cannot be written: {error.strerror or error}") from error
+            raise folder_error(path, "rounds.jsonl cannot be written", error) from error
         return folder
 
     def __enter__(self) -> RunFolder:
@@ -76,12 +78,16 @@ class RunFolder:
         return self._write("job.toml", lambda file: file.write(text.encode()))
 
     def add(self, report: RoundReport) -> None:
-        """One more line of rounds.jsonl, out of this process when the call returns."""
+        """One more line of rounds.jsonl, all of it or nothing, out of this process when the call returns."""
+        end = self._rounds.seek(0, os.SEEK_END)
+        left = memoryview(f"{report.to_json()}\n".encode())
         try:
-            self._rounds.write(report.to_json() + "\n")
-            self._rounds.flush()
+            while left:
+                left = left[self._rounds.write(left) :]
         except OSError as error:
-            raise RunFolderError(str(self.path), f"rounds.jsonl cannot be written: {error.strerror}") from error
+            with suppress(OSError):
+                self._rounds.truncate(end)
+            raise folder_error(self.path, "rounds.jsonl cannot be written", error) from error
 
     def write_model(self, model: nn.Module | Mapping[str, torch.Tensor]) -> Path:
         """Parameters and buffers by name, as safetensors. Tied tensors are written once for each of their names, so
@@ -101,7 +107,7 @@ class RunFolder:
                 fill(whole.file)
                 return whole.become(name)
         except OSError as error:
-            raise RunFolderError(str(self.path), f"{name} cannot be written: {error.strerror or error}") from error
+            raise folder_error(self.path, f"{name} cannot be written", error) from error
 
 
 def read_rounds(path: str | os.PathLike[str]) -> list[RoundReport]:

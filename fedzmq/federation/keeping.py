@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -17,8 +19,11 @@ from fedzmq.federated.report import RoundReport
 from fedzmq.federated.run_folder import RunFolder
 from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federation.history import History
+from fedzmq.federation.room import Room
 
 WORKERS = "workers"
+
+_Kind = TypeVar("_Kind")
 
 
 class Keeping(Ledger):
@@ -41,6 +46,8 @@ class Keeping(Ledger):
         self.written: list[str] = []
         self.has_new = False
         """A round was added: the model is no more what it was when it came here."""
+        self.is_patient = True
+        """Where the disk is full, it is waited for."""
         self._asked = asked
         self._job = job
         self._terms = terms
@@ -61,13 +68,13 @@ class Keeping(Ledger):
 
     def add(self, report: RoundReport) -> None:
         assert self._folder is not None
-        self._folder.add(report)
+        self._patiently(partial(self._folder.add, report))
         self.has_new = True
 
     def keep(self, model: torch.nn.Module, history: History) -> None:
         """Write the model that the last report tells of, if there is one."""
         if self._folder is not None and history:
-            self.written = [self._folder.write_model(model).name]
+            self.written = [self._patiently(partial(self._folder.write_model, model)).name]
 
     @property
     def can_go_on(self) -> bool:
@@ -79,7 +86,7 @@ class Keeping(Ledger):
         if self._folder is None or not history:
             return
         try:
-            self.written.append(self._folder.write_plot(history, history.title).name)
+            self.written.append(self._patiently(partial(self._folder.write_plot, history, history.title)).name)
         except MissingExtraError as error:
             self._say(str(error))
         self.written += ["rounds.jsonl", *(["job.toml"] if self._job is not None else [])]
@@ -113,16 +120,19 @@ class Keeping(Ledger):
         return self._kept.take_up(terms, rounds)
 
     def begin(self, checkpoint: Checkpoint) -> None:
-        self._kept.begin(checkpoint)
+        self._patiently(partial(self._kept.begin, checkpoint))
 
     def opened(self) -> Opened | None:
         return self._kept.opened()
 
     def open(self, opened: Opened) -> None:
-        self._kept.open(opened)
+        self._patiently(partial(self._kept.open, opened))
 
     def commit(self, checkpoint: Checkpoint, report: RoundReport) -> None:
-        self._kept.commit(checkpoint, report)
+        self._patiently(partial(self._kept.commit, checkpoint, report))
+
+    def _patiently(self, write: Callable[[], _Kind]) -> _Kind:
+        return Room(str(self.path), self.way_on, self._say).patiently(write) if self.is_patient else write()
 
     @property
     def _kept(self) -> RunLedger:

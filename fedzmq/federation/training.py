@@ -135,6 +135,7 @@ def _finish(
         then()
     else:
         try:
+            keeping.is_patient = failure is None  # else nobody waits: what is to be written now is for later
             is_worth_it = failure is None or keeping.has_new
             with _unless_failed(failure):
                 if is_worth_it:
@@ -161,9 +162,14 @@ def _can_be_mended(failure: BaseException | None, history: History) -> bool:
     if isinstance(failure, FedzmqError):
         # The reason behind it counts too: too few workers may be left because all gave what cannot be used.
         reasons = (failure, failure.__cause__)
-        is_lasting = any(isinstance(each, LASTING) and not isinstance(each, RunFolderError) for each in reasons)
-        return bool(history) and not is_lasting
+        return bool(history) and not any(map(_is_lasting, reasons))
     return not isinstance(failure, NoneType | GeneratorExit)
+
+
+def _is_lasting(error: BaseException | None) -> bool:
+    """A disk is none of it: the coordinator's, nor that of a worker, which says so by its own error."""
+    is_a_disk = isinstance(error, RunFolderError) or (isinstance(error, RemoteError) and error.error == "OSError")
+    return isinstance(error, LASTING) and not is_a_disk
 
 
 @contextmanager

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import errno
+import io
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from fedzmq.errors import RunFolderError
+from fedzmq.errors import RunFolderError, RunFolderFull
 from fedzmq.federated.models import load_model
 from fedzmq.federated.report import Answer, RoundReport
 from fedzmq.federated.run_folder import RunFolder, read_rounds
@@ -141,3 +144,25 @@ def test_nothing_half_made_stays_behind(tmp_path: Path) -> None:
 def test_closing_twice_is_fine(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as run:
         run.close()
+
+
+class Filling(io.FileIO):
+    """A file on a disk that has room for ten bytes more."""
+
+    def write(self, data: Any) -> int:
+        if len(data) <= 10:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(bytes(data[:10]))
+
+
+def test_a_round_that_finds_the_disk_full_leaves_no_half_line(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run") as folder:
+        folder.add(report(1))
+        file, folder._rounds = folder._rounds, Filling(tmp_path / "run" / "rounds.jsonl", "ab")
+        with pytest.raises(RunFolderFull, match=r"no room is left on its disk, and rounds\.jsonl cannot be written"):
+            folder.add(report(2))
+        folder._rounds.close()
+        folder._rounds = file
+        folder.add(report(2))
+
+    assert read_rounds(tmp_path / "run") == [report(1), report(2)]

@@ -12,17 +12,16 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, NamedTuple, TypeVar
 
 from fedzmq.errors import DataError, RunFolderError
 from fedzmq.federated.ledger.checkpoint import Opened
+from fedzmq.federated.ledger.folder_error import folder_error
 from fedzmq.federated.ledger.schema import SCHEMA, VERSION
 from fedzmq.federated.report import RoundReport
 
 NAME = "ledger.sqlite"
 _PATIENCE = 10.0  # seconds for a reader to be done
-_WIDTH = 240  # characters of a reason: SQLite's may hold all of a damaged text
 
 _Kind = TypeVar("_Kind")
 
@@ -157,7 +156,8 @@ class Record:
     def commit(self, kept: Kept, report: RoundReport | None, keep: int, every: int) -> set[str]:
         """A round, and the state after it; gives the names of all files that are still kept.
 
-        Of the states, the last `keep` stay, and of each `every` rounds one, where that is not 0.
+        Of the states, the last `keep` stay, and of each `every` rounds one, where that is not 0. It may be committed
+        again, where the disk did not take all of it.
         """
         with self._transaction(f"round {kept.round} cannot be committed", lasting=False):
             values = (
@@ -169,11 +169,11 @@ class Record:
                 json.dumps(kept.asked),
                 kept.randomness,
             )
-            self._database.execute("INSERT INTO states VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            self._database.execute("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?, ?, ?)", values)
             if report is not None:
                 attempts = self._one("SELECT attempt FROM openings WHERE round = ?", kept.round) or 1
                 row = (kept.round, time.time(), attempts, self._sitting, report.to_json())
-                self._database.execute("INSERT INTO rounds VALUES (?, ?, ?, ?, ?)", row)
+                self._database.execute("INSERT OR REPLACE INTO rounds VALUES (?, ?, ?, ?, ?)", row)
                 self._database.execute("DELETE FROM openings WHERE round < ?", (kept.round,))
             self._database.execute(
                 "DELETE FROM states WHERE round <= ? AND (? = 0 OR round % max(1, ?) <> 0)",
@@ -249,7 +249,7 @@ class Record:
         try:
             yield
         except (sqlite3.Error, ValueError, DataError) as error:
-            raise RunFolderError(str(self._folder), f"{failed}: {shorten(str(error), _WIDTH)}") from error
+            raise folder_error(self._folder, failed, error) from error
 
 
 def anew(folder: Path) -> str:

@@ -18,6 +18,7 @@ from types import TracebackType
 
 from fedzmq.errors import RunChanged, RunFolderError, RunLocked
 from fedzmq.federated.ledger.checkpoint import Checkpoint, Opened
+from fedzmq.federated.ledger.folder_error import folder_error
 from fedzmq.federated.ledger.lasting import Lasting
 from fedzmq.federated.ledger.ledger import Ledger, Term
 from fedzmq.federated.ledger.randomness import Randomness
@@ -208,4 +209,4 @@ def _explained(path: Path, failed: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunFolderError(str(path), f"{failed}: {error.strerror or error}") from error
+        raise folder_error(path, failed, error) from error

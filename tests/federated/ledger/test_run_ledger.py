@@ -201,7 +201,7 @@ def test_a_step_that_fails_leaves_a_state_that_was_committed(
             for reached in (3, 4, 5):
                 ledger.commit(checkpoint(reached, memory=True), report(reached))
 
-    with pytest.raises(RunFolderError, match="No space left on device"):
+    with pytest.raises(RunFolderError, match="no room is left on its disk"):
         run()
     monkeypatch.undo()
     found = taken_up(tmp_path)
