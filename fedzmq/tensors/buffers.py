@@ -16,7 +16,7 @@ import torch
 from fedzmq.errors import ProtocolError, UsageError
 from fedzmq.tensors.dtypes import dtype_of, name_of
 from fedzmq.transports.connection import Buffer
-from fedzmq.wire.limits import check_tensor
+from fedzmq.wire.limits import MAX_RANK, check_tensor
 from fedzmq.wire.messages import TensorSpec
 
 SHARE_FROM = 64 * 1024
@@ -33,13 +33,14 @@ def export(tensor: torch.Tensor, *, copy: bool = False) -> tuple[str, tuple[int,
     """The dtype's name, the shape and the bytes: a read-only view of the tensor's own memory where it is contiguous.
 
     The view keeps the memory alive. With `copy` later writes to the tensor do not reach it. Raises UsageError for a
-    tensor whose values are not one plain array: sparse, quantised, nested, or without values (meta).
+    tensor whose values are not one plain array: sparse, quantised, nested, or without values (meta); and for one of
+    more dimensions than any kernel takes.
     """
     name = name_of(tensor.dtype)
     if copy and tensor.dtype in _OF_NUMPY and not tensor.requires_grad:
         try:
             values = tensor.numpy()
-        except (TypeError, RuntimeError):  # torch refuses what is no plain array of values in the memory of the CPU
+        except (TypeError, RuntimeError, ValueError):  # it is no plain array of values in the memory of the CPU
             pass
         else:
             if values.nbytes < SHARE_FROM:
@@ -64,11 +65,13 @@ def export(tensor: torch.Tensor, *, copy: bool = False) -> tuple[str, tuple[int,
 
 
 def check_dense(tensor: torch.Tensor) -> None:
-    """Raises UsageError for a tensor whose values are not one plain array."""
+    """Raises UsageError for a tensor whose values are not one plain array, or of too many dimensions."""
     if tensor.layout is not torch.strided or tensor.is_nested or tensor.is_meta or tensor.is_quantized:
         known = {"nested": tensor.is_nested, "meta": tensor.is_meta, "quantised": tensor.is_quantized}
         kind = next((name for name, is_it in known.items() if is_it), str(tensor.layout).removeprefix("torch."))
         raise UsageError(f"a {kind} tensor has no plain array of values and cannot travel; make a dense one of it")
+    if tensor.dim() > MAX_RANK:
+        raise UsageError(f"a tensor of {tensor.dim()} dimensions cannot travel (at most {MAX_RANK}); reshape it first")
 
 
 class Exported(NamedTuple):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fedzmq.errors import ProtocolError
 from fedzmq.tensors.dtypes import name_of
-from fedzmq.wire.limits import check_size
+from fedzmq.wire.limits import MAX_RANK, check_size
 from fedzmq.wire.messages import Described, Description
 
 
@@ -38,7 +38,8 @@ def within(room: int, output: Any) -> list[Tensor]:
 
 
 def description_of(tensor: Tensor) -> Description:
-    """The metadata that its client is told."""
+    """The metadata that its client is told. Raises LimitExceeded where it has too many dimensions to be told them."""
+    check_size("the rank of a tensor", tensor.dim(), MAX_RANK)
     dtype, shape = name_of(tensor.dtype), tuple(tensor.shape)
     return Description(dtype, shape, tensor.stride(), tensor.requires_grad, tensor._version)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from fedzmq.errors import RemoteError, UsageError
 from tests.pointers.loopback import Place
 
 LYING = {
@@ -55,6 +56,16 @@ def test_a_model_in_channels_last_stays_so(bob: Place) -> None:
     assert model(x.send(bob)).is_contiguous(memory_format=torch.channels_last)
     model.get()
     assert (model.weight.stride(), model.weight.grad.stride()) == wanted
+
+
+def test_a_tensor_travels_with_as_many_dimensions_as_kernels_take(bob: Place) -> None:
+    x = torch.rand([1] * 62 + [2, 3])
+    p = x.send(bob)
+    with pytest.raises(UsageError, match="65 dimensions"):
+        x[None].send(bob)
+    with pytest.raises(RemoteError, match="65 dimensions"):
+        p[None].get()
+    assert torch.equal(p.get(), x)
 
 
 def test_shuffled_channels_lie_as_they_do_here(bob: Place) -> None:

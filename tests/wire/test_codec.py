@@ -125,7 +125,7 @@ def test_too_many_records_are_refused_on_both_sides() -> None:
         (Seed(1.0), "Seed.value"),  # type: ignore[arg-type]
         (Mode(True, 3, "float32"), "Mode.autocast"),  # type: ignore[arg-type]
         (Put(1, TensorSpec("float32", (2, -1), 0), False), "Put.tensor.shape"),
-        (Put(1, TensorSpec("float32", (1,) * 17, 0), False), "Put.tensor.shape"),
+        (Put(1, TensorSpec("float32", (1,) * 65, 0), False), "Put.tensor.shape"),
         (Train(1, "p", "d", (), 1, 0, "sgd", {}, 0, 1.0), "Train.batch_size"),
         (Train(1, "p", "d", (), 1, 8, "sgd", {"lr": float("inf")}, 0, 1.0), "Train.options"),
         (Train(1, "p", "d", (), 1, 8, "sgd", {"lr": "fast"}, 0, 1.0), "Train.options"),  # type: ignore[dict-item]
