@@ -52,7 +52,7 @@ def compile_plan(plan: Plan, most_bytes: int | None = MOST_BYTES) -> Step:
             spent[place].append(register)
     parts = _parts(plan, list(zip(runs, spent, plan.records, strict=True)))
     registers = 1 + max([plan.given, *last_use])
-    trained = [place for place, slot in enumerate(plan.parameters, 1) if slot.trained]
+    trained = [place for place, slot in enumerate(plan.state, 1) if slot.trained]
     differentiates = any(record[0] == _GRAD for record in plan.records)
 
     def step(rows: int, *given: torch.Tensor, look: Look | None = None) -> tuple[torch.Tensor, ...]:

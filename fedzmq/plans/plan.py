@@ -28,8 +28,8 @@ _VERSION = 2
 class Slot:
     """A tensor that a plan is given.
 
-    The shape of a column is that of one example, without the rows. Of the parameters, those that are `trained` get a
-    gradient, and the others are frozen.
+    The shape of a column is that of one example, without the rows. Of the state, what is `trained` gets gradients,
+    and the rest is frozen.
     """
 
     name: str

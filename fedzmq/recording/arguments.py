@@ -12,7 +12,7 @@ import torch
 
 from fedzmq.errors import PlanArgumentError, PlanError
 from fedzmq.plans.plan import Plan as Recorded
-from fedzmq.pointers.metadata import CONSTANT, Meta, contiguous_stride, meta, sent_meta
+from fedzmq.pointers.metadata import CONSTANT, LEAF, Kind, Meta, contiguous_stride, meta, sent_meta
 from fedzmq.pointers.remote import Remote
 from fedzmq.recording.function_plan import Argument
 from fedzmq.tensors.dtypes import dtype_of
@@ -199,8 +199,9 @@ def values_in(bound: Any) -> tuple[tuple[str, type, Hashable], ...]:
 
 
 def meta_for(tensor: torch.Tensor) -> Meta:
-    """Of the tensor as the plan will see it on the worker."""
-    return tensor._ref.meta.of_kind(CONSTANT) if isinstance(tensor, Remote) else sent_meta(tensor, CONSTANT)
+    """Of a tensor of the state as the plan will see it on the worker: what requires grad is a leaf."""
+    kind: Kind = LEAF if tensor.requires_grad else CONSTANT
+    return tensor._ref.meta.of_kind(kind) if isinstance(tensor, Remote) else sent_meta(tensor, kind)
 
 
 def _tensors(place: str, value: Any, spread: bool = False) -> Iterator[tuple[str, Any]]:

@@ -17,7 +17,7 @@ from fedzmq.plans.check import check
 from fedzmq.plans.plan import Output, Plan, Slot
 from fedzmq.plans.structure import flatten
 from fedzmq.pointers.effects import Effects
-from fedzmq.pointers.metadata import CONSTANT, Meta, contiguous_stride, meta
+from fedzmq.pointers.metadata import CONSTANT, LEAF, Meta, contiguous_stride, meta
 from fedzmq.pointers.nesting import mapped
 from fedzmq.recording.any_rows import ROWS
 from fedzmq.recording.counters import Parts
@@ -91,7 +91,29 @@ def function_plan(
 ) -> FunctionPlan:
     """Record `function(arguments, state)`, for which the `parts` keep what lasts. Raises what it raises, and PlanError,
     which names the user's line.
+
+    State that requires grad does so in the plan only where the function takes a gradient.
     """
+    plain = [(name, of.of_kind(CONSTANT)) for name, of in state]
+    try:
+        return _recorded(function, arguments, plain, effects, parts)
+    except _GradientTaken:
+        if all(of.kind == CONSTANT for _, of in state):
+            raise
+        return _recorded(function, arguments, state, effects, parts)
+
+
+class _GradientTaken(PlanError):
+    """Nothing in the plan requires grad."""
+
+
+def _recorded(
+    function: Callable[[Sequence[torch.Tensor], Sequence[torch.Tensor]], Any],
+    arguments: Sequence[Argument],
+    state: Sequence[tuple[str, Meta]],
+    effects: Effects,
+    parts: Parts,
+) -> FunctionPlan:
     fixed = [number for number, argument in enumerate(arguments) if not argument.batch]
     batches = [number for number, argument in enumerate(arguments) if argument.batch]
     order = (*fixed, *batches)
@@ -101,15 +123,15 @@ def function_plan(
     def called(*given: torch.Tensor) -> list[torch.Tensor]:
         kept, after = len(fixed), len(fixed) + len(state)
         placed = dict(zip(order, [*given[:kept], *given[after:]], strict=True))
-        with torch.enable_grad():  # whatever the caller is in: nothing here has a gradient, and no_grad takes records
+        with torch.enable_grad():  # whatever the caller is in: no_grad takes records
             try:
                 value = function([placed[number] for number in range(len(order))], given[kept:after])
             except RuntimeError as error:
                 if "does not require grad" not in str(error):
                     raise
-                raise PlanError(
-                    f"a gradient{at_line(error)} cannot be part of a plan: nothing in one requires grad; "
-                    "give back the loss, and take the gradient of a module on the worker, or train the plan"
+                raise _GradientTaken(
+                    f"a gradient{at_line(error)} cannot be part of a plan: nothing in it requires grad; take it for "
+                    "parameters of the plan's module or state that requires grad, or for x.detach().requires_grad_()"
                 ) from error
         paths[:], tensors = flatten(value)
         skeletons.append(mapped(value, lambda leaf: None))
@@ -129,7 +151,7 @@ def function_plan(
     plan = Plan(
         CATALOG.digest(),
         tuple(_slot(number, arguments[number]) for number in fixed),
-        tuple(Slot(name, name_of(of.dtype), tuple(of.shape), False) for name, of in state),
+        tuple(Slot(name, name_of(of.dtype), tuple(of.shape), of.kind == LEAF) for name, of in state),
         tuple(_slot(number, arguments[number]) for number in batches),
         tuple(registers.constants),
         recorded.records,
@@ -139,7 +161,7 @@ def function_plan(
     )
     check(plan)
     results = [
-        Result(path, one, _growth(one, other))
+        Result(path, one.of_kind(CONSTANT), _growth(one, other))
         for path, one, other in zip(paths, first.output_metas, second.output_metas, strict=True)
     ]
     return FunctionPlan(plan.to_bytes(), tuple(arguments), order, first.mutated, tuple(results), skeletons[0])

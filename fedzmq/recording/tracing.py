@@ -17,6 +17,7 @@ import torch
 from fedzmq.errors import OperationRefused, PlanError, TensorsNotCollocatedException
 from fedzmq.plans.plan import BackwardBody
 from fedzmq.pointers.effects import Effects
+from fedzmq.pointers.meeting import HERE
 from fedzmq.pointers.metadata import Meta, meta_of
 from fedzmq.pointers.origins import LIBRARY
 from fedzmq.pointers.outbox import Record
@@ -74,7 +75,15 @@ def record(
     try:
         with makers.onto(tape) if makers is not None else nullcontext():
             returned = _flat(function(*pointers))
-    except (OperationRefused, TensorsNotCollocatedException) as error:
+    except TensorsNotCollocatedException as error:
+        if HERE not in error.places:
+            raise PlanError(f"{error}{at_line(error)}") from error
+        raise PlanError(
+            f"{error.operation}{at_line(error)} computes with a tensor of the program's own that requires grad or is "
+            "written to: a plan brings along the parameters and buffers of its module, and its state; .detach() makes "
+            "the present value a part of it"
+        ) from error
+    except OperationRefused as error:
         raise PlanError(f"{error}{at_line(error)}") from error
     except KeyError as error:
         if f" on {tape.worker}, #" not in str(error):

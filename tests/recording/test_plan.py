@@ -658,3 +658,37 @@ def test_a_plan_that_counts_its_calls_here_is_refused_with_what_counts() -> None
 def test_distributions_do_not_look_at_what_a_plan_draws_from(bob: Place) -> None:
     drawn = plan(lambda x: torch.distributions.Normal(x, 0.01).rsample()).build(torch.ones(2)).send(bob)
     close(drawn(torch.ones(2)).get(), torch.ones(2), rtol=0, atol=0.1)
+
+
+def step(x: Tensor, y: Tensor, w: Tensor, momentum: Tensor) -> Tensor:
+    loss = (x @ w - y).square().mean()
+    (gradient,) = torch.autograd.grad(loss, [w])
+    momentum.mul_(0.9).add_(gradient)
+    with torch.no_grad():
+        w.sub_(0.1 * momentum)
+    return loss
+
+
+def test_a_plan_takes_gradients_for_state_that_requires_grad(bob: Place, alice: Place) -> None:
+    weight, momentum = torch.ones(3, 1, requires_grad=True), torch.zeros(3, 1)
+    state = weight.detach().clone().requires_grad_(), momentum.clone()
+    made = plan(torch.ones(4, 3), torch.ones(4, 1), state=state)(step)
+    pointer = made.send(bob)
+    for _ in range(3):
+        x, y = torch.randn(4, 3), torch.randn(4, 1)
+        found = pointer(x, y)
+        assert not found.requires_grad
+        close(found.get(), step(x, y, weight, momentum).detach())
+    fetched = fetch_plan(made.id, bob)
+    sent, x, y = fetched.send(alice), torch.randn(4, 3), torch.randn(4, 1)
+    close(sent(x, y).get(), fetched(x, y))
+    pointer.get()
+    close(state[0], weight)
+
+
+def test_what_a_plan_cannot_take_a_gradient_for_or_bring_along_is_said_at_its_line() -> None:
+    layer = nn.Linear(3, 2)
+    with pytest.raises(PlanError, match=r"test_plan.py:\d+ .*: nothing in it requires grad; take it for parameters"):
+        plan(torch.ones(4, 3), torch.ones(4, 1), state=(torch.ones(3, 1), torch.zeros(3, 1)))(step)
+    with pytest.raises(PlanError, match=r"linear at .*test_plan.py:\d+ computes with a tensor of the program's own"):
+        plan(lambda x: layer(x)).build(torch.ones(4, 3))
