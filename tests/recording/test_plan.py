@@ -691,4 +691,4 @@ def test_what_a_plan_cannot_take_a_gradient_for_or_bring_along_is_said_at_its_li
     with pytest.raises(PlanError, match=r"test_plan.py:\d+ .*: nothing in it requires grad; take it for parameters"):
         plan(torch.ones(4, 3), torch.ones(4, 1), state=(torch.ones(3, 1), torch.zeros(3, 1)))(step)
     with pytest.raises(PlanError, match=r"linear at .*test_plan.py:\d+ computes with a tensor of the program's own"):
-        plan(lambda x: layer(x)).build(torch.ones(4, 3))
+        plan(lambda x: layer(x) + 1).build(torch.ones(4, 3))
