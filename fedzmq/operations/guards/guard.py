@@ -14,6 +14,9 @@ Arguments = Sequence[Any]
 Keywords = Mapping[str, Any]
 Guard = Callable[[int, Arguments, Keywords], None]
 """The int is the most bytes that one result may take."""
+Operation = Callable[..., Any]
+MakeGuard = Callable[[str, Operation], Guard]
+"""Of an operation, by its name in the list."""
 
 
 def pick(arguments: Arguments, keywords: Keywords, position: int, keyword: str, default: Any = None) -> Any:
@@ -21,10 +24,10 @@ def pick(arguments: Arguments, keywords: Keywords, position: int, keyword: str, 
     return arguments[position] if len(arguments) > position else keywords.get(keyword, default)
 
 
-def each(*makers: Callable[[str, Callable[..., Any]], Guard]) -> Callable[[str, Callable[..., Any]], Guard]:
+def each(*makers: MakeGuard) -> MakeGuard:
     """Makes a guard that is several, one after another."""
 
-    def make(name: str, function: Callable[..., Any]) -> Guard:
+    def make(name: str, function: Operation) -> Guard:
         guards = [maker(name, function) for maker in makers]
 
         def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import groupby
-from math import isfinite
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from fedzmq.errors import OperationRefused
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick, product, whole
-from fedzmq.wire.limits import MAX_INT
-
-Operation = Callable[..., Any]
+from fedzmq.operations.guards.guard import (
+    Arguments,
+    Guard,
+    Keywords,
+    MakeGuard,
+    Operation,
+    check_bytes,
+    leaves,
+    pick,
+    product,
+    whole,
+)
 
 _STEP_COUNTS = {"torch._fused_adagrad_": 3, "torch._fused_adam_": 5, "torch._fused_adamw_": 5}
 _FARTHEST = 64  # beyond it rounding moves the regions past the end
-_MOST_DEGREE = 1 << 12
-_MOST_ROUNDS = 1 << 10
 _CTC = ("log_probs", "targets", "input_lengths", "target_lengths", "blank")
 
 
@@ -111,20 +114,7 @@ def ctc(name: str, function: Operation) -> Guard:
     return guard
 
 
-def bounded_degree(name: str, function: Operation) -> Guard:
-    """A polynomial is computed degree by degree, for each element anew."""
-
-    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        degree = torch.as_tensor(pick(arguments, keywords, 1, "n", 0))
-        # As floats, because torch takes no maximum of the wide unsigned dtypes.
-        most = float(degree.double().max()) if degree.numel() else 0.0
-        if isfinite(most) and most > _MOST_DEGREE:
-            raise OperationRefused(name, f"its degree is at most {_MOST_DEGREE}")
-
-    return guard
-
-
-def pivots(position: int, pairs: bool = False) -> Callable[[str, Operation], Guard]:
+def pivots(position: int, pairs: bool = False) -> MakeGuard:
     """LAPACK exchanges the rows that pivots name, wherever they point. In `pairs`, negative ones stand two by two."""
 
     def make(name: str, function: Operation) -> Guard:
@@ -252,62 +242,6 @@ def written_out(name: str, function: Operation) -> Guard:
         value = pick(arguments, keywords, 0, "input")
         if isinstance(value, Tensor) and 0 in value.stride() and value.numel() > 1:
             raise OperationRefused(name, "its operand is expanded: make it contiguous() first")
-
-    return guard
-
-
-def counts(name: str, function: Operation) -> Guard:
-    """The kernel draws until it has drawn enough, which for a count of NaN is never."""
-
-    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        count = pick(arguments, keywords, 0, "count")
-        if isinstance(count, Tensor) and bool(count.isnan().any()):
-            raise OperationRefused(name, "its count is NaN")
-
-    return guard
-
-
-def exponent(name: str, function: Operation) -> Guard:
-    """The least int has no absolute value, and is divided by two for ever."""
-
-    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        power = whole(pick(arguments, keywords, 1, "n"))
-        if power is not None and abs(power) > MAX_INT:
-            raise OperationRefused(name, f"its power is from {-MAX_INT} to {MAX_INT}")
-
-    return guard
-
-
-def bounded_rounds(name: str, function: Operation) -> Guard:
-    """For the decompositions of low rank: they repeat as often as they are told to."""
-
-    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        rounds = whole(keywords.get("niter", arguments[-1] if len(arguments) > 2 else 2))
-        if rounds is not None and rounds > _MOST_ROUNDS:
-            raise OperationRefused(name, f"it repeats at most {_MOST_ROUNDS} times")
-
-    return guard
-
-
-def without_out(position: int) -> Callable[[str, Operation], Guard]:
-    """For the few functions that also take `out` by position: writing there would resize memory that others share."""
-
-    def make(name: str, function: Operation) -> Guard:
-        def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-            if len(arguments) > position and arguments[position] is not None:
-                raise OperationRefused(name, "out= is not served; use .copy_()")
-
-        return guard
-
-    return make
-
-
-def without_device_names(name: str, function: Operation) -> Guard:
-    """For Tensor.to: a device comes as a device, which the worker has checked, and not as text."""
-
-    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        if any(isinstance(value, str) for value in arguments):
-            raise OperationRefused(name, "a device is given as torch.device(...)")
 
     return guard
 

@@ -8,41 +8,35 @@ operands are is no matter of this file: the store counts those bytes.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from itertools import repeat
 from math import isfinite, prod
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from fedzmq.errors import LimitExceeded, OperationRefused
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, extent, leaves, pick, product, whole
+from fedzmq.operations.guards.guard import (
+    Arguments,
+    Guard,
+    Keywords,
+    MakeGuard,
+    Operation,
+    check_bytes,
+    extent,
+    leaves,
+    pick,
+    product,
+    whole,
+)
+from fedzmq.operations.guards.on_meta import bytes_of, check_on_meta
 from fedzmq.wire.limits import MAX_OUTPUTS
 
 _WIDEST = 16  # bytes of an element
 _MOST_DIMENSIONS = 3  # that one number may enlarge: the rows, columns and slices of an image
 _LONGEST_CHOICE = 64
+_USUAL_COUNT = 100  # of bins and steps
 _EVERYDAY_PADDING = 8  # of a convolution: only what is wider is looked at closer
-
-Operation = Callable[..., Any]
-
-
-class Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not annotate it
-    """In it no tensor is made that would be too large, be it a result or on the way to one."""
-
-    def __init__(self, name: str, limit: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._name = name
-        self._limit = limit
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for each in leaves(made):
-            if isinstance(each, Tensor):
-                check_bytes(self._name, each.numel() * each.element_size(), self._limit)
-        return made
 
 
 def made_from_numbers(name: str, function: Operation) -> Guard:
@@ -54,7 +48,7 @@ def made_from_numbers(name: str, function: Operation) -> Guard:
         if any(isinstance(value, Tensor) for value in leaves([arguments, keywords])):
             raise OperationRefused(name, "its sizes and bounds must be plain numbers, not tensors")
         if steps_vary or _WIDEST * _numbers(arguments, keywords) ** times > limit:
-            check_bytes(name, _bytes(function(*arguments, **{**keywords, "device": "meta"})), limit)
+            check_bytes(name, bytes_of(function(*arguments, **{**keywords, "device": "meta"})), limit)
 
     return guard
 
@@ -65,7 +59,7 @@ def enlarged_by_numbers(name: str, function: Operation) -> Guard:
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
         elements = sum(extent(value) for value in leaves([arguments, keywords]) if isinstance(value, Tensor))
         if _WIDEST * max(1, elements) * _numbers(arguments, keywords) ** _MOST_DIMENSIONS > limit:
-            _check_on_meta(name, function, arguments, keywords, limit)
+            check_on_meta(name, function, arguments, keywords, limit)
 
     return guard
 
@@ -92,7 +86,7 @@ def multiplied_by_each_other(name: str, function: Operation) -> Guard:
         counts = counts * 2 if len(counts) == 1 else counts
         # A number that names a diagonal enlarges rows and columns.
         if _WIDEST * product(counts) * _numbers(arguments, keywords) ** 2 > limit:
-            _check_on_meta(name, function, arguments, keywords, limit)
+            check_on_meta(name, function, arguments, keywords, limit)
 
     return guard
 
@@ -105,7 +99,7 @@ def enlarged_by_padding(name: str, function: Operation) -> Guard:
         if padding != 0 and any(
             not isinstance(n, str) and _numbers(n) > 1 + _EVERYDAY_PADDING for n in leaves(padding)
         ):
-            _check_on_meta(name, function, arguments, keywords, limit)
+            check_on_meta(name, function, arguments, keywords, limit)
 
     return guard
 
@@ -138,13 +132,16 @@ def repeated(name: str, function: Operation) -> Guard:
     return guard
 
 
-def binned(name: str, function: Operation) -> Guard:
-    """For histc."""
+def as_many_as(position: int, word: str) -> MakeGuard:
+    """For histc, linspace and the like: a number, which bounds beside it do not change, is the size."""
 
-    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        check_bytes(name, _WIDEST * _numbers(pick(arguments, keywords, 1, "bins", 100)), limit)
+    def make(name: str, function: Operation) -> Guard:
+        def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+            check_bytes(name, _WIDEST * _numbers(pick(arguments, keywords, position, word, _USUAL_COUNT)), limit)
 
-    return guard
+        return guard
+
+    return make
 
 
 def divided(name: str, function: Operation) -> Guard:
@@ -179,15 +176,6 @@ def broadcast(name: str, function: Operation) -> Guard:
             shape = torch.broadcast_shapes(*[each.shape for each in operands])  # type: ignore[no-untyped-call]
             together = prod(shape)
             check_bytes(name, together * max(each.element_size() for each in operands), limit)
-
-    return guard
-
-
-def spaced(name: str, function: Operation) -> Guard:
-    """For linspace and logspace: bounds may be tensors, and the number of steps is a number."""
-
-    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        check_bytes(name, _WIDEST * _numbers(pick(arguments, keywords, 2, "steps", 100)), limit)
 
     return guard
 
@@ -273,37 +261,3 @@ def _number(value: Any) -> int:
     if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
         value = value.item()  # torch takes such a tensor for a number
     return 1 + abs(int(value)) if isinstance(value, (int, float)) and isfinite(value) else 1
-
-
-def on_meta(function: Operation, arguments: Arguments, keywords: Keywords) -> Any:
-    """The result as far as its shape goes, which takes no memory."""
-    given, named = _to_meta(list(arguments)), _to_meta(dict(keywords))
-    # What is enlarged comes first, and has no value there even where it could be taken for a number.
-    if given and isinstance(given[0], Tensor):
-        given[0] = given[0].detach().to("meta")
-    elif isinstance(named.get("input"), Tensor):
-        named["input"] = named["input"].detach().to("meta")
-    return function(*given, **named)
-
-
-def _check_on_meta(name: str, function: Operation, arguments: Arguments, keywords: Keywords, limit: int) -> None:
-    try:
-        with Bounded(name, limit):
-            on_meta(function, arguments, keywords)
-    except NotImplementedError:
-        raise OperationRefused(name, "its result could be too large, and its size cannot be told before") from None
-
-
-def _to_meta(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        # A number in a tensor stays one: on the meta device it would have no value.
-        return value.detach() if value.dim() == 0 else value.detach().to("meta")
-    if type(value) in (list, tuple):
-        return type(value)([_to_meta(item) for item in value])
-    if isinstance(value, dict):
-        return {key: _to_meta(item) for key, item in value.items()}
-    return torch.device("meta") if isinstance(value, torch.device) else value
-
-
-def _bytes(result: Any) -> int:
-    return sum(value.numel() * value.element_size() for value in leaves(result) if isinstance(value, Tensor))

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from fedzmq.errors import LimitExceeded
 from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, extent, product
-from fedzmq.operations.guards.memory import Bounded, on_meta
+from fedzmq.operations.guards.on_meta import Bounded, on_meta
 
 _WIDEST = 16  # bytes of an element
 _MOST_KNOWN = 1 << 16  # values, in all sets of shapes together: a client does not pay for them out of its quota

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
-from typing import Any
 
 from torch import Tensor
 
 from fedzmq.errors import OperationRefused
-from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, check_bytes, leaves, pick, whole
-
-Operation = Callable[..., Any]
+from fedzmq.operations.guards.guard import Arguments, Guard, Keywords, Operation, check_bytes, leaves, pick, whole
 
 _PER_CHANNEL = ("weight", "bias", "running_mean", "running_var")
 _WIDEST_WINDOW = 1 << 24  # what a window reads beyond its operand takes as long; the kernels count in 32 bits

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from fedzmq.operations.guards import differentiated, grouped, kernels, memory, packed, recurrent, sizes
-from fedzmq.operations.guards.guard import Guard, each
-
-MakeGuard = Callable[[str, Callable[..., Any]], Guard]
+from fedzmq.operations.guards import differentiated, endless, forms, grouped, kernels, memory, packed, recurrent, sizes
+from fedzmq.operations.guards.guard import MakeGuard, each
 
 _NAMES: dict[MakeGuard, str] = {
     memory.made_from_numbers: """
@@ -20,7 +15,7 @@ _NAMES: dict[MakeGuard, str] = {
         signal.windows.hann signal.windows.kaiser signal.windows.nuttall torch.bartlett_window torch.blackman_window
         torch.kaiser_window
     """,
-    memory.spaced: "torch.linspace torch.logspace",
+    memory.as_many_as(2, "steps"): "torch.linspace torch.logspace",
     memory.enlarged_by_numbers: """
         Tensor.new_full Tensor.new_ones Tensor.new_zeros Tensor.repeat Tensor.stft Tensor.tile
         fft.fft fft.fft2 fft.fftn fft.hfft fft.hfft2 fft.hfftn fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.ihfft2
@@ -49,7 +44,7 @@ _NAMES: dict[MakeGuard, str] = {
     memory.sized_by_values: "Tensor.bincount nn.functional.one_hot torch.bincount",
     memory.repeated: "Tensor.repeat_interleave torch.repeat_interleave",
     memory.overlapped: "Tensor.istft torch.istft",
-    memory.binned: "Tensor.histc Tensor.histogram torch.histc torch.histogram",
+    memory.as_many_as(1, "bins"): "Tensor.histc Tensor.histogram torch.histc torch.histogram",
     memory.gridded: "torch.histogramdd",
     memory.chosen: "torch.combinations",
     memory.between_rows: "Tensor.corrcoef Tensor.cov nn.functional.pdist torch.corrcoef torch.cov",
@@ -63,7 +58,7 @@ _NAMES: dict[MakeGuard, str] = {
     kernels.least_common_multiple: "Tensor.lcm Tensor.lcm_ torch.lcm",
     kernels.fused_step: "torch._fused_adagrad_ torch._fused_adam_ torch._fused_adamw_ torch._fused_sgd_",
     kernels.ctc: "nn.functional.ctc_loss torch.ctc_loss",
-    kernels.bounded_degree: """
+    endless.bounded_degree: """
         special.chebyshev_polynomial_t special.chebyshev_polynomial_u special.chebyshev_polynomial_v
         special.chebyshev_polynomial_w special.hermite_polynomial_h special.hermite_polynomial_he
         special.laguerre_polynomial_l special.legendre_polynomial_p special.shifted_chebyshev_polynomial_t
@@ -84,12 +79,12 @@ _NAMES: dict[MakeGuard, str] = {
     kernels.finite: "linalg.eigvals",
     kernels.written_out: "Tensor.median Tensor.nanmedian torch.median torch.nanmedian",
     kernels.rows: "nn.functional.multi_margin_loss",
-    kernels.counts: "torch.binomial",
-    kernels.exponent: "Tensor.matrix_power linalg.matrix_power torch.matrix_power",
-    kernels.bounded_rounds: "torch.pca_lowrank torch.svd_lowrank",
-    kernels.without_out(3): "torch.tensordot",
-    kernels.without_out(4): "nn.functional.normalize torch.norm",
-    kernels.without_device_names: "Tensor.to",
+    endless.counts: "torch.binomial",
+    endless.exponent: "Tensor.matrix_power linalg.matrix_power torch.matrix_power",
+    endless.bounded_rounds: "torch.pca_lowrank torch.svd_lowrank",
+    forms.without_out(3): "torch.tensordot",
+    forms.without_out(4): "nn.functional.normalize torch.norm",
+    forms.without_device_names: "Tensor.to",
     differentiated.graph: "torch.autograd.grad",
     sizes.channels: "torch.native_batch_norm",
     sizes.groups: "torch.native_group_norm",
