@@ -170,10 +170,9 @@ class Executor:
                 self.store.told(failure)
         except Exception as error:
             request = getattr(message, "request", 0)
-            used = self._tensors_of(message)
-            failure = failure_of(error, self.store.position, type(message).__name__, used)
-            if not isinstance(error, FedzmqError):  # which names no values
-                failure = withheld(self.store, failure, used)
+            failure = failure_of(error, self.store.position, type(message).__name__, self._tensors_of(message))
+            if self.store.is_guarded and not isinstance(error, FedzmqError):  # which names no values
+                failure = withheld(self.store, failure, self.store.tensors.values())  # a graph may reach any of them
             if not request:
                 self.store.remember(failure)
         for id in _TARGETS.get(type(message), _no_targets)(message):
@@ -195,12 +194,10 @@ class Executor:
             self._modes.enter()
 
     def _tensors_of(self, message: Any) -> list[Tensor]:
-        ids = [getattr(message, name, 0) for name in ("root", "id", "source", "grad", "gradient")]
-        ids += [
-            *getattr(message, "outputs", ()),
-            *getattr(message, "inputs", ()),
-            *getattr(message, "grad_outputs", ()),
-        ]
+        """For those who read of a failure, to see what it was about."""
+        ids = [getattr(message, name, 0) for name in ("id", "source", "grad")]
+        for name in ("roots", "gradients", "outputs", "inputs", "grad_outputs"):
+            ids += getattr(message, name, ())
         if isinstance(message, Call):
             ids += operands(message.record)
         return [tensor for id in ids if (tensor := self.store.tensors.get(id)) is not None]
