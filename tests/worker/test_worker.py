@@ -461,13 +461,13 @@ def test_who_keeps_most_by_what_its_runs_left_here_is_let_go_with_that(meeting: 
     allowance = UsedUp()
     worker = meeting.worker("bob", allowance=allowance, say=said.append)
     greedy, modest = (meeting.client(name).worker("bob").stream for name in ("greedy", "modest"))
-    greedy.fetch([greedy.put(torch.ones(1 << 10)).id])
+    greedy.fetch([greedy.put(torch.ones(1 << 10))])
     memory = worker._commons.memory
     memory.keep(RunName("run", "plan", "data"), 1, Kept(model={"w": torch.ones(1 << 21)}), "greedy")
     small = modest.put(torch.ones(1 << 10))
     allowance.says = True
 
-    modest.fetch([small.id])
+    modest.fetch([small])
 
     assert [line.split(":")[0] for line in said if "gone" in line] == ["greedy is gone"]
     assert not memory.held()
