@@ -17,7 +17,7 @@ from fedzmq.data.examples import Examples
 from fedzmq.data.own_code import names_a_function, one_line, own_function
 from fedzmq.errors import ModelError
 from fedzmq.federated.built_in_models import BUILT_IN, likeness
-from fedzmq.recording.evaluating import evaluating
+from fedzmq.recording.module_modes import evaluating
 from fedzmq.suggestion import suggestion
 
 

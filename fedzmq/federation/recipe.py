@@ -19,7 +19,7 @@ from fedzmq.federated.evaluation.scoring import Scoring
 from fedzmq.federated.losses import loss_for, named
 from fedzmq.federated.models import check_model, load_model, suited
 from fedzmq.recording.batch_plan import Loss
-from fedzmq.recording.evaluating import evaluating
+from fedzmq.recording.module_modes import evaluating
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.wire.limits import check_shape, check_size

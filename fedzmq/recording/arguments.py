@@ -177,9 +177,12 @@ def check(
     """Raises PlanArgumentError with the argument that is wrong. `values` are those that came and are no tensors."""
     places = {each.place for each in expected}
     for place, kind, _ in values:
+        whole = place.partition("[")[0]
         if place in places:
             reason = f"is of type {kind.__name__}, and a tensor was expected"
             raise PlanArgumentError(plan, f"the argument {place}", reason)
+        if whole in places:
+            raise PlanArgumentError(plan, f"the argument {whole}", "is a list or a map, and a tensor was expected")
     if len(tensors) != len(expected):
         taken = ", ".join(each.place for each in expected) or "none"
         came = ", ".join(names) or "none"

@@ -21,11 +21,16 @@ from fedzmq.errors import PlanError
 from fedzmq.pointers.origins import LIBRARY
 
 NOT_THE_USERS = (*LIBRARY, os.path.dirname(os.__file__), "<string>", "<frozen")
-_SOURCES: dict[str, Callable[[], object]] = {
-    "Python's random": random.getstate,
-    "numpy's random": lambda: [each if isinstance(each, str | int | float) else each.tobytes() for each in _numpys()],
-    "torch's own random numbers, outside of the plan's operations": lambda: (
-        torch.default_generator.get_state().numpy().tobytes()
+_Source = tuple[Callable[[], object], Callable[[], object]]
+_SOURCES: dict[str, _Source] = {  # what tells its state, and what draws from it
+    "Python's random": (random.getstate, random.random),
+    "numpy's random": (
+        lambda: [each if isinstance(each, str | int | float) else each.tobytes() for each in _numpys()],
+        np.random.random,
+    ),
+    "torch's own random numbers, outside of the plan's operations": (
+        lambda: torch.default_generator.get_state().numpy().tobytes(),
+        lambda: torch.rand(()),
     ),
 }
 
@@ -40,7 +45,7 @@ def no_chance(again: Callable[[], object]) -> Iterator[None]:
         if state != before[name] and (line := _line_of(_SOURCES[name], again)):
             raise PlanError(
                 f"the model draws from {name} at {line}, and a plan would hold that one number for ever: draw with "
-                "torch.rand, torch.randn or torch.randint, and choose by torch.where"
+                "torch.rand, torch.randn or torch.randint, choose by torch.where, and seed outside"
             )
 
 
@@ -49,11 +54,13 @@ def _numpys() -> tuple[Any, ...]:
 
 
 def _drawn() -> dict[str, object]:
-    return {name: state() for name, state in _SOURCES.items()}
+    return {name: state() for name, (state, _) in _SOURCES.items()}
 
 
-def _line_of(state: Callable[[], object], again: Callable[[], object]) -> str:
+def _line_of(source: _Source, again: Callable[[], object]) -> str:
     """The first line of the user's after which the state is another one."""
+    state, draw = source
+    draw()  # a seed leads to the state that it led to before
     found: list[str] = []
     last = [state(), ""]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from fedzmq.errors import PlanError
 from fedzmq.plans.check import LOSS
 from fedzmq.recording.batch_plan import Inputs, Loss, batch_plan
-from fedzmq.recording.evaluating import evaluating
+from fedzmq.recording.module_modes import evaluating
 from fedzmq.recording.training_plan import one_number
 
 

@@ -185,7 +185,7 @@ def _differ(argument: Argument, of: Meta) -> bool:
     own, start = argument.meta, 1 if argument.batch else 0
     if own.dtype is not of.dtype or len(own.shape) != len(of.shape) or own.shape[start:] != of.shape[start:]:
         return True
-    return argument.batch and of.stride != contiguous_stride(of.shape)
+    return of.stride != (contiguous_stride(of.shape) if argument.batch else own.stride)
 
 
 def _rows(of: Meta, rows: int) -> Meta:

@@ -23,6 +23,7 @@ from fedzmq.pointers.stream import Stream
 from fedzmq.pointers.verbs import Place, owner_of
 from fedzmq.recording.arguments import Expected, check, expected_in, expected_like, expected_of, meta_for, values_in
 from fedzmq.recording.function_plan import Argument, FunctionPlan, function_plan
+from fedzmq.recording.module_modes import Modes, in_modes, modes_of
 from fedzmq.recording.plan_pointer import PlanPointer, PlanPointers
 from fedzmq.recording.source import OfFunction, OfModule, OfObject, OfRecorded, Source
 
@@ -68,6 +69,7 @@ class Plan:
         self._forms: OrderedDict[tuple[tuple[Meta, ...], tuple[Hashable, ...]], FunctionPlan] = OrderedDict()
         self._pointers: dict[Stream, PlanPointer[Plan]] = {}
         self._made: Source | None = None
+        self._modes: Modes = ()  # of its modules when it was built
         if function is not None:
             self.forward = function
             self._made = (
@@ -223,6 +225,7 @@ class Plan:
         """Recorded at once, so that what cannot be a plan says so here."""
         arguments = [each.argument() for each in expected]
         declared = None
+        self._modes = modes_of(each for each in self._source.parts().values() if isinstance(each, nn.Module))
         if any(argument.batch for argument in arguments):
             # Not the same for any number of rows, or not for those of the recording: it is recorded for each number.
             with suppress(Exception):
@@ -241,4 +244,5 @@ class Plan:
             args, kwargs = (tuple(tensors), {}) if bound is None else source.signature.filled(bound, tensors)
             return source.run(args, kwargs, held)
 
-        return function_plan(function, arguments, state, self._effects, source.parts())
+        with in_modes(self._modes):
+            return function_plan(function, arguments, state, self._effects, source.parts())

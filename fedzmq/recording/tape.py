@@ -240,7 +240,7 @@ class Tape(Journal):
         if modes.autocast is not None and self.effects.device.type == "meta":
             raise AutocastMet
         if modes.default_dtype is not INITIAL.default_dtype:
-            raise refused(f"a default dtype of {modes.default_dtype}", origin)
+            raise refused(f"a default dtype of {modes.default_dtype}", origin, "name the dtype of what is made there")
 
     def _write(self, id: int) -> None:
         self.mutated.add(self.base(id))

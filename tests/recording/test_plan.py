@@ -169,6 +169,7 @@ def test_arguments_may_lie_in_lists_and_have_names(bob: Place) -> None:
         ((), TypeError, "its arguments do not fit .*missing a required argument: 'x'"),
         ((torch.ones(2), torch.ones(2), torch.ones(2)), TypeError, "do not fit .*too many positional arguments"),
         ((torch.ones(2), 1), TypeError, "the argument y is of type int, and a tensor was expected"),
+        ((torch.ones(2), [1.0]), TypeError, "the argument y is a list or a map, and a tensor was expected"),
         ((torch.ones(2), torch.ones(3)), ValueError, r"the argument y has the shape \(3,\), and \(2,\) was expected"),
         ((torch.ones(2, 1), torch.ones(2)), TypeError, r"the argument x has the shape \(2, 1\), and \(2,\)"),
         ((torch.ones(2), torch.ones(2).long()), TypeError, "y is of torch.int64, and torch.float32 was expected"),
@@ -692,3 +693,31 @@ def test_what_a_plan_cannot_take_a_gradient_for_or_bring_along_is_said_at_its_li
         plan(torch.ones(4, 3), torch.ones(4, 1), state=(torch.ones(3, 1), torch.zeros(3, 1)))(step)
     with pytest.raises(PlanError, match=r"linear at .*test_plan.py:\d+ computes with a tensor of the program's own"):
         plan(lambda x: layer(x) + 1).build(torch.ones(4, 3))
+
+
+def test_a_plan_is_recorded_in_the_modes_of_its_build_whenever_that_is(bob: Place) -> None:
+    layer = nn.Dropout(1.0)
+    made = plan(args_shape=[(-1, -1)])(layer)
+    layer.eval()
+    pointer = made.send(bob)
+    for shape in ((1, 1), (3, 2)):
+        assert not pointer(torch.ones(shape)).get().any()
+    assert not layer.training
+
+
+def test_arguments_that_lie_otherwise_in_memory_are_recorded_as_they_lie(bob: Place) -> None:
+    @plan(torch.ones(3, 2))
+    def flat(x: Tensor) -> Tensor:
+        return x.view(-1) if x.is_contiguous() else x.t().contiguous().view(-1)
+
+    x = torch.arange(6.0).reshape(2, 3)
+    assert flat.send(bob)(x.send(bob).t()).get().tolist() == x.flatten().tolist()
+
+
+def test_a_seed_within_a_plan_is_refused_wherever_the_program_stands() -> None:
+    def seeded(x: Tensor) -> Tensor:
+        torch.manual_seed(0)
+        return x + torch.rand(3)
+
+    with pytest.raises(PlanError, match=rf"at {__file__}:\d+.* and seed outside"):
+        plan(seeded).build(torch.ones(3))

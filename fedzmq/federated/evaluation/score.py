@@ -10,7 +10,7 @@ import torch
 from fedzmq.data.examples import Examples
 from fedzmq.federated.evaluation.metrics import Figure
 from fedzmq.recording.batch_plan import Loss
-from fedzmq.recording.evaluating import evaluating
+from fedzmq.recording.module_modes import evaluating
 
 BATCH = 1024
 
