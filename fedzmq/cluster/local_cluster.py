@@ -208,9 +208,11 @@ class LocalCluster:
 
     def close(self) -> None:
         """Close its clients, end all processes and remove what they wrote. Twice is fine."""
-        for client in list(self._clients):
-            client.close()
-        self.stop()
+        try:
+            for client in list(self._clients):
+                client.close()
+        finally:  # Ctrl-C comes again while it waits for them
+            self.stop()
         _end(self.processes.values())
         self.processes = {}
         self._address = None

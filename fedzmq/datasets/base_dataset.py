@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fedzmq.errors import DataError, FederatedMember
 from fedzmq.pointers.destination import Destination, worker_of
+from fedzmq.pointers.homecoming import all_home
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.sending import send_tensor
 from fedzmq.pointers.verbs import Place
@@ -82,14 +83,19 @@ class BaseDataset(torch.utils.data.Dataset[Examples]):
     def send(self, worker: Place) -> BaseDataset:
         """To a worker, held or named, in place."""
         destination = worker_of(worker)
-        self.data, self.targets = _moved(self.data, destination), _moved(self.targets, destination)
+        self.data = _moved(self.data, destination)
+        self.targets = _moved(self.targets, destination)
         return self
 
     def get(self) -> BaseDataset:
-        """Home, in place. Raises FederatedMember where it is part of a FederatedDataset."""
+        """Home, in place, all of it. Raises FederatedMember where it is part of a FederatedDataset."""
         if self.federated:
             raise FederatedMember(self.location.name)
-        self.data, self.targets = _home(self.data), _home(self.targets)
+        return self.come_home()
+
+    def come_home(self) -> BaseDataset:
+        """As `get`, for who holds it."""
+        self.data, self.targets = all_home([self.data, self.targets])
         return self
 
     def __repr__(self) -> str:
@@ -117,7 +123,3 @@ def mark_of(tensor: Tensor) -> str:
 
 def _moved(tensor: Tensor, worker: Destination) -> Tensor:
     return tensor.move(worker) if isinstance(tensor, Pointer) else send_tensor(tensor, worker)
-
-
-def _home(tensor: Tensor) -> Tensor:
-    return tensor.get() if isinstance(tensor, Pointer) else tensor

@@ -43,9 +43,11 @@ class FederatedDataset:
     def get_dataset(self, worker: Any) -> BaseDataset:
         """Take the data set of one worker out of this one, and home."""
         dataset = self[worker]
-        del self.datasets[dataset.location.name]
+        name = dataset.location.name
+        dataset.come_home()
+        del self.datasets[name]
         dataset.federated = False
-        return dataset.get()
+        return dataset
 
     def __repr__(self) -> str:
         return f"FederatedDataset({len(self)} examples on {', '.join(self.datasets) or 'no worker'})"

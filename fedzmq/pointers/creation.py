@@ -11,8 +11,10 @@ from typing import Any
 
 import torch
 
+from fedzmq.errors import TensorsNotCollocatedException
 from fedzmq.operations.arguments import pack
 from fedzmq.operations.catalog import CATALOG
+from fedzmq.pointers.meeting import GRADIENT_LOST, HERE
 from fedzmq.pointers.metadata import meta
 from fedzmq.pointers.modes import ambient
 from fedzmq.pointers.multi_pointer import MultiPointer
@@ -82,6 +84,10 @@ class RemoteTorch:
         return call
 
     def _with_first_sent(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        operands = [each for each in leaves([args, kwargs]) if isinstance(each, torch.Tensor)]
+        if torch.is_grad_enabled() and any(each.requires_grad for each in operands):
+            places = (f"worker {self._stream.worker!r}", HERE)
+            raise TensorsNotCollocatedException(name_of(function), places, GRADIENT_LOST)
         sent: dict[int, Pointer] = {}
 
         def there(value: Any) -> Any:

@@ -115,20 +115,11 @@ class Located(Remote):
         part of the pointer's graph: a backward here goes on over there. Raises RemoteError when what made the tensor
         failed, GetNotPermittedError where it is private and not for this client, who is the `user` where one is named.
         """
-        reference = self._ref
-        check_get(reference.stream, user)
-        kind = reference.meta.kind
-        grad = gradient_of(reference.leaf)
-        value, *grads = reference.stream.fetch([reference.id, *([] if grad is None else [grad._ref.id])])
-        value = at_home(value, reference.meta)
-        copy_labels(self, value)
-        if requires_grad and kind != CONSTANT:
-            return arrived(self, value)
-        if kind == LEAF:
-            value = nn.Parameter(value) if getattr(self, "_is_param", False) else value.requires_grad_()
-        if grad is not None:
-            value.grad = at_home(grads[0], grad._ref.meta)
-        self._leave()
+        check_get(self._ref.stream, user)
+        flows = requires_grad and self._ref.meta.kind != CONSTANT
+        value = self._value(flows)
+        if not flows:
+            self._leave()
         return value
 
     def get_(self) -> torch.Tensor:
@@ -198,6 +189,21 @@ class Located(Remote):
     def combine(self, *others: torch.Tensor) -> torch.Tensor:
         """One multi-pointer of this pointer and others, each on a worker of its own."""
         return combine_pointers(self, *others)
+
+    def _value(self, flows: bool = False) -> torch.Tensor:
+        reference = self._ref
+        kind = reference.meta.kind
+        grad = gradient_of(reference.leaf)
+        value, *grads = reference.stream.fetch([reference.id, *([] if grad is None else [grad._ref.id])])
+        value = at_home(value, reference.meta)
+        copy_labels(self, value)
+        if flows:
+            return arrived(self, value)
+        if kind == LEAF:
+            value = nn.Parameter(value) if getattr(self, "_is_param", False) else value.requires_grad_()
+        if grad is not None:
+            value.grad = at_home(grads[0], grad._ref.meta)
+        return value
 
     @property
     def _stays(self) -> bool:

@@ -22,6 +22,7 @@ from fedzmq.pointers.signature import filled
 from fedzmq.pointers.stream import Stream
 
 HERE = "this process"
+GRADIENT_LOST = "the local one requires a gradient, which would be lost"
 
 
 def place(tensor: torch.Tensor) -> str:
@@ -57,7 +58,7 @@ def check_local(operation: str, operands: Sequence[torch.Tensor], grad: bool, st
         if strict and operand.dim():  # a tensor without dimensions is a number, as torch sees it too
             raise apart(operation, operands, "the hook is strict")
         if grad and operand.requires_grad:
-            raise apart(operation, operands, "the local one requires a gradient, which would be lost")
+            raise apart(operation, operands, GRADIENT_LOST)
 
 
 def _is_transformed(operand: torch.Tensor) -> bool:

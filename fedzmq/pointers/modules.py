@@ -22,6 +22,7 @@ from fedzmq.pointers.order import at_home
 from fedzmq.pointers.pointer import Pointer
 from fedzmq.pointers.private import carry_rule, check_send
 from fedzmq.pointers.putting import put
+from fedzmq.pointers.reference import Reference
 from fedzmq.pointers.stream import Stream
 from fedzmq.pointers.swap import check_free, swap
 from fedzmq.pointers.transfer import hand_over
@@ -43,7 +44,10 @@ def send_module(module: nn.Module, *places: Destination | Home | str) -> nn.Modu
     buffers: dict[int, Pointer] = {}
     with _derived_released(module):
         for name, tensor in _tensors(module):
-            if isinstance(tensor, nn.Parameter) and not isinstance(tensor, Pointer):
+            if isinstance(tensor, Pointer):
+                continue
+            check_send(tensor, destination.stream)
+            if isinstance(tensor, nn.Parameter):
                 check_free(name, tensor)
         for name, (table, key) in _places(module):
             here = table[key]
@@ -71,14 +75,14 @@ def get_module(module: nn.Module) -> nn.Module:
             tensor = table[key]
             if not isinstance(tensor, Pointer):
                 continue  # none, or a tied parameter that is home already
-            value = values[tensor._ref.id, tensor._ref.stream.worker]
+            value = values[tensor._ref]
             if not isinstance(tensor, nn.Parameter):
                 table[key] = value.requires_grad_(tensor.requires_grad)
                 continue
             grad = tensor.grad
             home = nn.Parameter(value, requires_grad=tensor.requires_grad)
             if grad is not None:
-                home.grad = values[grad._ref.id, grad._ref.stream.worker]  # type: ignore[attr-defined]  # a pointer's
+                home.grad = values[grad._ref]  # type: ignore[attr-defined]  # a pointer's
             swap(name, tensor, home)
     return module
 
@@ -144,25 +148,24 @@ def _moved(name: str, tensor: torch.Tensor, destination: Destination) -> torch.T
 
 
 def _send_parameter(name: str, parameter: nn.Parameter, destination: Destination) -> None:
-    check_send(parameter, destination.stream)
-    grad = parameter.grad
-    parameter.grad = None  # it would stay behind, where nothing can reach it
     pointer = _kept(Pointer.around(put(destination.stream, parameter, _kind(parameter))))
     carry_rule(parameter, pointer)
+    grad = None if parameter.grad is None else Pointer.around(put(destination.stream, parameter.grad))
+    parameter.grad = None  # it would stay behind, where nothing can reach it
     swap(name, parameter, pointer)
     if grad is not None:
-        parameter.grad = Pointer.around(put(destination.stream, grad))
+        parameter.grad = grad
 
 
-def _values(pointers: list[Pointer]) -> dict[tuple[int, str], torch.Tensor]:
+def _values(pointers: list[Pointer]) -> dict[Reference, torch.Tensor]:
     """The values of the pointers and of their gradients, in one round trip for each worker."""
     wanted = [*pointers, *(grad for pointer in pointers if isinstance(grad := pointer.grad, Pointer))]
-    values: dict[tuple[int, str], torch.Tensor] = {}
+    values: dict[Reference, torch.Tensor] = {}
     for stream in dict.fromkeys(pointer._ref.stream for pointer in wanted):
         references = [pointer._ref for pointer in wanted if pointer._ref.stream is stream]
         found = stream.fetch([each.id for each in references])
         for reference, value in zip(references, found, strict=True):
-            values[reference.id, stream.worker] = at_home(value, reference.meta)
+            values[reference] = at_home(value, reference.meta)
     return values
 
 

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 import torch
 
 from fedzmq.errors import PointerError, UsageError
+from fedzmq.operations.catalog import CATALOG
+from fedzmq.pointers.homecoming import all_home
 from fedzmq.pointers.meeting import apart
 from fedzmq.pointers.nesting import leaves, mapped
 from fedzmq.pointers.remote import META, Composite, Remote
@@ -54,7 +56,7 @@ class MultiPointer(Composite):
 
         plain = [each for each in leaves([args, kwargs]) if isinstance(each, Remote)]
         if plain:
-            _check_plain(func, several[0], plain, args)
+            _check_plain(func, several[0], plain, args, kwargs)
 
         def on(place: str) -> Any:
             def at(value: Any) -> Any:
@@ -75,8 +77,8 @@ class MultiPointer(Composite):
         return iter(self.children.values())
 
     def get(self, sum_results: bool = False) -> Any:
-        """The values, one for each worker in their order, or their sum."""
-        values = [child.get() for child in self.children.values()]  # type: ignore[attr-defined]  # every tensor has it
+        """The values, one for each worker in their order, or their sum. Where one cannot be had, all stay there."""
+        values = all_home(self.pointers())
         return sum(values[1:], values[0]) if sum_results else values
 
     def copy(self) -> MultiPointer:
@@ -153,11 +155,19 @@ def combine_pointers(*pointers: torch.Tensor) -> MultiPointer:
     return MultiPointer.of(found)
 
 
-def _check_plain(func: Callable[..., Any], several: MultiPointer, plain: Sequence[Remote], args: Sequence[Any]) -> None:
+def _check_plain(
+    func: Callable[..., Any],
+    several: MultiPointer,
+    plain: Sequence[Remote],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
     """Raises where a pointer to one worker may not meet a multi-pointer: a copy of it goes to every worker."""
     name = getattr(func, "__name__", repr(func))
     everything = [*plain, *several.children.values()]
-    if any(each is args[0] for each in plain) and name.rstrip("_") + "_" == name:
+    number = CATALOG.numbers.get(func)
+    written = () if number is None else CATALOG.writes_now(number, args, kwargs)
+    if any(isinstance(args[position], Remote) for position in written):
         raise apart(name, everything, "one tensor cannot take in what is on several workers")
     if any(each._ref.stream.strict for each in everything):
         raise apart(name, everything, "the hook is strict")

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import CheckpointFunction
 from fedzmq.errors import OperationRefused
 from fedzmq.pointers.graph import Gate
 from fedzmq.pointers.hooks import watch
-from fedzmq.pointers.meeting import apart
+from fedzmq.pointers.meeting import GRADIENT_LOST, apart
 from fedzmq.pointers.putting import put
 from fedzmq.pointers.remote import Remote
 
@@ -194,9 +194,7 @@ class Applied(FunctionCtx):
     def _check(self) -> None:
         tensors = [arg for arg in self._arguments if isinstance(arg, torch.Tensor)]
         if any(not isinstance(each, Remote) and each.requires_grad for each in tensors):
-            raise apart(
-                f"{self._function.__name__}.apply", tensors, "the local one requires a gradient, which would be lost"
-            )
+            raise apart(f"{self._function.__name__}.apply", tensors, GRADIENT_LOST)
 
 
 def _empty(tensor: torch.Tensor) -> torch.Tensor:

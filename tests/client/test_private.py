@@ -233,10 +233,11 @@ def test_how_much_of_it_there_is_is_not_told(bob: VirtualWorker) -> None:
 def test_what_only_values_foretell_is_for_those_alone_who_may_take_them(clients: tuple[Client, Client]) -> None:
     one, other = clients
     name = one.endpoint.connection.name
-    X.send(one.worker("bob"), allowed_users=[name]).nonzero().tag("#places").share()
+    kept = X.send(one.worker("bob"), allowed_users=[name]).nonzero().tag("#places").share()  # as long as it is held
     (found,) = other.worker("bob").search("#places")
     with pytest.raises(GetNotPermittedError, match="private"):
         found.get()
+    assert kept.get().tolist() == [[0], [1], [2]]
 
 
 def test_an_error_does_not_quote_it(bob: VirtualWorker) -> None:

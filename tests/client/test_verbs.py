@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from fedzmq.client.hook import TorchHook
 from fedzmq.client.virtual import VirtualWorker
 from fedzmq.errors import (
+    GetNotPermittedError,
     InvalidTensorForRemoteGet,
     NotInPlaceError,
     ObjectNotFoundError,
@@ -215,6 +216,29 @@ def test_a_worker_that_is_made_again_is_the_same_place(hook: TorchHook, bob: Vir
         "<TorchHook with bob, alice>",
         f"<client 'me' at {hook.client.address}>",
     )
+
+
+def test_of_a_multi_pointer_all_values_come_home_or_none(bob: VirtualWorker, alice: VirtualWorker) -> None:
+    both = torch.ones(2).send(bob, alice)
+    at_bob, at_alice = both.pointers()
+    at_alice.private_()
+    with pytest.raises(GetNotPermittedError):
+        both.get()
+    assert at_bob.get().tolist() == [1.0, 1.0]
+
+
+def test_what_would_write_a_multi_pointer_into_one_pointer_is_refused(bob: VirtualWorker, alice: VirtualWorker) -> None:
+    at_bob, both = torch.ones(2).send(bob), torch.ones(2).send(bob, alice)
+    with pytest.raises(TensorsNotCollocatedException, match="one tensor cannot take in"):
+        at_bob[0] = both[0]
+
+
+def test_a_gradient_is_not_lost_where_a_local_operand_is_sent_by_a_call_over_there(bob: VirtualWorker) -> None:
+    weight = torch.ones(2, requires_grad=True)
+    with pytest.raises(TensorsNotCollocatedException, match=r"worker .bob. and this process .the local one requires"):
+        bob.remote.torch.mul(weight, 2)
+    with torch.no_grad():
+        assert bob.remote.torch.mul(weight, 2).get().tolist() == [2.0, 2.0]
 
 
 def test_a_plan_is_fetched_by_its_owner(hook: TorchHook, bob: VirtualWorker) -> None:

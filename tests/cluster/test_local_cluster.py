@@ -52,6 +52,18 @@ def test_it_gives_a_broker_and_workers_and_takes_them_away(temporary: Path) -> N
     assert {name: process.returncode for name, process in processes.items()} == {"broker": 0, "bob": 0}
 
 
+def test_its_processes_end_though_a_client_cannot_be_closed(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = LocalCluster([]).start()
+    with cluster.connect() as client:
+        broker = cluster.processes["broker"]
+        with monkeypatch.context() as patch:
+            patch.setattr(client, "close", lambda: signal.raise_signal(signal.SIGINT))
+            with pytest.raises(KeyboardInterrupt):
+                cluster.close()
+        assert broker.wait(10) is not None
+    cluster.close()
+
+
 def test_its_clients_wait_for_nothing_once_it_is_closed(temporary: Path) -> None:
     cluster = LocalCluster(1).start()
     client = cluster.connect()

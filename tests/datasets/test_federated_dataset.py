@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from fedzmq.datasets.base_dataset import BaseDataset
 from fedzmq.datasets.federated_dataset import FederatedDataset
-from fedzmq.errors import DataError
+from fedzmq.errors import DataError, RemoteError
 from tests.pointers.loopback import Place
 
 
@@ -31,6 +33,16 @@ def test_a_part_that_is_taken_out_is_home_and_no_longer_in_it(both: FederatedDat
     assert home[2] == (5, 5)
     assert len(both) == 2
     assert home.get() is home
+
+
+def test_a_part_that_cannot_come_home_whole_stays_where_it_is(bob: Place) -> None:
+    targets: Any = torch.tensor([1, 2])
+    beyond = targets.send(bob)[targets.send(bob)]  # which fails over there
+    there = FederatedDataset([BaseDataset(torch.tensor([3, 4]).send(bob), beyond)])  # type: ignore[attr-defined]
+    with pytest.raises(RemoteError, match="out of bounds"):
+        there.get_dataset("bob")
+    data: Any = there["bob"].data
+    assert data.get().tolist() == [3, 4]
 
 
 def test_a_part_does_not_come_home_behind_its_back(both: FederatedDataset) -> None:

@@ -18,6 +18,16 @@ from tests.pointers.models import X, assert_same, cnn, mlp
 close = torch.testing.assert_close
 
 
+def test_parts_on_two_workers_of_one_name_come_home_as_they_were(bob: Place) -> None:
+    other = Place("bob")  # another client's
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    before = [parameter.detach().clone() for parameter in (*first.parameters(), *second.parameters())]
+    first.send(bob)  # type: ignore[operator]  # a verb
+    second.send(other)  # type: ignore[operator]
+    both: Any = nn.Sequential(first, second)
+    assert all(map(torch.equal, both.get().parameters(), before))
+
+
 def test_parameters_are_the_same_objects_there_and_back(bob: Place) -> None:
     model = cnn()
     before = [id(parameter) for parameter in model.parameters()]
