@@ -26,6 +26,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def home_of_secrets(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test leaves anything with the user."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture(autouse=True)
 def unseeded() -> None:
     """No test begins with the seed that another one gave torch."""

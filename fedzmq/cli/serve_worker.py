@@ -22,6 +22,7 @@ from fedzmq.data.partition import part as part_of
 from fedzmq.data.split import Split
 from fedzmq.errors import DataError, FunctionError
 from fedzmq.federation.printable import printable
+from fedzmq.files.secret import user_secret
 from fedzmq.transports.registry import connect
 from fedzmq.worker.allowance import Allowance
 from fedzmq.worker.process_memory import ProcessMemory, is_bounded
@@ -71,6 +72,7 @@ def serve_worker(
             functions=offered,
             silence=silence,
             kept=kept,
+            secret=user_secret(),
             direct=direct,
             # One client's tensors leave room to compute, and for another.
             quota=DEFAULT_QUOTA if allowed is None else min(DEFAULT_QUOTA, allowed // 2),

@@ -55,6 +55,10 @@ class Data(Indexed):
     def __len__(self) -> int:
         return self.features.shape[0]
 
+    def sample(self) -> Batch:
+        """All of them."""
+        return self.tensors
+
     def take(self, index: torch.Tensor) -> Batch:
         return tuple(each[index] for each in self.tensors)
 

@@ -76,6 +76,13 @@ class Examples(ABC):
     def called(self, name: str) -> Examples:
         """The same under another name."""
 
+    def sample(self) -> Batch | None:
+        """Examples by which the set can be known again, the same at every call; None where there are none such.
+
+        Raises DataError.
+        """
+        return None
+
     @property
     def manner(self) -> str:
         """Where the examples are, for their owner to read; empty for those in memory."""

@@ -18,6 +18,10 @@ SHUFFLED_BYTES = 4 * 1024 * 1024  # of examples that are read from all over a fi
 class Rows(Protocol):
     """Where they are read from."""
 
+    @property
+    def is_fixed(self) -> bool:
+        """A row is the same whenever it is read."""
+
     def __len__(self) -> int: ...
 
     def take(self, index: torch.Tensor) -> Sequence[Any]:
@@ -48,6 +52,13 @@ class Lazy(Indexed):
 
     def __len__(self) -> int:
         return len(self.source) if self.chosen is None else len(self.chosen)
+
+    def sample(self) -> Batch | None:
+        """As many as are read at once, from all over the file."""
+        if not self.source.is_fixed:
+            return None
+        many = min(len(self), max(1, READ_BYTES // self.example_bytes))
+        return self.take(torch.arange(many) * len(self) // many)
 
     def take(self, index: torch.Tensor) -> Batch:
         wanted = index if self.chosen is None else self.chosen[index]

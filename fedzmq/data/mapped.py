@@ -85,6 +85,8 @@ class MappedArray:
 class MappedRows:
     """Arrays with as many rows each, one for each column. Raises DataError where they have not."""
 
+    is_fixed = True
+
     def __init__(self, source: str, arrays: Sequence[MappedArray]) -> None:
         self._arrays = tuple(arrays)
         rows = {len(each) for each in self._arrays}

@@ -45,6 +45,9 @@ def read_dataset(source: str, dataset: Dataset[Any], memory: int) -> Examples:
 class _Own:
     """A Dataset, and what its first example was like."""
 
+    is_fixed = False
+    """It may draw, as transforms do."""
+
     def __init__(self, source: str, dataset: Dataset[Any]) -> None:
         self.source = source
         self.dataset = dataset

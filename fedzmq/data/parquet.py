@@ -63,6 +63,10 @@ class ParquetStream:
     rows: int
     row_bytes: int
 
+    @property
+    def is_fixed(self) -> bool:
+        return True
+
     @classmethod
     def open(cls, source: str, path: Path, arrow: ModuleType, without: str | None) -> ParquetStream:
         """Raises DataError where the columns are no examples."""

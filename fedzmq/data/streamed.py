@@ -25,6 +25,10 @@ SHUFFLED_BYTES = 4 * 1024 * 1024
 class Stream(Protocol):
     """Where examples come from, as often as they are asked for."""
 
+    @property
+    def is_fixed(self) -> bool:
+        """They are the same whenever they are asked for."""
+
     def chunks(self, drawing: torch.Generator | None) -> Iterator[tuple[int, Sequence[Any]]]:
         """A few examples at a time, one array for each column, and the number of the first of them.
 
@@ -64,6 +68,10 @@ class Streamed(Examples):
 
     def __len__(self) -> int:
         return self.count
+
+    def sample(self) -> Batch | None:
+        """The first, as many as are shuffled with one another."""
+        return next(self.in_order(min(len(self), self.pool)), None) if self.source.is_fixed else None
 
     def shuffled(self, batch_size: int, epoch: int, seed: int) -> Iterator[Batch]:
         source = drawing(epoch, seed)

@@ -66,7 +66,14 @@ class Assignment(Errand):
         if not isinstance(reply, Trained):
             raise ProtocolError(f"it answered a training with {type(reply).__name__}")
         answer = Answer(
-            self.handle.name, reply.examples, reply.loss, reply.seconds, reply.steps, reply.metrics, reply.way
+            self.handle.name,
+            reply.examples,
+            reply.loss,
+            reply.seconds,
+            reply.steps,
+            reply.metrics,
+            reply.way,
+            reply.fingerprint,
         )
         check_answer(answer)
         if self._task.ahead and reply.parts:

@@ -142,6 +142,8 @@ class AsyncTrainer:
                     if remark is not None:
                         self._say(f"step {number} {remark}")
             self._shared.step(buffer)
+        for line in self._kept.note(number, answered):
+            self._say(line)
         score = Score(float("nan"), None) if self._evaluate is None else checked_score(self._evaluate(self._model))
         evaluated, together = self._found(number)
         if self._evaluate is None and together is not None:

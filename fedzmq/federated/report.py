@@ -21,7 +21,8 @@ class Answer:
     """A worker whose update is in the round's model.
 
     loss, metrics: the means over its last epoch, on its own data. steps: how often its optimizer stepped. way: how far
-    a gradient of one in each of them would have led, such as the sum of the learning rates.
+    a gradient of one in each of them would have led, such as the sum of the learning rates. fingerprint: of its
+    data set, which tells it from what it was before in this run.
     """
 
     worker: str
@@ -31,6 +32,7 @@ class Answer:
     steps: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
     way: float = 0.0
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,8 @@ class Trainer:
             self._assigner.counted.clear()
         else:
             self._assigner.counted |= dict.fromkeys(running.answered, number)
-        self._note_examples(running)
+        for line in self._kept.note(number, running.answered.values()):
+            self._say(line)
         score = Score(float("nan"), None) if self._evaluate is None else checked_score(self._evaluate(self._model))
         evaluated: Sequence[Evaluation] = ()
         together: Evaluation | None = None
@@ -155,16 +156,6 @@ class Trainer:
             absent.pop(name, None)
         answers = (answer for _, answer in sorted(running.answered.items()))
         return meter.report(number, score, answers, absent, evaluated, together)
-
-    def _note_examples(self, running: Round) -> None:
-        """Say whose data is not what it was, as after a worker was started again with other data."""
-        seen = self._kept.examples
-        for name, answer in sorted(running.answered.items()):
-            before = seen.get(name, answer.examples)
-            if before != answer.examples and self._job.max_seconds is None:
-                now = f"trained on {answer.examples} examples in round {running.number}, and on {before} before"
-                self._say(f"{name} {now}: it holds other data, and the model becomes another one")
-            seen[name] = answer.examples
 
     def _open(self, number: int, present: Mapping[str, WorkerHandle], model: str) -> Round:
         opened = self._kept.open(number, present, self._choose)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from fedzmq.federated.assigner import Assigner
 from fedzmq.federated.ledger.checkpoint import Checkpoint, Opened
 from fedzmq.federated.ledger.ledger import Ledger
 from fedzmq.federated.ledger.randomness import restore
 from fedzmq.federated.ledger.terms import terms_of
-from fedzmq.federated.report import RoundReport
+from fedzmq.federated.report import Answer, RoundReport
 from fedzmq.federated.shared_model import SharedModel
 from fedzmq.federated.strategies.strategy import Strategy
 from fedzmq.federated.training_job import TrainingJob
+from fedzmq.worker.fingerprints import are_others
 
 Choose = Callable[[int, Sequence[str]], Sequence[str]]
 
 
 class TrainingState:
     """`asked` is how often each worker was asked, where there are no rounds. `seen` are those who were here when the
-    last round began that the ledger knows of. `examples` is on how many each worker trained last.
+    last round began that the ledger knows of.
     """
 
     def __init__(
@@ -33,13 +34,14 @@ class TrainingState:
     ) -> None:
         self._ledger = ledger
         self._rounds = job.rounds
+        self._is_cut = job.max_seconds is not None  # then a worker comes to more or fewer of its examples
         self._terms = terms_of(job, plan, strategy)
         self._shared = shared
         self._strategy = strategy
         self._assigner = assigner
         self._interrupted: Opened | None = None
         self.asked: dict[str, int] = {}
-        self.examples: dict[str, int] = {}
+        self._answers: dict[str, Answer] = {}  # the last of each worker
         self.seen: Collection[str] = ()
 
     @property
@@ -61,7 +63,7 @@ class TrainingState:
         self.asked = dict(checkpoint.asked)
         if checkpoint.randomness:
             restore(checkpoint.randomness)
-        self.examples = {each.worker: each.examples for report in self._ledger.reports for each in report.answered}
+        self._answers = {each.worker: each for report in self._ledger.reports for each in report.answered}
         opened = self._ledger.opened()
         self.seen = () if opened is None else opened.present
         self._interrupted = opened if opened is not None and opened.round > checkpoint.round else None
@@ -77,6 +79,21 @@ class TrainingState:
             opened = Opened(number, tuple(choose(number, names)), tuple(names))
         self._ledger.open(opened)
         return opened
+
+    def note(self, number: int, answers: Iterable[Answer]) -> list[str]:
+        """Of answers that count, whose data is not what it was, as after a worker was started again with other data."""
+        lines = []
+        for now in sorted(answers, key=lambda answer: answer.worker):
+            before = self._answers.get(now.worker, now)
+            how = ""
+            if before.examples != now.examples and not self._is_cut:
+                how = f"{now.examples} examples in round {number}, and on {before.examples} before: it holds other data"
+            elif are_others(before.fingerprint, now.fingerprint):
+                how = f"other data in round {number} than before"
+            if how:
+                lines.append(f"{now.worker} trained on {how}, and the model becomes another one")
+            self._answers[now.worker] = now
+        return lines
 
     def commit(self, number: int, report: RoundReport) -> None:
         """A round counts when this returns."""

@@ -11,6 +11,7 @@ from fedzmq.transports.connection import Buffer
 from fedzmq.wire.messages import DatasetInfo, Deliver, Undelivered
 from fedzmq.worker.dataset_info import dataset_info
 from fedzmq.worker.exchange import Exchange
+from fedzmq.worker.fingerprints import Fingerprints
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.labels import AllLabels
 from fedzmq.worker.plan_shelf import PlanShelf
@@ -38,6 +39,7 @@ class Commons:
     plans: PlanShelf = field(default_factory=PlanShelf)
     memory: Memory = field(default_factory=Memory)
     results: Results = field(default_factory=Results)
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
     exchange: Exchange = field(default_factory=lambda: Exchange(_nowhere))
     labels: AllLabels = field(default_factory=AllLabels)
     privacy: Privacy = field(default_factory=Privacy)

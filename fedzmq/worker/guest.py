@@ -67,6 +67,7 @@ class Guest:
             reception or Reception(),
             commons.memory,
             commons.results,
+            commons.fingerprints,
             self._cancellation,
             post,
         )

@@ -41,6 +41,7 @@ from fedzmq.worker.answer import Answer
 from fedzmq.worker.cancellation import Cancelled
 from fedzmq.worker.commons import Commons
 from fedzmq.worker.exchange import Exchange
+from fedzmq.worker.fingerprints import Fingerprints
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.guest import Guest
 from fedzmq.worker.plan_shelf import PlanShelf
@@ -60,7 +61,8 @@ class Worker:
 
     A client that is silent for `silence` seconds is gone, and so is all that it kept here. `functions` are the owner's
     own, which clients may call by these names. With `tell_labels`, clients learn how many examples of each class there
-    are. `kept` is where what rounds leave here outlives the worker. With `direct`, whatever it exchanges with the
+    are. `kept` is where what rounds leave here outlives the worker, and `secret` lets who comes back be told from who
+    has other data, see `fedzmq.worker.fingerprints`. With `direct`, whatever it exchanges with the
     same user's processes here goes past the medium: messages by a socket, and what is large by memory. A client keeps
     at most `quota` bytes here, and no operation of a plan makes more; all of them together take at most the
     `allowance`. `say` is given a line for the operator at every turn of events.
@@ -75,6 +77,7 @@ class Worker:
         tell_labels: bool = False,
         silence: float = SILENCE,
         kept: Files | None = None,
+        secret: bytes | None = None,
         direct: bool = True,
         quota: int = DEFAULT_QUOTA,
         allowance: Allowance | None = None,
@@ -88,6 +91,7 @@ class Worker:
             plans=PlanShelf(most_bytes=min(MOST_BYTES, quota)),
             memory=Memory(files=kept, most_bytes=quota),
             results=Results(most_bytes=quota),
+            fingerprints=Fingerprints(connection.name, secret),
             exchange=Exchange(self._hand, quota, lambda client: client in self._served()),
         )
         self._guests: dict[Peer, Guest] = {}

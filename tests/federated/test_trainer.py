@@ -410,6 +410,26 @@ def test_a_worker_that_trained_on_other_data_for_an_earlier_coordinator_is_told_
     assert any(line.startswith("bob trained on 2 examples in round 2, and on 1 before") for line in federated.said)
 
 
+@pytest.mark.parametrize("is_other", [False, True])
+def test_a_worker_that_comes_back_with_other_data_of_the_same_size_is_told_of(
+    meeting: Meeting, tmp_path: Path, is_other: bool
+) -> None:
+    made = MODULES["linear"]()
+    data = data_of(made)
+    said: list[str] = []
+    for number, rows in ((1, data), (2, data.rows(torch.arange(len(data)).flip(0)) if is_other else data)):
+        worker = meeting.worker("bob", [rows], secret=bytes(32))
+        with RunLedger(tmp_path) as ledger:
+            federated = Run(meeting, made, replace(JOB, rounds=number), ledger=ledger)
+            federated.all()
+            federated.client.close()
+        said += federated.said
+        worker.close()
+
+    told = "bob trained on other data in round 2 than before, and the model becomes another one"
+    assert said == ([told] if is_other else [])
+
+
 def test_too_few_workers_are_named_with_how_long_they_were_waited_for(meeting: Meeting) -> None:
     made = MODULES["linear"]()
     meeting.worker("bob", [data_of(made)])

@@ -67,6 +67,7 @@ class Trained(Reply):
     new state stays where it is, to be pulled: in the plan's order, without what is personal. `parts` are its first
     bytes, where the task asked for them. `way` is how far a gradient of one in every step would have led: the sum of
     the learning rates where neither momentum nor a pull makes another one of it, see `fedzmq.worker.training.way`.
+    `fingerprint` tells the data set from what it was, see `fedzmq.worker.fingerprints`.
     """
 
     examples: Count
@@ -76,3 +77,4 @@ class Trained(Reply):
     steps: Count = 0
     parts: Tensors = ()
     way: float = 0.0
+    fingerprint: str = ""

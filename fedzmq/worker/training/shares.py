@@ -24,13 +24,19 @@ class Shares:
 
     def to_train(self, name: str, held_out: HeldOut) -> Examples:
         """All but what is held out. Raises DataError."""
-        whole = self._whole(name)
+        whole = self.whole(name)
         return self._split(whole, held_out)[0] if held_out.share else whole
 
     def to_evaluate(self, name: str, held_out: HeldOut) -> Examples:
         """What is held out, or all where nothing is. Raises DataError."""
-        whole = self._whole(name)
+        whole = self.whole(name)
         return self._split(whole, held_out)[1] if held_out.share else whole
+
+    def whole(self, name: str) -> Examples:
+        """Raises DataError."""
+        if name in self._data:
+            return self._data[name]
+        raise DataError(name, f"this worker has {', '.join(self._data) or 'none'}; start it with --data")
 
     def _split(self, whole: Examples, held_out: HeldOut) -> _Split:
         key = (whole.name, held_out)
@@ -41,8 +47,3 @@ class Shares:
         while len(self._splits) > MOST_SPLITS:
             self._splits.popitem(last=False)
         return split
-
-    def _whole(self, name: str) -> Examples:
-        if name in self._data:
-            return self._data[name]
-        raise DataError(name, f"this worker has {', '.join(self._data) or 'none'}; start it with --data")

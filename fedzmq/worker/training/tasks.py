@@ -31,6 +31,7 @@ from fedzmq.wire.messages import (
 from fedzmq.worker.answer import Answer
 from fedzmq.worker.cancellation import Cancellation
 from fedzmq.worker.failure import failure_of
+from fedzmq.worker.fingerprints import Fingerprints
 from fedzmq.worker.plan_shelf import PlanShelf
 from fedzmq.worker.store import Store
 from fedzmq.worker.training.evaluate import evaluate
@@ -57,6 +58,7 @@ class Tasks:
         reception: Reception,
         memory: Memory,
         results: Results,
+        fingerprints: Fingerprints,
         cancellation: Cancellation,
         post: Post,
     ) -> None:
@@ -68,6 +70,7 @@ class Tasks:
         self._published = Published(reception, cancellation.is_cancelled)
         self._memory = memory
         self._results = results
+        self._fingerprints = fingerprints
         self._post = post
 
     def ready(self, records: Sequence[Any]) -> int:
@@ -132,6 +135,7 @@ class Tasks:
             outcome.metrics,
             outcome.steps,
             way=outcome.way,
+            fingerprint=self._fingerprints.of(message.local.run, self._shares.whole(message.dataset)),
         )
         self._results.keep(task, run, Result(trained, outcome.state, identity), self._store.client)
         return self._told(message, trained)
