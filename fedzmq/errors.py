@@ -25,6 +25,7 @@ FedzmqError
 │   ├── PointerError           a pointer cannot be used this way (fetched twice, released, pickled, ...)
 │   │   ├── InvalidTensorForRemoteGet   it points to no pointer
 │   │   └── NotInPlaceError    one tensor cannot become several in place
+│   ├── NothingFound           a search found nothing on that worker
 │   ├── WorkerExists           another kind of party has that name
 │   └── WorkerNotFoundError    no worker of that name is known here
 ├── RemoteError                a command failed on the worker: the user's program, a retry repeats it
@@ -308,6 +309,23 @@ class WorkerNotFoundError(UsageError):
         super().__init__(f"no worker {name!r} is here (known: {here}){'; ' + hint if hint else ''}")
         self.name = name
         self.known = known
+
+
+class NothingFound(UsageError, KeyError):
+    """What a search found is asked for by a worker where it found nothing."""
+
+    def __init__(self, worker: str, terms: tuple[str, ...], found: tuple[str, ...]) -> None:
+        wanted = " and ".join(map(repr, terms)) or "anything"
+        elsewhere = (
+            f"it is on {', '.join(found)}" if found else "it is nowhere; a search for nothing finds all there is"
+        )
+        super().__init__(f"nothing on {worker!r} fits {wanted}: {elsewhere}")
+        self.worker = worker
+        self.terms = terms
+        self.found = found
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class RemoteError(FedzmqError):

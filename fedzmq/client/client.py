@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedzmq.client.attendance import wait_for_all
+from fedzmq.client.findings import Findings
 from fedzmq.client.local_worker import LocalWorker
 from fedzmq.client.publisher import Publisher
 from fedzmq.client.session_line import SessionLine
@@ -27,7 +28,6 @@ from fedzmq.errors import (
 )
 from fedzmq.pointers.destination import DIRECTORIES
 from fedzmq.pointers.effects import Effects
-from fedzmq.pointers.pointer import Pointer
 from fedzmq.session.endpoint import Arrival, Endpoint
 from fedzmq.session.packet import Lane
 from fedzmq.session.roster import SILENCE, Roster
@@ -155,11 +155,10 @@ class Client:
             raise WorkerNotFoundError(str(worker), self.names())
         return worker if found is None else found
 
-    def search(self, *terms: str | Iterable[str]) -> dict[str, list[Pointer]]:
-        """What `WorkerHandle.search` finds on every worker, by the worker's name; those without are left out."""
+    def search(self, *terms: str | Iterable[str]) -> Findings:
+        """What `WorkerHandle.search` finds on every worker."""
         handles = [self.worker(name) for name in self.names()]
-        found = [(handle.name, handle.search(*terms)) for handle in handles]
-        return {name: pointers for name, pointers in found if pointers}
+        return Findings([(handle.name, handle.search(*terms)) for handle in handles], terms)
 
     def adopt(self, handle: WorkerHandle) -> None:
         """Know a worker by a handle that was made elsewhere."""

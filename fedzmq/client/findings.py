@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from typing import NoReturn
 
 import torch
 
-from fedzmq.errors import ProtocolError, UsageError
+from fedzmq.errors import NothingFound, ProtocolError, UsageError
 from fedzmq.pointers.metadata import meta
 from fedzmq.pointers.origins import origin
 from fedzmq.pointers.pointer import Pointer
@@ -17,6 +18,17 @@ from fedzmq.tensors.dtypes import dtype_of
 from fedzmq.wire.messages import Found, ListObjects, ObjectInfo, Search
 
 ROOM = 64  # results that a first question has room for
+
+
+class Findings(dict[str, list[Pointer]]):
+    """Pointers to what was found, by the workers' names; those without are left out, and NothingFound says so."""
+
+    def __init__(self, searched: Iterable[tuple[str, list[Pointer]]], terms: Iterable[str | Iterable[str]]) -> None:
+        super().__init__({name: pointers for name, pointers in searched if pointers})
+        self._terms = tuple(_flat(terms))
+
+    def __missing__(self, worker: str) -> NoReturn:
+        raise NothingFound(worker, self._terms, tuple(self))
 
 
 def found_by(stream: Stream, terms: Iterable[str | Iterable[str]]) -> list[Pointer]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fedzmq.client.findings import Findings
 from fedzmq.client.worker_handle import WorkerHandle
-from fedzmq.pointers.pointer import Pointer
 
 
 class PrivateGridNetwork:
@@ -14,10 +14,9 @@ class PrivateGridNetwork:
     def __init__(self, *workers: WorkerHandle) -> None:
         self.workers = {worker.name: worker for worker in workers}
 
-    def search(self, *terms: str | Iterable[str]) -> dict[str, list[Pointer]]:
-        """What `WorkerHandle.search` finds on each of them; those without are left out."""
-        found = [(name, worker.search(*terms)) for name, worker in self.workers.items()]
-        return {name: pointers for name, pointers in found if pointers}
+    def search(self, *terms: str | Iterable[str]) -> Findings:
+        """What `WorkerHandle.search` finds on each of them."""
+        return Findings([(name, worker.search(*terms)) for name, worker in self.workers.items()], terms)
 
     def __repr__(self) -> str:
         return f"PrivateGridNetwork({', '.join(self.workers) or 'no worker'})"

@@ -41,7 +41,7 @@ class Located(Remote):
     def __copy__(self: Self) -> Self:
         """Another pointer to the same tensor, as a shallow copy of a tensor shares its memory."""
         made: Self = self.detach()  # type: ignore[assignment]  # a pointer's is one
-        if self._ref.meta.kind == LEAF:
+        if self.requires_grad:
             made.requires_grad_()
         made.__dict__.update({name: value for name, value in self.__dict__.items() if name != "_ref"})
         return made

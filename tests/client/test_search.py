@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from fedzmq.client.client import Client
+from fedzmq.client.grid import PrivateGridNetwork
 from fedzmq.client.hook import TorchHook
 from fedzmq.client.virtual import VirtualWorker
 from fedzmq.cluster.local_cluster import LocalCluster
 from fedzmq.datasets.base_dataset import BaseDataset
-from fedzmq.errors import UsageError
+from fedzmq.errors import NothingFound, UsageError
 
 
 @pytest.fixture
@@ -34,6 +35,16 @@ def test_a_search_finds_by_tags_and_by_the_description(hook: TorchHook, bob: Vir
     assert (found.location, found.owner) == (bob, hook.local_worker)
     assert (found.tags, found.description) == ({"#fun", "#mnist"}, "The first digits")
     assert y.get().tags == {"#fun"}
+
+
+def test_what_a_search_did_not_find_is_said_where_it_is_asked_for(bob: VirtualWorker, alice: VirtualWorker) -> None:
+    grid, x = PrivateGridNetwork(bob, alice), torch.ones(1).tag("#houses").send(bob)
+    with pytest.raises(NothingFound, match="nothing on 'alice' fits '#houses': it is on bob"):
+        grid.search("#houses")["alice"]
+    with pytest.raises(KeyError, match="it is nowhere; a search for nothing finds all there is"):
+        grid.search("#boston")["bob"]
+    assert (grid.search("#boston"), grid.search().keys()) == ({}, {"bob"})
+    del x
 
 
 def test_what_was_found_is_fetched_and_dropped_without_deleting_anything(bob: VirtualWorker) -> None:

@@ -411,6 +411,12 @@ def test_rows_of_gradients_are_taken_one_by_one(bob: Place) -> None:
     assert torch.equal(found[0], found[1].get())
 
 
+def test_a_shallow_copy_of_what_was_computed_is_a_leaf(bob: Place) -> None:
+    for x in (torch.ones(3), torch.ones(3).send(bob)):
+        made = copy.copy(x.requires_grad_() * 2)
+        assert (made.requires_grad, made.is_leaf) == (True, True)
+
+
 @pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy])
 def test_a_copied_leaf_is_a_leaf(bob: Place, copied: Callable[[Tensor], Tensor]) -> None:
     x = torch.ones(3).send(bob).requires_grad_()
