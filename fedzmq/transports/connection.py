@@ -31,6 +31,9 @@ class Delivery(NamedTuple):
     frames: list[Buffer]
 
 
+Read = Callable[[], Union[Delivery, None]]
+
+
 class Connection(ABC):
     """One party's mailbox on a medium, under a name that it alone holds.
 
@@ -83,7 +86,7 @@ class Connection(ABC):
     def recv(self, timeout: float | None) -> Delivery | None:
         """The next message, or None after `timeout` seconds (None: no limit, 0: only what is here already)."""
 
-    def watch(self, descriptor: int, read: Callable[[], Delivery | None]) -> bool:
+    def watch(self, descriptor: int, read: Read) -> bool:
         """From now on `recv` also gives what `read` does, which it calls when this descriptor can be read.
 
         `read` raises EOFError when nothing more will come. False where a connection cannot wait for two things at once;

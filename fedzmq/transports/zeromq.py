@@ -12,8 +12,7 @@ import os
 import select
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import zmq
@@ -22,7 +21,7 @@ from fedzmq.errors import FedzmqError, LimitExceeded, NameTaken, ProtocolError, 
 from fedzmq.transports import address as addresses
 from fedzmq.transports.address import Address
 from fedzmq.transports.allocator import keep_freed_memory
-from fedzmq.transports.connection import Buffer, Connection, Delivery
+from fedzmq.transports.connection import Buffer, Connection, Delivery, Read
 from fedzmq.transports.dealer import Dealer
 from fedzmq.transports.names import check_name, check_publishable, check_topic
 from fedzmq.transports.route import (
@@ -48,6 +47,7 @@ from fedzmq.transports.route import (
     decode,
     encode,
 )
+from fedzmq.transports.watched import Watched
 
 PING_INTERVAL = 1.0  # seconds between two looks whether the broker lives
 GREET_INTERVAL = 0.25  # seconds between two hellos while it has not answered
@@ -84,8 +84,7 @@ class ZeroMQConnection(Connection):
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self._poll.register(self._wake_read, select.POLLIN)
-        self._watched: dict[int, Callable[[], Delivery | None]] = {}
-        self._readable: deque[int] = deque()  # of these, as the last look found
+        self._watched = Watched(self._poll)
         self._mail_routes: dict[str, bytes] = {}
         self._senders: dict[bytes, str] = {}  # of mail, by its route
         self._heard = -math.inf
@@ -165,17 +164,16 @@ class ZeroMQConnection(Connection):
                 with self._lock:
                     self._stop_waiting()
 
-    def watch(self, descriptor: int, read: Callable[[], Delivery | None]) -> bool:
+    def watch(self, descriptor: int, read: Read) -> bool:
         with self._lock:
             self._check_open()
-            self._watched[descriptor] = read
-            self._poll.register(descriptor, select.POLLIN)
+            self._watched.add(descriptor, read)
             self._rouse()  # whoever waits does not wait for this one yet
         return True
 
     def unwatch(self, descriptor: int) -> None:
         with self._lock:
-            self._forget(descriptor)
+            self._watched.forget(descriptor)
 
     def wake(self) -> None:
         with self._lock:
@@ -233,19 +231,13 @@ class ZeroMQConnection(Connection):
         """Wait until something is here, and note where."""
         ready = self._poll.poll(timeout * 1000)
         for descriptor, _ in ready:
-            if descriptor in self._watched:
-                self._readable.append(descriptor)
-            elif descriptor == self._wake_read:
+            if descriptor == self._wake_read:
                 self._wake_up()
-            else:
+            elif not self._watched.fired(descriptor):
                 for line in self._lines:
                     if line.descriptor == descriptor:
                         line.dry, line.fired = False, True
         return bool(ready)
-
-    def _forget(self, descriptor: int) -> None:
-        if self._watched.pop(descriptor, None) is not None:
-            self._poll.unregister(descriptor)
 
     def _next(self) -> Delivery | None:
         for source in self._turns[self._taken // ALTERNATE % len(self._turns) if self._taken % ALTERNATE == 0 else 0]:
@@ -268,21 +260,9 @@ class ZeroMQConnection(Connection):
 
     def _read(self) -> Delivery | None:
         """What came by a descriptor that is watched."""
-        if self._watched and not self._readable and not (self._control.dry and self._bulk.dry):
+        if self._watched.needs_look and not (self._control.dry and self._bulk.dry):
             self._look(0.0)  # else the next wait tells
-        while self._readable:
-            descriptor = self._readable.popleft()
-            read = self._watched.get(descriptor)
-            if read is None:
-                continue
-            try:
-                delivery = read()
-            except EOFError:
-                self._forget(descriptor)
-                continue
-            if delivery is not None:
-                return delivery
-        return None
+        return self._watched.take()
 
     def _interpret(self, line: Dealer, head: bytes, frames: list[Buffer]) -> Delivery | None:
         """The mail that a message is; what the broker says of itself is acted on here."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from fedzmq.errors import TransportClosed
 from fedzmq.session.shared_socket import MOST_BYTES, SocketReader, SocketWriter
-from fedzmq.transports.connection import Delivery
+from fedzmq.transports.connection import Delivery, Read
 from fedzmq.transports.memory import MemoryConnection
 from fedzmq.transports.registry import connect
 
@@ -23,9 +23,9 @@ class Watching(MemoryConnection):
     """It is told when there is something to read by the test."""
 
     def __init__(self) -> None:
-        self.watched: dict[int, Callable[[], Delivery | None]] = {}
+        self.watched: dict[int, Read] = {}
 
-    def watch(self, descriptor: int, read: Callable[[], Delivery | None]) -> bool:
+    def watch(self, descriptor: int, read: Read) -> bool:
         self.watched[descriptor] = read
         return True
 
