@@ -112,7 +112,7 @@ class Endpoint:
             end=self.end,
         )
         self._expected: deque[tuple[str, bytes]] = deque()  # who should show a sign of life from now on
-        self._departures: list[Departure] = []  # of those who said so
+        self._departures: deque[Departure] = deque()
         self._arrived: deque[Session] = deque()
         self._topics: dict[str, Callable[[Delivery, float], None]] = {}
         self._topic_changes = 0
@@ -336,6 +336,7 @@ class Endpoint:
             delivery = self.connection.recv(max(0.0, min(timeout, self._next_tick - now)))
         for _ in range(BURST):
             if delivery is None:
+                self._part()
                 return
             if self._deliver(delivery):
                 return  # somebody waits for this: what else there is to do can be done while they work
@@ -348,10 +349,9 @@ class Endpoint:
         while self._expected:
             name, boot = self._expected.popleft()
             self.presence.roster.beat(name, boot, "", now)
-        if everything_heard:  # also what those sent who went since, which may have come by another way than their word
-            departures, self._departures = self._departures, []
-            for departure in [*departures, *self.presence.tick(now)]:
-                self._lifecycle.lose(departure)
+        if everything_heard:
+            self._departures += self.presence.tick(now)
+            self._part()
         with self._state:
             sessions = list(self._sessions)
             for session in sessions:
@@ -361,6 +361,11 @@ class Endpoint:
                     self._flow(session, now, session.socket)
             nearest = min([now + NAP, *(session.due() for session in sessions)]) if everything_heard else now
         self._next_tick = max(now + TICK, nearest)
+
+    def _part(self) -> None:
+        """From those who went, once everything is heard: what they sent before may come by another way than that."""
+        while self._departures:
+            self._lifecycle.lose(self._departures.popleft())
 
     def _deliver(self, delivery: Delivery) -> bool:
         """Take in what came, and say whether there is something to `take` by it."""
