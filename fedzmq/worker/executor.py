@@ -134,28 +134,52 @@ class Executor:
 
         Bytes of `buffers` may become tensors without a copy. Bytes of a reply are its own, so that no later
         command changes them, unless its answer says that they are not.
+
+        Where Ctrl-C comes in between, as it does where the worker is in the program's own process, it is raised when
+        all have run: the rest of them may be the rest of an optimizer's step.
         """
         replies: list[Answer] = []
-        store, apply = self.store, self._operations.apply
+        broken_off: BaseException | None = None
+        store, apply, rest = self.store, self._operations.apply, iter(records)
         self._message.begin(records, buffers)
         has_modes = not self._modeless.issuperset(map(type, records))
         if has_modes:
             self._modes.enter()
         try:
-            for record in records:
-                store.position += 1
-                if type(record) is not list:
-                    replies += self._command(record, buffers)
-                elif store.is_guarded:
-                    self._operations.apply_guarded(record)
-                else:
-                    apply(record)
+            while True:
+                try:
+                    for record in rest:
+                        store.position += 1
+                        if type(record) is not list:
+                            replies += self._command(record, buffers)
+                        elif store.is_guarded:
+                            self._operations.apply_guarded(record)
+                        else:
+                            apply(record)
+                    break
+                except Exception:
+                    raise
+                except BaseException as error:
+                    broken_off = error
+                    self._break_off(record, error)
         finally:
             self._message.end()
             if has_modes:
                 self._randomness.leave()
                 self._modes.leave()
+        if broken_off is not None:
+            raise broken_off
         return replies
+
+    def _break_off(self, record: Any, error: BaseException) -> None:
+        """What was in hand has failed, whatever of it had been done."""
+        if type(record) is list:
+            self._operations.fail(record, error)
+            return
+        failure = failure_of(error, self.store.position, type(record).__name__)
+        for id in _TARGETS.get(type(record), _no_targets)(record):
+            if id:
+                self.store.poison(id, failure)
 
     def _command(self, message: Any, buffers: Sequence[Buffer]) -> list[Answer]:
         try:

@@ -78,13 +78,15 @@ def guarded_plan(store: Store, given: Sequence[int], touched: Sequence[int], res
     used = [store.tensors.get(id) for id in given]
     named = [store.tensors.get(id) for id in touched]
     users = store.privacy.common(used)
-    with _guarded(store, used):
-        yield
-    if users is not None:
-        for each in named:
-            if each is not None:
-                store.privacy.restrict(each, users)
-        _restrict(store, results, users)
+    try:
+        with _guarded(store, used):
+            yield
+    finally:
+        if users is not None:
+            for each in named:
+                if each is not None:
+                    store.privacy.restrict(each, users)
+            _restrict(store, results, users)
 
 
 def withheld(store: Store, failure: Failure, used: Iterable[Tensor | None]) -> Failure:

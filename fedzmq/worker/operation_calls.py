@@ -71,7 +71,7 @@ class OperationCalls:
             else:
                 self._keep_all(result, output)
         except Exception as error:
-            self._failed(record, error)
+            self.fail(record, error)
 
     def apply_guarded(self, record: list[Any]) -> None:
         """Run a record where something private may be among its operands."""
@@ -130,7 +130,8 @@ class OperationCalls:
             if result:
                 self._store.keep(result, tensor)
 
-    def _failed(self, record: list[Any], error: Exception) -> None:
+    def fail(self, record: list[Any], error: BaseException) -> None:
+        """Its failure is in the place of its results, and of what it may have written."""
         failure, is_new = self._failure_of(record, error)
         targets = results_of(record)
         written_to = list(written(record, self._catalog))
@@ -143,7 +144,7 @@ class OperationCalls:
             if id:
                 self._store.poison(id, failure)
 
-    def _failure_of(self, record: list[Any], error: Exception) -> tuple[Failure, bool]:
+    def _failure_of(self, record: list[Any], error: BaseException) -> tuple[Failure, bool]:
         """The failure, and whether it is this record's own: where an operand has failed, it is that one's."""
         store, found = self._store, []
         for id in operands(record):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fedzmq.errors import PlanError, ProtocolError
 from fedzmq.operations.catalog import CATALOG
+from fedzmq.plans.compiled import Look
 from fedzmq.tensors.buffers import export_all
 from fedzmq.wire.limits import check_size
 from fedzmq.wire.messages import FetchPlan, PlanFetched, PlanMissing, PutPlan, RunPlan, SharePlan
@@ -75,9 +76,15 @@ class PlanCalls:
 
     def _run(self, command: RunPlan) -> None:
         store, spoilt = self._store, [*command.results]
+        before = {id: store.tensors[id]._version for id in self._written(command) if id in store.tensors}
+        broken_off: BaseException | None = None
+
+        def touched() -> list[int]:
+            return [id for id, version in before.items() if store.tensors[id]._version != version]
+
         try:
             stored = self._stored(command.plan)
-            outputs = self._outputs(stored, command)
+            outputs = self._outputs(stored, command, self._look(touched))
             for id, output in zip(command.results, outputs, strict=True):
                 if id:
                     store.keep(id, output.detach() if output.requires_grad else output)
@@ -95,9 +102,14 @@ class PlanCalls:
                 failure = withheld(store, failure, store.tensors.values())
             store.remember(failure)
             spoilt += self._written(command)
+        except BaseException as error:  # Ctrl-C, between two operations
+            broken_off, failure = error, failure_of(error, store.position, "a plan")
+            spoilt += touched()
         for id in spoilt:
             if id:
                 store.poison(id, failure)
+        if broken_off is not None:
+            raise broken_off
 
     def share(self, command: SharePlan) -> None:
         """Raises UsageError where another plan has that key."""
@@ -128,7 +140,7 @@ class PlanCalls:
         ids = stored.ids(command.arguments)
         return [ids[register - 1] for register in stored.writes if register <= len(ids)]
 
-    def _outputs(self, stored: StoredPlan, command: RunPlan) -> Sequence[Tensor]:
+    def _outputs(self, stored: StoredPlan, command: RunPlan, look: Look) -> Sequence[Tensor]:
         plan = stored.plan
         if len(command.arguments) != len(plan.parameters) + len(plan.columns):
             taken = len(plan.parameters) + len(plan.columns)
@@ -143,18 +155,14 @@ class PlanCalls:
         if stored.is_random:
             self._randomness.enter()
         with _recorded_modes():
-            return stored.step(rows, *given, *stored.fresh_constants(), look=self._look(stored, given))
+            return stored.step(rows, *given, *stored.fresh_constants(), look=look)
 
-    def _look(self, stored: StoredPlan, given: Sequence[Tensor]) -> Callable[[], None]:
+    def _look(self, touched: Callable[[], list[int]]) -> Look:
         command, cancellation = self._store.position, self._cancellation
-        targets = [given[register - 1] for register in stored.writes if register <= len(given)]
-        versions = [each._version for each in targets]
 
         def look() -> None:
-            if cancellation.is_interrupted(command):
-                untouched = all(each._version == version for each, version in zip(targets, versions, strict=True))
-                if untouched or cancellation.is_gone:
-                    raise Cancelled
+            if cancellation.is_interrupted(command) and (cancellation.is_gone or not touched()):
+                raise Cancelled
 
         return look
 
@@ -174,6 +182,6 @@ def _recorded_modes() -> Iterator[None]:
             torch.set_default_dtype(default)
 
 
-def _operation(error: Exception) -> str:
+def _operation(error: BaseException) -> str:
     number = getattr(error, "failed_operation", None)
     return "a plan" if number is None else f"{CATALOG.name(number)} in a plan"

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fedzmq.operations.catalog import CATALOG
 from fedzmq.wire.messages import (
     Cancel,
     DescribeData,
@@ -181,3 +182,32 @@ def test_no_other_tensor_is_loaded_as_a_random_state(bench: Bench) -> None:
     bench.batch.append(SaveRandomState(state))
     bench.batch.append(LoadRandomState(bench.apply(Tensor.clone, at(state))))
     assert bench.sync()[0].message == "this tensor is no state of random numbers that was saved here"
+
+
+def test_ctrl_c_within_a_message_is_raised_when_the_rest_of_it_has_run() -> None:
+    def press(message: Any, buffers: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    bench = Bench(Executor(Store(), {DescribeData: press}))
+    x = bench.put(X)
+    bench.batch.append(DescribeData(7))
+    doubled = bench.apply(torch.mul, at(x), 2)
+    with pytest.raises(KeyboardInterrupt):
+        bench.flush()
+    assert torch.equal(bench.get(doubled), X * 2)
+
+
+def test_an_operation_that_ctrl_c_breaks_off_has_failed_and_what_it_wrote_to_too() -> None:
+    bench = Bench()
+    x, y = bench.put(X), bench.put(X)
+    number = CATALOG.number(Tensor.add_)
+
+    def press(*operands: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    bench.executor._operations._functions[number] = press
+    bench.apply(Tensor.add_, at(x), at(y), results=0)
+    with pytest.raises(KeyboardInterrupt):
+        bench.flush()
+    assert bench.failure(x).error == "KeyboardInterrupt"
+    assert torch.equal(bench.get(y), X)

@@ -279,3 +279,24 @@ def test_a_plan_whose_argument_failed_does_not_begin_and_what_it_writes_to_stays
     stay.run(op("torch.add", 5, 0b11, 1, 3), RunPlan(9, (1, 5), (10,)))
     assert stay.failure(10).startswith("torch.add: RuntimeError")
     assert stay.value(1) == [1, 1]
+
+
+class Pressed(Soon):
+    """Ctrl-C after so many looks, where the worker is in the program's own process."""
+
+    def interrupt(self, commands: int) -> None:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("write_at", "is_kept"), [(40, True), (4, False)])
+def test_ctrl_c_within_a_run_costs_what_it_has_written_to_and_no_more(write_at: int, is_kept: bool) -> None:
+    stay = Stay(None, torch.ones(2), torch.ones(2) * 2, cancellation=Pressed(2))
+    stay.put(9, long_plan(write_at), writes=(1,))
+    with pytest.raises(KeyboardInterrupt):
+        stay.run(RunPlan(9, (1, 2), (10,)), op("torch.add", 11, 0b11, 2, 2))
+    assert stay.failure(10).startswith("a plan: KeyboardInterrupt")
+    assert stay.value(11) == [4, 4]
+    if is_kept:
+        assert stay.value(1) == [1, 1]
+    else:
+        assert "KeyboardInterrupt" in stay.failure(1)
