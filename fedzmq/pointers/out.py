@@ -12,7 +12,7 @@ from fedzmq.pointers.conversions import set_data
 from fedzmq.pointers.meeting import apart
 from fedzmq.pointers.nesting import leaves, mapped
 from fedzmq.pointers.refusals import name_of
-from fedzmq.pointers.rehearsal import tried
+from fedzmq.pointers.rehearsal import can_be_tried, tried
 from fedzmq.pointers.remote import Remote, known
 from fedzmq.pointers.stream import Stream
 
@@ -21,6 +21,7 @@ Create = Callable[[Stream, type[Remote], Callable[..., Any], tuple[Any, ...], di
 # Those that add up, or multiply, in the dtype of out, where all others compute in their own and copy.
 _IN_ANY = frozenset({torch.sum, torch.prod, torch.cumsum, torch.cumprod})
 _IN_FLOATS = frozenset({torch.mean, torch.nanmean, torch.nansum, torch.std, torch.var})
+_SILENT = frozenset({torch.split_with_sizes_copy, torch.unbind_copy})  # with out= they give nothing
 
 
 def into_out(create: Create, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -38,15 +39,19 @@ def into_out(create: Create, func: Callable[..., Any], args: tuple[Any, ...], kw
     targets, sources = ([out], [result]) if single else (list(out), list(result))
     if len(targets) != len(sources):
         raise OperationRefused(name_of(func), "out= names another number of tensors than it gives")
-    for target, source in zip(targets, sources, strict=True):
+    pairs = list(zip(targets, sources, strict=True))
+    for target, source in pairs:
         _check_target(func, target, source)
-    if any(target.dtype is not source.dtype for target, source in zip(targets, sources, strict=True)):
-        _check_dtypes(func, args, kwargs)
-    for target, source in zip(targets, sources, strict=True):
-        if target.shape == source.shape:
-            target.copy_(source)
-        else:
-            set_data(target, source.to(target.dtype))
+    if any(_is_unlike(target, source) for target, source in pairs):
+        _check_kernel(func, args, kwargs, pairs)
+    with torch.no_grad():
+        for target, source in pairs:
+            if target.shape == source.shape:
+                target.copy_(source)
+            else:
+                set_data(target, source.to(target.dtype))
+    if func in _SILENT:
+        return None
     return out if single else _kind(type(result))(targets)
 
 
@@ -79,18 +84,29 @@ def _check_target(func: Callable[..., Any], target: torch.Tensor, source: torch.
     if target.shape != source.shape and target.numel():
         shapes = f"{tuple(target.shape)}, and the result {tuple(source.shape)}"
         raise OperationRefused(name, f"out= has shape {shapes}: it would resize memory that others may share")
-    if torch.is_grad_enabled() and (target.requires_grad or source.requires_grad):
-        raise RuntimeError(
-            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
-            "arguments requires grad."
-        )
-    if not torch.can_cast(source.dtype, target.dtype):
-        raise RuntimeError(f"result type {source.dtype} can't be cast to the desired output type {target.dtype}")
 
 
-def _check_dtypes(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Raises what the kernel does that casts no result: whether it does is known to the kernel alone."""
+def _is_unlike(target: torch.Tensor, source: torch.Tensor) -> bool:
+    return target.dtype is not source.dtype or _is_tracked(target, source)
+
+
+def _is_tracked(target: torch.Tensor, source: torch.Tensor) -> bool:
+    return torch.is_grad_enabled() and (target.requires_grad or source.requires_grad)
+
+
+def _check_kernel(
+    func: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    pairs: Sequence[tuple[torch.Tensor, torch.Tensor]],
+) -> None:
+    """Raises what the kernel does: whether it casts its result, and whether it has a gradient, it alone knows."""
     operands = list({id(each): each for each in leaves([args, kwargs]) if isinstance(each, torch.Tensor)}.values())
+    metas = [known(operand) for operand in operands]
+    if not can_be_tried(metas):
+        for pair in pairs:
+            _check_pair(name_of(func), *pair)
+        return
 
     def call(tensors: Sequence[torch.Tensor], keywords: dict[str, Any]) -> Any:
         stand_ins = {id(operand): tensor for operand, tensor in zip(operands, tensors, strict=True)}
@@ -100,8 +116,18 @@ def _check_dtypes(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 
         return func(*mapped(args, replaced), **mapped(keywords, replaced))
 
-    metas = [known(operand) for operand in operands]
-    found = tried(lambda tensors: call(tensors, kwargs), metas)
     others = {name: value for name, value in kwargs.items() if name != "out"}
-    if found is not None and tried(lambda tensors: call(tensors, others), metas) is None:
+    found = tried(lambda tensors: call(tensors, kwargs), metas)
+    if found is not None and str(found) != str(tried(lambda tensors: call(tensors, others), metas)):
         raise found
+
+
+def _check_pair(name: str, target: torch.Tensor, source: torch.Tensor) -> None:
+    """Raises what nearly all kernels do, for operands that are too large to be tried."""
+    if _is_tracked(target, source):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
+        )
+    if not torch.can_cast(source.dtype, target.dtype):
+        raise RuntimeError(f"result type {source.dtype} can't be cast to the desired output type {target.dtype}")

@@ -33,11 +33,6 @@ _OUT_REASONS = {
     "here out= gives other values than the function does": "fft.ihfft2 fft.ihfftn",
     "here out= of a wider dtype draws other random numbers": "normal normal.number_mean normal.in_place",
     "its driver gelsy rounds by where its memory lies, here too, and a wider out= is compared closer": "linalg.lstsq",
-    "here it returns None": "split_with_sizes_copy unbind_copy",
-    "here it rounds to ints, which is refused": "bernoulli lu",
-    "its kernel refuses a wider dtype, which a copy does not": """
-        lu_unpack lu_solve linalg.ldl_solve linalg.lu_factor linalg.lu_factor_ex linalg.lu_solve
-    """,
 }
 
 OUTSIDE_OUT: dict[str, str] = {name: reason for reason, names in _OUT_REASONS.items() for name in names.split()}
