@@ -118,13 +118,15 @@ def _history(tensors: Iterable[Remote | None], passed: Passed) -> tuple[Node, ..
 
 
 def _settled(made: Sequence[Any], history: tuple[Node, ...]) -> list[Any]:
-    """Ask the worker which of these gradients are None there, and which have a graph of their own."""
-    found = iter(made[0]._ref.stream.describe([each._ref.id for each in made]))
+    """Ask the worker which of these gradients are None there, how they lie, and which have a graph of their own."""
+    found = made[0]._ref.stream.describe([each._ref.id for each in made])
     settled: list[Any] = []
-    for each, requires_grad in zip(made, found, strict=True):
-        if requires_grad:
+    for each, told in zip(made, found, strict=True):
+        if told.dtype and len(told.stride) == each.dim():
+            each._ref.meta = each._ref.meta.lying(tuple(told.stride))
+        if told.requires_grad:
             each._ref.become_inner(Derived(history))
-        settled.append(None if requires_grad is None else each)
+        settled.append(each if told.dtype else None)
     return settled
 
 

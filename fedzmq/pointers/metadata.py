@@ -59,6 +59,9 @@ class Meta:
             return self
         return meta(self.shape, self.dtype, self.stride, kind, self.is_conj, self.is_neg)
 
+    def lying(self, stride: tuple[int, ...]) -> Meta:
+        return meta(self.shape, self.dtype, stride, self.kind, self.is_conj, self.is_neg)
+
     def of_gradient(self, kind: Kind = CONSTANT) -> Meta:
         """Of a gradient for such a tensor."""
         return meta(self.shape, self.dtype, self.stride, kind)

@@ -110,16 +110,19 @@ class Stream(Outbox):
             raise ProtocolError(f"worker {self.worker!r} answered with {type(reply).__name__}")
         return first, reply
 
-    def describe(self, ids: Sequence[int]) -> list[bool | None]:
-        """Of gradients, in one round trip: whether each requires grad, or None where it is None on the worker.
+    def describe(self, ids: Sequence[int]) -> tuple[Description, ...]:
+        """What tensors are like on the worker, in one round trip: a gradient that is None there is of no dtype.
 
         Raises RemoteError where what made one failed.
         """
-        return [each.requires_grad if each.dtype else None for each in self._described(ids)]
+        reply, _ = self.answer(self.ask(partial(Describe, ids=tuple(ids)), origin()))
+        if not isinstance(reply, Described) or len(reply.tensors) != len(ids):
+            raise ProtocolError(f"worker {self.worker!r} answered a Describe with {type(reply).__name__}")
+        return reply.tensors
 
     def version(self, id: int) -> int:
         """How often a tensor was written to, in one round trip. Raises RemoteError where what made it failed."""
-        return self._described([id])[0].version
+        return self.describe([id])[0].version
 
     def fetch(self, ids: Sequence[int]) -> list[torch.Tensor]:
         """The values, in one round trip. Raises GetNotPermittedError, and RemoteError where what made one failed."""
@@ -213,9 +216,3 @@ class Stream(Outbox):
 
     def noticed(self, written: Sequence[int], views: Sequence[tuple[int, int]]) -> None:
         """An operation wrote into these, and made the first of each pair a view of the second. For what records."""
-
-    def _described(self, ids: Sequence[int]) -> tuple[Description, ...]:
-        reply, _ = self.answer(self.ask(partial(Describe, ids=tuple(ids)), origin()))
-        if not isinstance(reply, Described) or len(reply.tensors) != len(ids):
-            raise ProtocolError(f"worker {self.worker!r} answered a Describe with {type(reply).__name__}")
-        return reply.tensors

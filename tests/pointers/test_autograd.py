@@ -245,6 +245,16 @@ def test_the_gradient_of_a_gradient(bob: Place) -> None:
     close(p.grad.get(), x.grad)
 
 
+def test_a_gradient_that_is_asked_about_lies_as_it_does_here(bob: Place) -> None:
+    def strides(x: Tensor, direction: Tensor) -> list[tuple[int, ...]]:
+        (first,) = torch.autograd.grad(x.expand(5, 3, 2), x, direction, create_graph=True)
+        (second,) = torch.autograd.grad(first, direction, torch.ones_like(first))
+        return [first.stride(), second.stride()]
+
+    given = [torch.ones(5, 1, 1, requires_grad=True), torch.ones(5, 3, 2, requires_grad=True)]
+    assert strides(*[each.detach().requires_grad_().send(bob) for each in given]) == strides(*given)
+
+
 @pytest.mark.filterwarnings("ignore:Using backward")
 def test_create_graph_in_backward_makes_gradients_with_a_history(bob: Place) -> None:
     p = leaf(bob)
