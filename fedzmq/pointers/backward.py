@@ -122,7 +122,7 @@ def _settled(made: Sequence[Any], history: tuple[Node, ...]) -> list[Any]:
     found = made[0]._ref.stream.describe([each._ref.id for each in made])
     settled: list[Any] = []
     for each, told in zip(made, found, strict=True):
-        if told.dtype and len(told.stride) == each.dim():
+        if told.dtype and len(told.stride) == each.dim():  # a recording does not know
             each._ref.meta = each._ref.meta.lying(tuple(told.stride))
         if told.requires_grad:
             each._ref.become_inner(Derived(history))

@@ -32,7 +32,7 @@ from fedzmq.recording.suppositions import Suppositions, Unknown, choice_of, stan
 from fedzmq.tensors.buffers import export
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.apply import results_of
-from fedzmq.wire.messages import Backward, Command, Described, Gradients, SetData
+from fedzmq.wire.messages import Backward, Command, Described, Description, Gradients, SetData
 
 DETACH = torch.Tensor.detach
 _GETITEM = CATALOG.number(torch.Tensor.__getitem__)
@@ -195,8 +195,9 @@ class Tape(Journal):
         self.note((CATALOG.number(torch.Tensor.clone), id, 0, [here]), INITIAL, origin())
         return self.require_grad(id, True) if requires_grad else id
 
-    def describe(self, ids: Sequence[int]) -> list[bool | None]:
-        return [id in self._differentiation.differentiable for id in ids]
+    def describe(self, ids: Sequence[int]) -> tuple[Description, ...]:
+        """Of gradients that will be there; how they will lie is not known."""
+        return tuple([Description("any", (), (), id in self._differentiation.differentiable, 0) for id in ids])
 
     def version(self, id: int) -> int:
         raise needs_value("Tensor._version, which counts writes on a worker,")
