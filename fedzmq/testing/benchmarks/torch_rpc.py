@@ -68,6 +68,8 @@ def _serve(meeting: str) -> None:
 
 def _ask() -> None:
     lead()
+    if not rpc.is_available():
+        sys.exit("this torch was built without it")
     with closing(TemporaryFolder("fedzmq-")) as folder:
         meeting = str(folder.path / "meeting")
         serve = [sys.executable, "-W", "ignore", "-m", "fedzmq.testing.benchmarks.torch_rpc", meeting]

@@ -16,7 +16,7 @@ def test_a_peer_that_cannot_start_tells_why() -> None:
 
 
 def test_a_peer_that_does_not_answer_is_waited_for_once() -> None:
-    with Peer(f"{PEERS}hangs", patience=5.0) as peer:
+    with Peer(f"{PEERS}hangs") as peer:
         pid = int(peer.ask("whose"))
         peer._patience = 0.1
         with pytest.raises(ClusterError, match=r"did not answer within 0\.1 s"):
