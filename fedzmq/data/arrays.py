@@ -11,7 +11,7 @@ from fedzmq.data.forms import FEATURES, TARGETS, Form
 from fedzmq.data.keys import chosen
 from fedzmq.data.mapped import MappedArray, MappedRows
 from fedzmq.data.npy import Head, read_head
-from fedzmq.data.opening import held, lazy
+from fedzmq.data.opening import check_whole, held, lazy
 from fedzmq.errors import DataError
 
 SUFFIX = ".npy"
@@ -35,8 +35,9 @@ def read_arrays(source: str, memory: int) -> Examples:
     if sum(head.held_bytes for head in heads) <= memory:
         return held(source, [_whole(path) for path in paths], form)
     if any(head.by_columns for head in heads):
-        note = "in memory, because an array lies by columns: save what numpy.ascontiguousarray makes of it"
-        return held(source, [_whole(path) for path in paths], form, note)
+        cause = "an array lies by columns: save what numpy.ascontiguousarray makes of it"
+        check_whole(source, sum(max(head.nbytes, head.held_bytes) for head in heads), cause)
+        return held(source, [_whole(path) for path in paths], form, f"in memory, because {cause}")
     mapped = [_mapped(source, path, head) for path, head in zip(paths, heads, strict=True)]
     return lazy(source, MappedRows(source, mapped), form, "the files")
 

@@ -6,20 +6,21 @@ What is wrong in one is said with its row and column, so that its owner can mend
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from fedzmq.data.examples import Examples
 from fedzmq.data.forms import Form
 from fedzmq.data.keys import check_index, column_called, target_column
-from fedzmq.data.opening import held
+from fedzmq.data.opening import check_whole, held
 from fedzmq.errors import DataError
 
 WORDS = ("true", "false")
+MOST_LINE = 1 << 26  # characters: of as many columns as any table has
 
 Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
@@ -27,8 +28,12 @@ Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 def read_csv(source: str, path: Path, memory: int, without: str | None = None) -> Examples:
     """In memory, whatever `memory` says. `without` is a column to leave out. Raises DataError."""
     way_out = "fedzmq data split --workers 1 --holdout 0 --format parquet"
+    check_whole(source, path.stat().st_size, "write the table as .parquet, which is read as it is needed")
     note = f"in memory, because a .csv has to be read whole: {way_out} makes another file of it"
-    arrays, target = _csv(source, path, without)
+    try:
+        arrays, target = _csv(source, path, without)
+    except csv.Error as error:
+        raise DataError(source, f"it is not a table of numbers with commas between: {error}") from error
     form = Form(floats=True, target=target)
     return held(source, arrays, form, note if path.stat().st_size > memory else "")
 
@@ -40,7 +45,7 @@ def _csv(source: str, path: Path, without: str | None) -> tuple[Arrays, str]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [line for line in file if line.strip()]
+            lines = list(_lines(source, file))
     except UnicodeDecodeError as error:
         raise DataError(source, "it is not UTF-8 text; save the table as CSV in UTF-8") from error
     if not lines:
@@ -72,6 +77,15 @@ def _csv(source: str, path: Path, without: str | None) -> tuple[Arrays, str]:
     except ValueError:
         raise DataError(source, _first_fault(rows, names, len(first), words)) from None
     return (np.delete(table, target, axis=1), _class_numbers(cells, table[:, target])), called[target]
+
+
+def _lines(source: str, file: TextIO) -> Iterator[str]:
+    """But for those that are empty. One without an end is not looked for."""
+    for line in iter(partial(file.readline, MOST_LINE), ""):
+        if len(line) == MOST_LINE:
+            raise DataError(source, f"it is no table: a line of it has more than {MOST_LINE:,} characters")
+        if line.strip():
+            yield line
 
 
 def _class_numbers(cells: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,11 @@ import torch
 
 from fedzmq.data.arrow import pyarrow_for
 from fedzmq.data.keys import column_called
+from fedzmq.data.opening import check_whole
 from fedzmq.errors import DataError
 
 Values = np.ndarray[Any, Any]
+_KINDS = "biuSU"  # of whole numbers and text
 
 
 def read_groups(source: str, column: str) -> torch.Tensor:
@@ -30,7 +31,7 @@ def read_groups(source: str, column: str) -> torch.Tensor:
         values = _npz(source, path, column)
     else:
         raise DataError(source, f"it has no column {column!r}: only .csv, .parquet and .npz files can be split by one")
-    if values.ndim != 1 or values.dtype.kind not in "biuSU":
+    if values.ndim != 1 or values.dtype.kind not in _KINDS:
         raise DataError(source, f"the column {column!r} has no whole numbers and no text that rows could be told by")
     return torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64))
 
@@ -51,13 +52,20 @@ def _parquet(source: str, path: Path, column: str) -> Values:
     try:
         with arrow.parquet.ParquetFile(path) as file:
             column_called(source, column, file.schema_arrow.names)
-            encoded = file.read(columns=[column]).column(0).combine_chunks()
+        # A text is decoded once, and not again for each row that has it.
+        with arrow.parquet.ParquetFile(path, read_dictionary=[column]) as file:
+            encoded = file.read(columns=[column]).column(0).dictionary_encode().combine_chunks()
     except arrow.ArrowException as error:
         raise DataError(source, "it is not a parquet file, or not a whole one") from error
     if encoded.null_count:
         empty = encoded.to_pylist().index(None) + 1
         raise DataError(source, f"example {empty} has nothing in column {column!r}; fill it, or drop such rows")
-    return np.array(encoded.to_pylist())
+    values: Values = np.array(encoded.dictionary.to_pylist())
+    if values.dtype.kind not in _KINDS:
+        return values
+    ranks = np.unique(values, return_inverse=True)[1]
+    found: Values = ranks[encoded.indices.to_numpy()]
+    return found
 
 
 def _npz(source: str, path: Path, column: str) -> Values:
@@ -65,8 +73,10 @@ def _npz(source: str, path: Path, column: str) -> Values:
         with zipfile.ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
             column_called(source, column, names)
-            with archive.open(column + ".npy") as file:
-                values: Values = np.lib.format.read_array(io.BytesIO(file.read()), allow_pickle=False)
+            info = archive.getinfo(column + ".npy")
+            check_whole(source, info.file_size, f"split by another column than {column!r}")
+            with archive.open(info) as file:
+                values: Values = np.lib.format.read_array(file, allow_pickle=False)
                 return values
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, ValueError, EOFError, MemoryError) as error:  # its head claims what does not follow
         raise DataError(source, f"{column!r} is not an array of plain numbers or text") from error

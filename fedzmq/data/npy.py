@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import IO, Any
@@ -33,6 +34,14 @@ class Head:
         return (4 if self.dtype.kind == "f" or self.dtype.itemsize == 1 else 8) * prod(self.shape)
 
 
+def check_rows(source: str, name: str, shape: Sequence[int]) -> None:
+    """Raises DataError where there are no rows, or nothing in them, of which a small file can claim any number."""
+    if not shape:
+        raise DataError(source, f"{name} is a single number, and one row per example was expected")
+    if 0 in shape:
+        raise DataError(source, f"it has no examples (the shape of {name} is {tuple(shape)})")
+
+
 def read_head(source: str, name: str, file: IO[bytes]) -> Head:
     """Raises DataError for what is no array of plain numbers with one row per example."""
     try:
@@ -44,6 +53,5 @@ def read_head(source: str, name: str, file: IO[bytes]) -> Head:
         raise DataError(source, f"{name} holds Python objects, which are never read; save an array of plain numbers")
     if dtype.kind not in "fiub":
         raise DataError(source, f"{name} is an array of {dtype}, and numbers were expected (classes: 0, 1, 2, ...)")
-    if not shape:
-        raise DataError(source, f"{name} is a single number, and one row per example was expected")
+    check_rows(source, name, shape)
     return Head(shape, by_columns and len(shape) > 1, dtype, file.tell())

@@ -15,10 +15,8 @@ from fedzmq.data.examples import Examples
 from fedzmq.data.keys import CLASSES, chosen
 from fedzmq.data.mapped import MappedArray, MappedRows
 from fedzmq.data.npy import Head, read_head
-from fedzmq.data.opening import held, lazy
+from fedzmq.data.opening import check_whole, held, lazy
 from fedzmq.errors import DataError
-
-MOST_UNPACKED = 4 * 1024 * 1024 * 1024  # bytes that compressed arrays may become: a small file can claim any number
 
 MOST_NUMBER = 1024  # bytes of an array that is one number
 
@@ -38,8 +36,10 @@ def read_npz(source: str, path: Path, memory: int) -> Examples:
             if is_large and _can_be_mapped(infos, heads):
                 mapped = [_mapped(source, path, info, head) for info, head in zip(infos, heads, strict=True)]
                 return lazy(source, MappedRows(source, mapped), form, "the file")
+            cause = _cause(infos)
+            check_whole(source, sum(max(head.nbytes, head.held_bytes) for head in heads), cause)
             arrays = [_array(archive, info, head) for info, head in zip(infos, heads, strict=True)]
-            return held(source, arrays, form, _why_in_memory(infos) if is_large else "")
+            return held(source, arrays, form, f"in memory, because {cause}" if is_large else "")
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
         raise DataError(source, "it is not an .npz archive of plain numbers, as numpy.savez writes it") from error
 
@@ -48,12 +48,6 @@ def _head(source: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: in
     name = info.filename.removesuffix(".npy")
     if info.compress_type == zipfile.ZIP_STORED and info.header_offset + info.file_size > size:
         raise DataError(source, f"the file ends before {name} does: it was cut off")
-    if info.compress_type != zipfile.ZIP_STORED and info.file_size > MOST_UNPACKED:
-        raise DataError(
-            source,
-            f"{name} is compressed and would take {info.file_size:,} bytes, and at most {MOST_UNPACKED:,} are "
-            "unpacked; write the file with numpy.savez, and it is read as it is needed",
-        )
     with archive.open(info) as file:
         head = read_head(source, name, file)
     follow = info.file_size - head.offset
@@ -79,10 +73,11 @@ def _can_be_mapped(infos: list[zipfile.ZipInfo], heads: list[Head]) -> bool:
     return all(info.compress_type == zipfile.ZIP_STORED for info in infos) and not any(h.by_columns for h in heads)
 
 
-def _why_in_memory(infos: list[zipfile.ZipInfo]) -> str:
+def _cause(infos: list[zipfile.ZipInfo]) -> str:
+    """Why arrays cannot stay in their file, and what they can be made to."""
     if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
-        return "in memory, because its arrays are compressed: numpy.savez writes them so that they can stay in the file"
-    return "in memory, because its arrays lie by columns: save what numpy.ascontiguousarray makes of them"
+        return "its arrays are compressed: numpy.savez writes them so that they can stay in the file"
+    return "its arrays lie by columns: save what numpy.ascontiguousarray makes of them"
 
 
 def _mapped(source: str, path: Path, info: zipfile.ZipInfo, head: Head) -> MappedArray:

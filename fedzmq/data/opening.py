@@ -13,9 +13,21 @@ from fedzmq.data.forms import Form
 from fedzmq.data.lazy import READ_BYTES, Lazy, Rows
 from fedzmq.data.streamed import Stream, Streamed
 from fedzmq.data.survey import Survey
+from fedzmq.errors import DataError
 
 LOOKED_AT = 65_536  # examples in memory that are looked at at once
+MOST_WHOLE = (
+    4 * 1024 * 1024 * 1024
+)  # bytes that a set which has to be read whole may take, as a small file can claim any
 HELD_BYTES = 1024 * 1024 * 1024  # of examples in memory: a larger set is read as it is needed, where its form allows
+
+
+def check_whole(source: str, nbytes: int, way_out: str) -> None:
+    """Raises DataError where a set that has to be read whole would take too many bytes."""
+    if nbytes > MOST_WHOLE:
+        raise DataError(
+            source, f"it would take {nbytes:,} bytes, and what is read whole may take {MOST_WHOLE:,}; {way_out}"
+        )
 
 
 def held(source: str, raw: Sequence[Any], form: Form, note: str = "") -> Data:

@@ -29,6 +29,8 @@ from fedzmq.errors import DataError
 
 CHUNK_BYTES = 1024 * 1024  # of examples that are decoded at once
 COLUMN_BYTES = 64 * 1024  # of the file that are read ahead in each column
+MOST_EXAMPLE = 1 << 28  # bytes of one
+MOST_UNEVEN = 1 << 20  # numbers in lists that are read although they cannot all have one length
 
 Array = np.ndarray[Any, Any]
 
@@ -71,7 +73,7 @@ class ParquetStream:
     def open(cls, source: str, path: Path, arrow: ModuleType, without: str | None) -> ParquetStream:
         """Raises DataError where the columns are no examples."""
         with arrow.parquet.ParquetFile(path) as file:
-            schema, rows = file.schema_arrow, file.metadata.num_rows
+            schema, metadata = file.schema_arrow, file.metadata
         if without is not None:
             column_called(source, without, schema.names)
         skipped = {without, *_index_columns(schema)}
@@ -102,7 +104,8 @@ class ParquetStream:
         form = Form((FEATURES, TARGETS), floats=True) if is_plain else Form((*names, TARGETS))
         told = (schema.metadata or {}).get(f"fedzmq.{CLASSES}".encode(), b"")
         form = replace(form, classes=int(told) if told.isdigit() else None, target=target)
-        return cls(source, path, tuple(inputs), target, form, rows, _row_bytes(schema, path, arrow))
+        row_bytes = _row_bytes(source, schema, metadata, arrow)
+        return cls(source, path, tuple(inputs), target, form, metadata.num_rows, row_bytes)
 
     def chunks(self, drawing: torch.Generator | None) -> Iterator[tuple[int, Sequence[Array]]]:
         arrow = pyarrow_for(self.source)
@@ -193,16 +196,32 @@ def _is_list(kind: Any, arrow: ModuleType) -> bool:
     return is_list and _is_number(kind.value_type, arrow)
 
 
-def _row_bytes(schema: Any, path: Path, arrow: ModuleType) -> int:
-    """Of one example in memory; the first one tells how long its lists are."""
+def _row_bytes(source: str, schema: Any, metadata: Any, arrow: ModuleType) -> int:
+    """Of one example in memory, by what the file says of itself. Raises DataError where nobody could hold one.
+
+    Lists of which some are longer than others are found where they are read, unless that would take much.
+    """
     total = 0
-    with arrow.parquet.ParquetFile(path) as file:
-        first = next(
-            file.iter_batches(1, columns=[field.name for field in schema if _is_list(field.type, arrow)]), None
-        )
     for field in schema:
         if not _is_list(field.type, arrow):
             total += 8 if arrow.types.is_integer(field.type) else 4
-        elif first is not None and first.num_rows:
-            total += 8 * len(first.column(field.name).flatten())
+            continue
+        most = 0
+        for rows, values in _lengths(metadata, field.name):
+            if values % rows and values > MOST_UNEVEN:
+                raise DataError(source, f"the lists in column {field.name!r} are not all of one length")
+            most = max(most, values // rows)
+        total += 8 * most
+    if total > MOST_EXAMPLE:
+        raise DataError(source, f"an example of it takes {total:,} bytes, and at most {MOST_EXAMPLE:,} can be used")
     return total
+
+
+def _lengths(metadata: Any, column: str) -> Iterator[tuple[int, int]]:
+    """The rows of each group, and how many values a column of lists has in them."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for place in range(group.num_columns):
+            part = group.column(place)
+            if group.num_rows and part.path_in_schema.startswith(f"{column}."):
+                yield group.num_rows, part.num_values

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from fedzmq.data.examples import Examples
 from fedzmq.data.keys import CLASSES, chosen
 from fedzmq.data.mapped import MappedArray, MappedRows
-from fedzmq.data.npy import Head
+from fedzmq.data.npy import Head, check_rows
 from fedzmq.data.opening import held, lazy
 from fedzmq.errors import DataError
 
@@ -52,8 +52,7 @@ def read_tensor_file(source: str, path: Path, memory: int) -> Examples:
         kind, shape, (begin, _) = (header[name][key] for key in ("dtype", "shape", "data_offsets"))
         if kind not in _DTYPES:
             raise DataError(source, f"{name} holds {kind}, and numbers were expected (known: {', '.join(_DTYPES)})")
-        if not shape:
-            raise DataError(source, f"{name} is a single number, and one row per example was expected")
+        check_rows(source, name, shape)
         head = Head(tuple(shape), False, np.dtype(_DTYPES[kind]), _LENGTH.size + length + begin)
         heads.append(head)
         arrays.append(MappedArray(source, path, head.offset, head.dtype, head.shape, bfloat16=kind == "BF16"))

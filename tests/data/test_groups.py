@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,22 @@ def test_a_function_has_no_columns() -> None:
 
 def test_objects_are_not_unpickled(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", x=np.zeros(2), y=np.zeros(2), site=np.array([{}, {}]), allow_pickle=True)
+
+    with pytest.raises(DataError, match="not an array of plain numbers or text"):
+        read_groups(str(tmp_path / "set.npz"), "site")
+
+
+def test_a_long_text_is_not_held_for_each_row_that_has_it(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    site = arrow.DictionaryArray.from_arrays(np.arange(1 << 16) % 2, ["b" * (1 << 20), "a"])
+    pytest.importorskip("pyarrow.parquet").write_table(arrow.table({"site": site}), tmp_path / "set.parquet")
+
+    assert read_groups(str(tmp_path / "set.parquet"), "site")[:3].tolist() == [1, 0, 1]
+
+
+def test_a_column_whose_head_claims_more_than_there_is_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive, archive.open("site.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<i8", "fortran_order": False, "shape": (1 << 60,)})
 
     with pytest.raises(DataError, match="not an array of plain numbers or text"):
         read_groups(str(tmp_path / "set.npz"), "site")

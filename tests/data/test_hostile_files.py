@@ -6,16 +6,20 @@ import io
 import json
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fedzmq.data import npz
+from fedzmq.data import csv_table, opening
+from fedzmq.data import parquet as parquet_module
 from fedzmq.data.load import load
 from fedzmq.errors import DataError
 from tests.data.files import FEATURES, TARGETS, npy_folder, parquet, tensor_file
 from tests.data.files import npz as write_npz
+
+Write = Callable[[Path], str]
 
 
 def refused(source: str, memory: int = 0) -> str:
@@ -39,6 +43,23 @@ def archive(folder: Path, compression: int = zipfile.ZIP_STORED, **members: byte
         for name, data in members.items():
             file.writestr(f"{name}.npy", data)
     return str(folder / "set.npz")
+
+
+def archive_of_nothing(folder: Path) -> str:
+    return archive(folder, x=npy(np.zeros((1, 0)), shape=(1 << 40, 0)), y=npy(TARGETS))
+
+
+def folder_of_nothing(folder: Path) -> str:
+    for name in ("x", "y"):
+        (folder / f"{name}.npy").write_bytes(npy(np.zeros((1, 0)), shape=(1 << 40, 0)))
+    return str(folder)
+
+
+def tensors_of_nothing(folder: Path) -> str:
+    head = {name: {"dtype": "F32", "shape": [1 << 40, 0], "data_offsets": [0, 0]} for name in ("x", "y")}
+    text = json.dumps(head).encode()
+    (folder / "set.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
+    return str(folder / "set.safetensors")
 
 
 @pytest.mark.parametrize("memory", [0, 1 << 20])
@@ -84,10 +105,55 @@ def test_an_array_that_says_another_size_than_it_has_is_refused(
 def test_a_small_file_that_would_unpack_to_a_huge_one_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(npz, "MOST_UNPACKED", 1 << 20)
-    source = archive(tmp_path, zipfile.ZIP_DEFLATED, x=npy(np.zeros((1 << 18, 1), np.float64)), y=npy(TARGETS))
+    monkeypatch.setattr(opening, "MOST_WHOLE", 1 << 20)
+    source = archive(tmp_path, zipfile.ZIP_DEFLATED, x=npy(np.zeros((36, 1 << 13), np.uint8)), y=npy(TARGETS))
 
-    assert "at most 1,048,576 are unpacked" in refused(source)
+    assert "what is read whole may take 1,048,576; its arrays are compressed" in refused(source)
+
+
+@pytest.mark.parametrize("write", [archive_of_nothing, folder_of_nothing, tensors_of_nothing])
+@pytest.mark.parametrize("memory", [0, 1 << 30])
+def test_rows_without_anything_in_them_are_refused_however_many(tmp_path: Path, write: Write, memory: int) -> None:
+    assert "it has no examples (the shape of x" in refused(write(tmp_path), memory)
+
+
+def test_a_table_that_is_one_line_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_table, "MOST_LINE", 1 << 16)
+    with (tmp_path / "set.csv").open("wb") as file:
+        file.truncate(1 << 32)
+
+    assert "a line of it has more than 65,536 characters" in refused(str(tmp_path / "set.csv"))
+
+
+def test_a_table_that_is_too_large_to_be_read_whole_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "set.csv").open("wb") as file:
+        file.truncate(1 << 40)
+
+    assert "write the table as .parquet" in refused(str(tmp_path / "set.csv"))
+
+
+def test_a_table_with_a_text_that_has_no_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_text("a" * (1 << 18) + ",y\n1,2\n")
+
+    assert "it is not a table of numbers with commas between" in refused(str(tmp_path / "set.csv"))
+
+
+@pytest.mark.parametrize(
+    ("ends", "message"),
+    [([1, 4097], "the lists in column 'x' are not all of one length"), ([2048, 4096], "an example of it takes 16,392")],
+)
+def test_lists_without_end_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: list[int], message: str
+) -> None:
+    monkeypatch.setattr(parquet_module, "MOST_EXAMPLE", 1 << 12)
+    monkeypatch.setattr(parquet_module, "MOST_UNEVEN", 1 << 10)
+    arrow = pytest.importorskip("pyarrow")
+    values = arrow.array(np.zeros(ends[-1], np.uint8))
+    lists = arrow.ListArray.from_arrays(arrow.array([0, *ends], arrow.int32()), values)
+    table = arrow.table({"x": lists, "y": [0, 1]})
+    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "set.parquet", compression="zstd")
+
+    assert message in refused(str(tmp_path / "set.parquet"))
 
 
 def test_a_member_that_claims_more_than_the_file_is_refused(tmp_path: Path) -> None:

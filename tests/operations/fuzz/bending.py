@@ -153,7 +153,7 @@ class Bending:
 def _retold(value: Any, random: Random) -> Any:
     """A number, or a list of them, as a tensor; a tensor as a list, of tensors or of numbers."""
     if isinstance(value, Tensor):
-        if value.numel() > _MOST_FILLED or not value.dim():
+        if not value.dim() or max(*value.shape, value.numel()) > _MOST_FILLED:
             return [value] * random.randrange(3)
         return random.choice((list, tuple))(value.unbind() if random.random() < 0.5 else value.tolist())
     if type(value) in (list, tuple):
