@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import torch
 
+from fedzmq.data.data import Data
 from fedzmq.data.load import Given, examples_of
 from fedzmq.errors import UsageError
 from fedzmq.federated.async_trainer import AsyncTrainer
@@ -21,6 +23,7 @@ from fedzmq.federated.run_folder import check_free
 from fedzmq.federated.strategies import Strategy, by_name
 from fedzmq.federated.strategies.asynchronous import Asynchronous
 from fedzmq.federated.trainer import Evaluate, Trainer
+from fedzmq.federated.training_job import TrainingJob
 from fedzmq.federation.blame import blaming
 from fedzmq.federation.books import Books
 from fedzmq.federation.display import Display
@@ -40,7 +43,7 @@ from fedzmq.federation.keeping import Keeping, Resumed
 from fedzmq.federation.kinds import check_loss_kind, check_model_kind, checked_strategy
 from fedzmq.federation.live_display import display_for
 from fedzmq.federation.loggers import RoundLogger, logger_by_name
-from fedzmq.federation.recipe import recipe_for, sample_of
+from fedzmq.federation.recipe import Recipe, recipe_for, sample_of
 from fedzmq.federation.sites import Site
 from fedzmq.federation.training import Training
 from fedzmq.recording.batch_plan import Loss
@@ -117,11 +120,7 @@ def start_training(
     loggers = [logger_by_name(each) if isinstance(each, str) else each for each in several]
     if out is None and resume is None and any(isinstance(each, str) for each in several):
         out = True  # where they write to when nobody says where
-    path = None if isinstance(out, bool) or out is None else check_free(out)
-    if resume is not None:
-        if out:
-            raise UsageError("a run that is resumed stays in its folder: leave 'out' out")
-        path = find_run(resume)
+    path = _folder(out, resume)
     site = federation.site
     where = {"dataset": federation.dataset, "workers": site.workers, "patience": federation.patience}
     asked = job_for(where, lr, options, job)
@@ -144,21 +143,14 @@ def start_training(
     judged = _judged(federation, evaluate)
     if evaluate_at is None:
         evaluate_at = WORKERS if evaluate is True and judged is None else COORDINATOR
-    example: Examples | None = judged or site.example
-    recipe = None if example is None else recipe_for(model, goal, example, asked.seed)  # while workers are on their way
-    client = federation.client
-    if recipe is None:
-        sample = sample_of(client, asked.dataset, asked.workers, asked.patience, say)
-        recipe = recipe_for(model, goal, sample, asked.seed)
-    elif judged is not None and site.is_open and resume is None:
-        check_alike(judged, sample_of(client, asked.dataset, asked.workers, asked.patience, say))
+    recipe = _recipe(federation, model, goal, judged, asked, say, is_new=resume is None)
     check_kind(wanted, recipe.sample.classes is not None)
     scoring = recipe.scoring(wanted) if wanted or evaluate_at != COORDINATOR else None
-    judge = evaluate if callable(evaluate) else None
-    if judge is None and judged is not None:
+    judge: Judge | None = None
+    if evaluate_at != WORKERS and callable(evaluate):
+        judge = evaluate
+    elif evaluate_at != WORKERS and judged is not None:
         judge = judge_on(judged, recipe, scoring if wanted else None)
-    if evaluate_at == WORKERS:
-        judge = None
     terms: dict[str, Term] = {"held-out data": None if judged is None else digest(judged)}
     keeping: Keeping | None = None
     if resume is not None and path is not None:
@@ -172,15 +164,50 @@ def start_training(
         "ledger": keeping,
         "at_workers": None if evaluate_at == COORDINATOR else scoring,
     }
-    trainer: Trainer | AsyncTrainer
     with blaming(rule, lambda: 0, is_told=record is not None):
-        if isinstance(rule, Asynchronous):
-            trainer = AsyncTrainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
-        else:
-            trainer = Trainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
+        trainer = _trainer(federation.client, recipe, asked, rule, hooks)
     history = History(f"{_name_of(strategy)} on {asked.dataset}")
     described = {"model": _name_of(model), "loss": named(recipe.loss), "strategy": _name_of(strategy), **asdict(asked)}
     return Training(recipe.model, trainer, rule, display, history, keeping, Books(loggers, described), then)
+
+
+def _folder(out: str | os.PathLike[str] | bool | None, resume: str | os.PathLike[str] | None) -> Path | None:
+    """The one that was named. Raises UsageError, RunFolderError and RunNotFound."""
+    if resume is None:
+        return None if isinstance(out, bool) or out is None else check_free(out)
+    if out:
+        raise UsageError("a run that is resumed stays in its folder: leave 'out' out")
+    return find_run(resume)
+
+
+def _recipe(
+    federation: Host,
+    model: torch.nn.Module | str,
+    loss: Loss | None,
+    judged: Examples | None,
+    asked: TrainingJob,
+    say: Callable[[str], None],
+    *,
+    is_new: bool,
+) -> Recipe:
+    """Made of data that is at hand, while workers are on their way; where none is, of a sample of theirs."""
+
+    def sample() -> Data:
+        return sample_of(federation.client, asked.dataset, asked.workers, asked.patience, say)
+
+    example = judged or federation.site.example
+    recipe = recipe_for(model, loss, sample() if example is None else example, asked.seed)
+    if judged is not None and federation.site.is_open and is_new:
+        check_alike(judged, sample())
+    return recipe
+
+
+def _trainer(
+    client: Client, recipe: Recipe, asked: TrainingJob, rule: Strategy, hooks: Hooks
+) -> Trainer | AsyncTrainer:
+    if isinstance(rule, Asynchronous):
+        return AsyncTrainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
+    return Trainer(client, recipe.model, recipe.plan, asked, strategy=rule, **hooks)
 
 
 def _judged(federation: Host, evaluate: Judge | Given | bool) -> Examples | None:
