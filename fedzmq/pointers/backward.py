@@ -53,6 +53,8 @@ def backward_all(
     gradients = _several(grad_tensors) if grad_tensors is not None else [None] * len(roots)
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is not None:
+        if not isinstance(inputs, torch.Tensor) and not len(inputs):
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
         _into(_several(inputs), roots, gradients, keep, create_graph)
         return
     if len(gradients) != len(roots):

@@ -76,7 +76,8 @@ def check_written(operation: str, operands: Sequence[torch.Tensor], effect: Effe
         target = operands[written.position]
         if not isinstance(target, Remote):
             raise apart(operation, operands, "the one that is written to is local")
-        if operation.endswith("_"):
+        # One with inplace=True gives back what it wrote.
+        if operation.endswith("_") or any(output.alias == written.position for output in effect.outputs):
             _check_view(operation, target._ref)
         if _is_watched(target._ref):
             raise OperationRefused(

@@ -109,6 +109,8 @@ REFUSED_WRITES: dict[str, Callable[[Tensor], object]] = {
     "one of several": lambda p: (p * 1).split(1)[0].mul_(2),
     "a part of one of several": lambda p: (p * 1).unbind()[0][0].mul_(2),
     "a view loses its history": lambda p: (p * 1)[0].detach_(),
+    "an activation in place": lambda p: torch.nn.functional.relu(p.view(-1), inplace=True),
+    "gradients of no inputs": lambda p: p.sum().backward(inputs=[]),
     "its own gradient": lambda p: setattr(p, "grad", p),
 }
 
