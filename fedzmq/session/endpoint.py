@@ -352,6 +352,8 @@ class Endpoint:
         if everything_heard:
             self._departures += self.presence.tick(now)
             self._part()
+        else:
+            self.presence.beat(now)
         with self._state:
             sessions = list(self._sessions)
             for session in sessions:

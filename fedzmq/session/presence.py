@@ -64,7 +64,7 @@ class Presence:
             self._connection.subscribe(WORKERS)
 
     def tick(self, now: float) -> list[Departure]:
-        """Publish what is due, and say who is overdue.
+        """Say that this party is here, and who is overdue.
 
         Call it when the mailbox is empty: a sign of life that waits there would be overlooked.
         """
@@ -74,9 +74,13 @@ class Presence:
         self._away = min(self._connection.silent_for(), now - self._awake_since) > self._patience
         if self._away:
             self.roster.excuse(now)
-        elif now >= self._next_beat:
-            self._beat(now)
+        self.beat(now)
         return self.roster.overdue(now)
+
+    def beat(self, now: float) -> None:
+        """Say that this party is here, where that is due: also while its mailbox is never empty."""
+        if now >= self._next_beat:
+            self._beat(now)
 
     def found_again(self, now: float) -> bool:
         """Whether the medium was found since this was last asked; then all hear anew that this party is here."""

@@ -296,6 +296,22 @@ def test_nobody_is_lost_while_the_medium_is_away() -> None:
     assert world.lost == []
 
 
+def test_a_worker_that_never_hears_all_that_is_here_is_heard_itself() -> None:
+    world = World()
+    world.open()
+    watching = world.medium.connect("watching")
+    watching.subscribe(WORKERS)
+    for number in range(1000):
+        world.clients["client0"].post(world.peers["client0"], [b"%d" % number])
+    for _ in range(50):  # one command each
+        world.medium.clock.advance(0.1)
+        world.worker.pump(0.0)
+    beats = 0
+    while watching.recv(0.0) is not None:
+        beats += 1
+    assert beats >= 5
+
+
 def test_bytes_that_are_no_packet_are_counted_and_dropped() -> None:
     world = World()
     stranger = world.medium.connect("stranger")
