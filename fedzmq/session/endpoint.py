@@ -24,7 +24,7 @@ from fedzmq.session.presence import TOPICS, Presence
 from fedzmq.session.roster import Departure, Roster
 from fedzmq.session.session import MOST_MESSAGE_BYTES, WINDOW_BYTES, Peer, Session
 from fedzmq.session.sessions import Sessions
-from fedzmq.session.shared_socket import SocketReader, SocketWriter
+from fedzmq.session.shared_socket import SocketReader
 from fedzmq.session.sharing import Sharing
 from fedzmq.transports.connection import Buffer, Connection, Delivery
 
@@ -33,7 +33,7 @@ NAP = 0.1  # seconds between two looks whether anything is due, where nothing is
 BULK_BYTES = 32 * 1024  # packets from this size on travel beside the others
 MOST_SHARING = 100  # peers with whom memory is shared: each takes four descriptors, of which a process has 1024
 BURST = 256  # messages that are taken in before anything else has its turn
-_RESET, _CONTROL = Kind.RESET, Lane.CONTROL  # an enum's own look-up costs five times as much
+_DATA, _RESET, _CONTROL = Kind.DATA, Kind.RESET, Lane.CONTROL  # an enum's own look-up costs five times as much
 _AGREEING = (Kind.OFFER, Kind.ANSWER)
 _LEFT = Ticket([], donated=True, lent=False, left=True)  # of every message that was sent before `post` returned
 
@@ -165,16 +165,15 @@ class Endpoint:
             if session is None:
                 raise WorkerLost(peer.name, self._sessions.why_ended(peer))
             now = self._clock()
-            socket = session.socket
-            if session.topics_known != self._topic_changes:  # whoever has this may count on what was subscribed to
-                session.topics_known, socket = self._topic_changes, None
             packet = session.pack(frames, now, donate=donate)
             if packet is None:
                 ticket = session.submit(frames, donate=donate, lend=lend)
-                self._flow(session, now, socket)
+                self._flow(session, now)
                 return ticket
             self.bytes_sent += len(packet)
-            if socket is None or not socket.send(packet):
+            socket = session.socket
+            if socket is None or session.topics_known != self._topic_changes or not socket.send(packet):
+                session.topics_known = self._topic_changes
                 self.connection.send(peer.name, (packet,), donate=True)
             return _LEFT
 
@@ -190,13 +189,13 @@ class Endpoint:
         """
         self._topics[topic] = listener
         self.connection.subscribe(topic)
-        self._topic_changes += 1
+        self._changed_topics()
 
     def unhear(self, topic: str) -> None:
         """What is still on its way is dropped. Fine where nobody heard it."""
         if self._topics.pop(topic, None) is not None:
             self.connection.unsubscribe(topic)
-            self._topic_changes += 1
+            self._changed_topics()
 
     def detach(self, ticket: Ticket, peer: Peer, lane: Lane = Lane.COMMANDS) -> None:
         """Copy what a message still needs of its sender's memory, so that this may change."""
@@ -252,7 +251,7 @@ class Endpoint:
                 frames = session.take()
                 if frames is not None:
                     if session.is_pressing:
-                        self._flow(session, self._clock(), session.socket)
+                        self._flow(session, self._clock())
                     return Arrival(session.peer, session.lane, frames)
             return None
 
@@ -360,7 +359,7 @@ class Endpoint:
                 if is_back:
                     session.hurry(now)
                 if session.due() <= now:
-                    self._flow(session, now, session.socket)
+                    self._flow(session, now)
             nearest = min([now + NAP, *(session.due() for session in sessions)]) if everything_heard else now
         self._next_tick = max(now + TICK, nearest)
 
@@ -445,14 +444,28 @@ class Endpoint:
     def _follow(self, session: Session, now: float) -> None:
         """Something came: send what that lets go."""
         if session.has_work(now):  # to acknowledge it there is time: the next look comes before that is due
-            self._flow(session, now, session.socket)
+            self._flow(session, now)
 
-    def _flow(self, session: Session, now: float, socket: SocketWriter | None) -> None:
+    def _flow(self, session: Session, now: float) -> None:
+        """Send what is to be sent now: past the medium, where that can be.
+
+        What is sent again goes by the medium, as a socket may take what nobody reads; and so does what is sent first
+        after a topic was changed, behind that, as whoever has it, or what follows it, may count on the change.
+        """
+        socket = None if session.is_late(now) else session.socket
         for packet in session.flow(now):
             frames = packet.frames()
             size = sum(map(len, frames))
             self.bytes_sent += size if packet.region is None else size + packet.size
-            if socket is not None and len(frames) == 1 and socket.send(frames[0]):
-                continue
+            if socket is not None and len(frames) == 1:
+                knows = session.topics_known == self._topic_changes or packet.kind is not _DATA
+                if knows and socket.send(frames[0]):
+                    continue
+                if packet.kind is _DATA:
+                    session.topics_known = self._topic_changes
             # Parts are bytes, or memory that stays as it is until it was acknowledged: the session may send them again.
             self.connection.send(session.peer.name, frames, bulk=size >= BULK_BYTES, donate=True)
+
+    def _changed_topics(self) -> None:
+        with self._state:
+            self._topic_changes += 1

@@ -40,6 +40,7 @@ class Presence:
         self._looked: float | None = None
         self._awake_since = -math.inf  # where nobody looked for long, nobody could hear the medium either
         self._found = 0
+        self._broken: set[str] = set()  # whose connection the medium lost, and nothing that came by it since
 
     @property
     def away(self) -> bool:
@@ -75,6 +76,9 @@ class Presence:
         if self._away:
             self.roster.excuse(now)
         self.beat(now)
+        for name in self._broken:  # only now, as what else it sent may have come since, by another way
+            self.roster.broken(name, now)
+        self._broken.clear()
         return self.roster.overdue(now)
 
     def beat(self, now: float) -> None:
@@ -99,7 +103,9 @@ class Presence:
         if delivery.topic == DEPARTURES:
             if not delivery.frames or len(delivery.frames[0]) > 256:
                 raise ProtocolError("a departure names a party")
-            self.roster.broken(bytes(delivery.frames[0]).decode("utf-8", "replace"), now)
+            name = bytes(delivery.frames[0]).decode("utf-8", "replace")
+            if self.roster.get(name) is not None:
+                self._broken.add(name)
             return []
         if delivery.topic == ROLL_CALL:
             if now >= self._next_answer:
@@ -109,6 +115,7 @@ class Presence:
                 self._next_beat = min(self._next_beat, self._next_answer)
             return []
         beat = heartbeat.parse(delivery.frames)
+        self._broken.discard(delivery.sender)
         if beat.leaving:
             departure = self.roster.leave(delivery.sender, beat.boot)
         else:

@@ -62,7 +62,7 @@ class Session:
         self.socket: SocketWriter | None = None
         """By which packets reach the other side sooner than by the medium. Those of one frame fit."""
         self.topics_known = 0
-        """As the endpoint counts what it hears."""
+        """Whoever has what was sent last may count on so many changes of topics, as the endpoint counts them."""
 
     @property
     def idle(self) -> bool:
@@ -161,6 +161,10 @@ class Session:
     def has_work(self, now: float) -> bool:
         """`flow` may have something to give."""
         return self._outbound.has_work(now) or self._inbound.owes(now) or self._sharing.has_work
+
+    def is_late(self, now: float) -> bool:
+        """What was sent should have arrived by now: `flow` gives it again."""
+        return now >= self._outbound.due()
 
     def hurry(self, now: float) -> None:
         """What was under way is likely lost: the medium was away."""

@@ -81,6 +81,18 @@ class Two:
             self.worker.pump(0.001)
             self.client.pump(0.001)
 
+    def until_asked(self) -> list[Buffer]:
+        """What the worker is asked next."""
+        asked: list[Buffer] = []
+
+        def is_asked() -> bool:
+            arrival = self.worker.take()
+            asked.extend([] if arrival is None else arrival.frames)
+            return arrival is not None
+
+        self.until(is_asked)
+        return asked
+
     def close(self) -> None:
         self.client.close()
         self.worker.close()
@@ -135,6 +147,26 @@ def test_the_first_message_after_a_topic_was_changed_goes_behind_that(two: Two, 
     assert two.medium.mail == before + 1
     two.ask(b"second")
     assert two.medium.mail == before + 1
+
+
+def test_a_message_that_waits_while_a_topic_is_changed_goes_behind_that(two: Two) -> None:
+    two.client.post(two.peer, [bytes(20_000_000)], donate=True)  # more than there is credit for
+    two.client.hear("news", lambda delivery, now: None)
+    two.client.post(two.peer, [b"later"])
+    before = two.medium.mail
+    while two.until_asked() != [b"later"]:
+        pass
+    assert two.medium.mail > before
+
+
+def test_what_a_socket_took_and_nobody_read_comes_by_the_broker(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = two.client._sessions.get(two.peer)
+    assert session is not None
+    assert session.socket is not None
+    monkeypatch.setattr(session.socket, "send", lambda packet: True)
+    two.client.post(two.peer, [b"hello"])
+    session.hurry(time.monotonic())
+    assert two.until_asked() == [b"hello"]
 
 
 def test_a_party_that_is_behind_gets_the_rest_by_the_broker_and_in_order(two: Two) -> None:

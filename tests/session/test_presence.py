@@ -6,10 +6,10 @@ from typing import cast
 
 import pytest
 
-from fedzmq.session.heartbeat import ROLL_CALL, WORKERS
+from fedzmq.session.heartbeat import CLIENTS, ROLL_CALL, WORKERS, Heartbeat
 from fedzmq.session.presence import ROLL_REST, Presence
-from fedzmq.session.roster import Roster
-from fedzmq.transports.connection import Connection, Delivery
+from fedzmq.session.roster import GRACE, Roster
+from fedzmq.transports.connection import DEPARTURES, MEDIUM, Connection, Delivery
 
 
 class Medium:
@@ -65,3 +65,26 @@ def test_roll_calls_without_end_are_answered_once_in_a_while_and_the_last_one_to
     assert medium.published == [WORKERS]
     presence.tick(0.5 + ROLL_REST)
     assert medium.published == [WORKERS, WORKERS]
+
+
+BOOT = b"c" * 8
+BROKEN = Delivery(MEDIUM, DEPARTURES, [b"client", b"tag", b"lost"])
+BEAT = Delivery("client", CLIENTS, Heartbeat(BOOT).frames())
+
+
+def test_what_a_party_sent_before_its_connection_broke_is_no_sign_of_life_though_it_comes_after_that(
+    presence: Presence,
+) -> None:
+    presence.hear(BEAT, 0.0)
+    presence.hear(BROKEN, 0.1)
+    presence.roster.heard("client", 0.2)  # it came past the medium
+    assert not presence.tick(0.3)
+    assert [each.name for each in presence.tick(0.4 + GRACE)] == ["client"]
+
+
+def test_a_party_that_came_back_before_all_was_heard_is_not_gone(presence: Presence) -> None:
+    presence.hear(BEAT, 0.0)
+    presence.hear(BROKEN, 0.1)
+    presence.hear(BEAT, 0.2)
+    assert not presence.tick(0.3)
+    assert not presence.tick(0.4 + GRACE)
