@@ -14,6 +14,7 @@ from fedzmq.session.audience import Audience
 from fedzmq.session.chunk import Chunk, cut, topic_of
 from fedzmq.session.endpoint import Endpoint
 from fedzmq.session.packet import Lane
+from fedzmq.session.presence import AWAY
 from fedzmq.session.session import Peer
 from fedzmq.transports.connection import Buffer
 from fedzmq.wire.codec import encode
@@ -137,7 +138,7 @@ class Publisher:
                 since = now
                 if not is_away:
                     is_away = True
-                    say(f"{connection.address} does not answer; waiting for it to come back")
+                    say(f"{connection.address} {AWAY}")
             if audience.stalled(size, since, now):
                 audience.leave_behind(size, since, now)
                 self._gather(peers)

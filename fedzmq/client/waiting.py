@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from fedzmq.session.presence import HUSH, Presence
+from fedzmq.session.presence import AWAY, BACK, HUSH, Presence
 
 if TYPE_CHECKING:
     from fedzmq.client.client import Client
@@ -26,6 +26,7 @@ class Waiting:
         self._pause = FIRST
         self._began = self._due = self._look = 0.0
         self._hushed: set[str] = set()
+        self._is_away = False
         self.begin()
 
     @property
@@ -47,6 +48,11 @@ class Waiting:
         self._pause = min(2 * self._pause, RAREST)
         self._due = self._clock() + self._pause
         return True
+
+    def change(self, client: Client) -> str | None:
+        """That the medium does not answer, or that it does again, in words, once for each time."""
+        was_away, self._is_away = self._is_away, client.endpoint.presence.away
+        return None if self._is_away is was_away else f"{client.address} {AWAY if self._is_away else BACK}"
 
     def remark(self, client: Client, names: Iterable[str]) -> str | None:
         """For how long, for whom and why, in words, where it is time to say so. It costs nothing to ask often."""

@@ -138,7 +138,6 @@ class Round:
 
     def _wait(self, client: Client, began: float) -> None:
         """Take every answer in, in the order in which they come."""
-        is_away = False
         look = began + LOOK
         while self._waiting:
             news = client.news
@@ -154,13 +153,9 @@ class Round:
             if time.monotonic() < look:  # each answer ends a wait, and there may be hundreds
                 continue
             look = time.monotonic() + LOOK
-            if is_away is not client.endpoint.presence.away:
-                is_away = not is_away
-                self._say(
-                    f"{client.address} does not answer; waiting for it to come back"
-                    if is_away
-                    else f"{client.address} answers again"
-                )
+            change = self._pace.change(client)
+            if change is not None:
+                self._say(change)
             self._tell(client, left)
 
     def _tell(self, client: Client, left: float) -> None:

@@ -14,6 +14,8 @@ from fedzmq.transports.connection import DEPARTURES, Connection, Delivery
 TOPICS = frozenset((WORKERS, CLIENTS, ROLL_CALL, DEPARTURES))
 SLOWEST_BEAT = 1.0  # seconds between heartbeats, at the most
 ROLL_REST = 0.1  # seconds in which one answer is enough to any number of roll calls
+AWAY = "does not answer; until it does, only processes of one machine reach each other"
+BACK = "answers again"
 HUSH = 4 * SLOWEST_BEAT  # seconds without any sign of life that are worth a word
 
 

@@ -18,6 +18,7 @@ from fedzmq.errors import FedzmqError, ProtocolError, WorkerLost
 from fedzmq.plans.compiled import MOST_BYTES
 from fedzmq.session.endpoint import Arrival, Endpoint
 from fedzmq.session.outbound import Ticket
+from fedzmq.session.presence import AWAY, BACK
 from fedzmq.session.roster import SILENCE, Roster
 from fedzmq.session.session import MOST_MESSAGE_BYTES, Peer
 from fedzmq.tensors.buffers import allocate
@@ -207,8 +208,7 @@ class Worker:
             return  # it has not been found yet
         self._is_away = is_away
         if was_away is not None and is_away is not was_away:
-            what = "does not answer; waiting for it to come back" if is_away else "answers again"
-            self._say(f"{self._endpoint.connection.address} {what}")
+            self._say(f"{self._endpoint.connection.address} {AWAY if is_away else BACK}")
 
     def _commands(self, arrival: Arrival) -> list[Answer]:
         peer, (body, *buffers) = arrival.peer, arrival.frames

@@ -10,6 +10,7 @@ from fedzmq.client.publisher import ATTEMPTS
 from fedzmq.session.audience import AHEAD_BYTES, STALL
 from fedzmq.session.chunk import Chunk, cut, digest, topic_of
 from fedzmq.session.outbound import CHUNK_BYTES
+from fedzmq.session.presence import AWAY
 from fedzmq.session.reception import PATIENCE, Fate
 from fedzmq.transports.connection import Delivery
 from fedzmq.worker.subscriptions import Subscriptions
@@ -308,7 +309,7 @@ def test_a_medium_that_is_away_is_waited_for_and_said_to_be() -> None:
 
     hall.step = away  # type: ignore[method-assign]
     assert speaker.publish(model, *NAMES, say=said.append) == list(NAMES)
-    assert said == ["faulty:// does not answer; waiting for it to come back"]
+    assert said == [f"faulty:// {AWAY}"]
     hall.settle(1.0)
     assert [listener.take(model, speaker) for listener in hall.listeners.values()] == [model] * 3
 

@@ -10,7 +10,7 @@ import pytest
 from fedzmq.broker.broker import Broker
 from fedzmq.client.client import Client, WorkerStatus, connect
 from fedzmq.client.waiting import FIRST, RAREST, Waiting, doing, first_of, what_is_wrong
-from fedzmq.session.presence import HUSH, Presence
+from fedzmq.session.presence import AWAY, BACK, HUSH, Presence
 from fedzmq.session.roster import Roster
 from fedzmq.transports.connection import Connection
 from fedzmq.transports.zeromq import ZeroMQConnection
@@ -34,6 +34,7 @@ class Here:
         self._workers = list(workers)
         self.endpoint = self.presence = self
         self.roster = Roster(silence=10.0)
+        self.address, self.away = "memory://here", False
 
     def workers(self) -> list[WorkerStatus]:
         return self._workers
@@ -151,3 +152,15 @@ def test_a_program_that_waits_for_a_broker_that_is_away_is_warned(
 
 def test_of_many_a_few_are_named() -> None:
     assert first_of(f"w{number}" for number in range(9)) == "w0, w1, w2 and 6 more"
+
+
+def test_that_the_medium_went_and_came_is_said_once_each_however_many_waits_there_are() -> None:
+    here = Here()
+    client, waiting = cast(Client, here), Waiting()
+    said = []
+    for away in (False, True, True, False, False):
+        here.away = away
+        waiting.begin()
+        said.append(waiting.change(client))
+
+    assert said == [None, f"memory://here {AWAY}", None, f"memory://here {BACK}", None]

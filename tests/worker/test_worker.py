@@ -19,6 +19,7 @@ from fedzmq.errors import RemoteError, WorkerLost
 from fedzmq.plans.plan import from_bytes
 from fedzmq.recording.training_plan import training_plan
 from fedzmq.session.packet import Lane
+from fedzmq.session.presence import AWAY, BACK
 from fedzmq.tensors.buffers import export_all, restore_all
 from fedzmq.transports.connection import Buffer
 from fedzmq.transports.zeromq import ZeroMQConnection
@@ -613,7 +614,7 @@ def test_a_worker_says_that_its_broker_went_away_and_is_back() -> None:
         with Broker(address).start():
             until(lambda: len(said) > 1, lambda: f"it does not find the broker again: {said}")
 
-    assert said == [f"{address} does not answer; waiting for it to come back", f"{address} answers again"]
+    assert said == [f"{address} {AWAY}", f"{address} {BACK}"]
 
 
 def test_a_worker_that_is_told_to_stop_returns(meeting: Meeting) -> None:
