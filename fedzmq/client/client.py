@@ -16,6 +16,7 @@ from fedzmq.client.findings import Findings
 from fedzmq.client.local_worker import LocalWorker
 from fedzmq.client.publisher import Publisher
 from fedzmq.client.session_line import SessionLine
+from fedzmq.client.waiting import silent_for
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.datasets.federate import install
 from fedzmq.errors import (
@@ -91,9 +92,8 @@ class Client:
         """The workers that are here now, of each a WorkerStatus, in the order of their names."""
         self.endpoint.pump(0.0)
         presence, now = self.endpoint.presence, time.monotonic()
-        longest = presence.listening(now)
         return [
-            WorkerStatus(member.name, member.busy, min(longest, max(0.0, now - member.heard)))
+            WorkerStatus(member.name, member.busy, silent_for(presence, member.heard, now))
             for member in presence.roster.members()
         ]
 

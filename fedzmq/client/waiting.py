@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -65,6 +66,11 @@ class Waiting:
         return f"has waited {self.seconds:.0f} s for {away if client.endpoint.presence.away else doing(client, names)}"
 
 
+def silent_for(presence: Presence, heard: float, now: float) -> float:
+    """Seconds, as far as this side has listened. None at all where nobody has to show a sign of life."""
+    return 0.0 if presence.roster.silence == math.inf else min(presence.listening(now), max(0.0, now - heard))
+
+
 def silent_among(client: Client, names: Iterable[str]) -> list[str]:
     """Those of whom nothing is heard, while the medium itself answers."""
     if client.endpoint.presence.away:
@@ -78,7 +84,7 @@ def what_is_wrong(presence: Presence, address: str, name: str, now: float) -> st
     if presence.away:
         return f"{address} does not answer; it is waited for as long as it takes"
     member = presence.roster.get(name)
-    silent = 0.0 if member is None else min(now - member.heard, presence.listening(now))
+    silent = 0.0 if member is None else silent_for(presence, member.heard, now)
     if silent <= HUSH:
         return None
     return f"nothing is heard of {name!r} for {silent:.0f} s; after {presence.roster.silence:g} s it counts as lost"

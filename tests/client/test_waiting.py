@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -122,6 +123,14 @@ def test_what_is_wrong_is_told_and_a_worker_that_computes_is_not() -> None:
         what_is_wrong(presence, "tcp://here", "bob", 10.0)
         == "tcp://here does not answer; it is waited for as long as it takes"
     )
+
+
+def test_where_nobody_has_to_show_a_sign_of_life_nobody_is_silent() -> None:
+    presence = Presence(cast(Connection, Medium()), b"a" * 8, Roster(silence=math.inf), is_worker=False)
+    presence.tick(0.0)
+    presence.roster.beat("bob", b"b" * 8, "", 0.0)
+
+    assert what_is_wrong(presence, "memory://here", "bob", 1000.0) is None
 
 
 def test_a_program_that_waits_for_a_broker_that_is_away_is_warned(
