@@ -58,6 +58,8 @@ def into_out(create: Create, func: Callable[..., Any], args: tuple[Any, ...], kw
 def _as_added_up(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> tuple[Any, ...]:
     """The arguments, of which the first is converted where torch would convert each number before it adds it."""
     value = args[0] if args else None
+    if func is torch.normal:  # it draws in the dtype of out
+        return mapped(args, lambda each: each.to(out.dtype) if isinstance(each, Remote) and _holds(out, each) else each)
     if func not in _IN_ANY | _IN_FLOATS or not isinstance(value, Remote) or kwargs.get("dtype") is not None:
         return args
     given, wanted = value.dtype, out.dtype
@@ -67,9 +69,14 @@ def _as_added_up(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
         given.is_complex != wanted.is_complex or not (wanted.is_floating_point or wanted.is_complex)
     ):
         return args
-    if func is torch.mean and torch.promote_types(given, wanted) is not wanted:
+    if func is torch.mean and not _holds(out, value):
         return args
     return (value.to(wanted), *args[1:])
+
+
+def _holds(out: torch.Tensor, value: torch.Tensor) -> bool:
+    """Whether `out` can hold all that a tensor of the dtype of `value` can."""
+    return torch.promote_types(value.dtype, out.dtype) is out.dtype
 
 
 def _kind(kind: type) -> Any:

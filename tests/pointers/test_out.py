@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fedzmq.errors import OperationRefused, TensorsNotCollocatedException
+from fedzmq.wire.messages import Seed
 from tests.pointers.loopback import Place
 
 EYE = torch.eye(3)
@@ -35,6 +36,27 @@ def test_out_that_does_not_fit_is_refused(bob: Place) -> None:
         torch.add(p, p, out=torch.zeros(3, 3, requires_grad=True).send(bob))
     with pytest.raises(TensorsNotCollocatedException):
         torch.add(p, p, out=torch.zeros(3, 3))
+
+
+def test_a_kernel_says_itself_what_out_may_be(bob: Place) -> None:
+    p = EYE.send(bob)
+    with pytest.raises(TypeError, match="can't be cast"):
+        torch.cat([p, p], out=torch.empty(0, dtype=torch.long).send(bob))
+    with pytest.raises(RuntimeError, match="Expected out tensor to have dtype"):
+        torch.linalg.lu_factor(p, out=(torch.zeros(3, 3).double().send(bob), torch.zeros(3).int().send(bob)))
+    without_gradient = torch.special.airy_ai(p, out=torch.zeros(3, 3, requires_grad=True).send(bob))
+    assert torch.equal(value(without_gradient.detach()), torch.special.airy_ai(EYE))
+    rows = [torch.zeros(3).send(bob) for _ in range(3)]
+    assert torch.unbind_copy(p, out=rows) is None
+    assert torch.equal(value(rows[1]), EYE[1])
+
+
+def test_numbers_are_drawn_in_the_dtype_of_out(bob: Place) -> None:
+    wanted, found = torch.zeros(3, 3).double(), torch.zeros(3, 3).double().send(bob)
+    torch.manual_seed(3)
+    torch.normal(EYE, EYE, out=wanted)
+    bob.stream.command(Seed(3), None)
+    assert torch.equal(value(torch.normal(EYE.send(bob), EYE.send(bob), out=found)), wanted)
 
 
 def test_what_is_made_of_numbers_is_made_in_the_dtype_of_out(bob: Place) -> None:

@@ -31,7 +31,7 @@ REGROUPED: dict[str, str] = dict.fromkeys(
 
 _OUT_REASONS = {
     "here out= gives other values than the function does": "fft.ihfft2 fft.ihfftn",
-    "here out= of a wider dtype draws other random numbers": "normal normal.number_mean normal.in_place",
+    "here it takes no out= of no elements": "normal",
     "its driver gelsy rounds by where its memory lies, here too, and a wider out= is compared closer": "linalg.lstsq",
 }
 
