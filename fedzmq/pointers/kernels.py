@@ -43,7 +43,7 @@ _SHAPING = """
 _LAYERS = """
     linear relu relu_ leaky_relu elu gelu silu sigmoid tanh softplus softmax log_softmax mse_loss l1_loss smooth_l1_loss
     huber_loss cross_entropy nll_loss binary_cross_entropy_with_logits layer_norm normalize batch_norm logsigmoid
-    max_unpool1d max_unpool2d max_unpool3d
+    max_unpool1d max_unpool2d max_unpool3d multi_margin_loss
 """
 
 

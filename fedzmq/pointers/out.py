@@ -59,7 +59,7 @@ def _as_added_up(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     """The arguments, of which the first is converted where torch would convert each number before it adds it."""
     value = args[0] if args else None
     if func is torch.normal:  # it draws in the dtype of out
-        return mapped(args, lambda each: each.to(out.dtype) if isinstance(each, Remote) and _holds(out, each) else each)
+        return tuple([each.to(out.dtype) if isinstance(each, Remote) and _holds(out, each) else each for each in args])
     if func not in _IN_ANY | _IN_FLOATS or not isinstance(value, Remote) or kwargs.get("dtype") is not None:
         return args
     given, wanted = value.dtype, out.dtype

@@ -84,9 +84,14 @@ def test_strides_are_those_of_the_kernel_where_a_fake_has_others(bob: Place) -> 
         last = x.contiguous(memory_format=torch.channels_last)
         places = torch.zeros_like(last, dtype=torch.int64)
         normed = F.batch_norm(x.transpose(1, 2), None, None, training=True)
-        made = [F.max_unpool2d(last, places, 2), F.logsigmoid(last), normed]
+        made = [F.max_unpool2d(last, places, 2), F.logsigmoid(last), normed, torch.channel_shuffle(last, 2)]
         strides.append([each.stride() for each in made])
     assert strides[0] == strides[1]
+
+
+def test_the_margin_of_one_number_has_no_dimension(bob: Place) -> None:
+    x, label = torch.ones(()), torch.zeros((), dtype=torch.int64)
+    assert F.multi_margin_loss(x.send(bob), label.send(bob), reduction="none").shape == ()
 
 
 def test_large_tensors_and_searches_are_not_computed_here() -> None:
