@@ -102,9 +102,17 @@ class Store:
             self.enforce_quota(id)
 
     def note(self, id: int) -> None:
-        """Of a tensor that is large or has no elements: what is made of it is looked at closer, where it must be."""
-        if extent(self.tensors[id]) * self.tensors[id].element_size() > self.products.notable:
+        """Of a tensor that is large or has no elements: what is made of it is looked at closer, where it must be.
+
+        Raises LimitExceeded for one without elements that by its extent is larger than any may be, and forgets it.
+        """
+        tensor = self.tensors[id]
+        size = extent(tensor) * tensor.element_size()
+        if size > self.products.notable:
             self.notable.add(id)
+        if size > self.quota and not tensor.nbytes:
+            self.drop(id)
+            raise LimitExceeded("the bytes of a tensor, were its empty dimensions 1", size, self.quota)
 
     def keep_all(self, first: int, tensors: Sequence[Tensor]) -> None:
         """Bind as many ids from the first on. Raises as `keep` does, and none is bound then."""

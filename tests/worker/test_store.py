@@ -96,3 +96,10 @@ def test_ids_are_bound_together_or_not_at_all() -> None:
     with pytest.raises(LimitExceeded):
         store.keep_all(1, [torch.ones(2), torch.ones(1000)])
     assert (len(store), store.bytes) == (0, 0)
+
+
+def test_a_tensor_without_elements_is_no_larger_by_its_extent_than_another() -> None:
+    store = Store(quota=100)
+    with pytest.raises(LimitExceeded):
+        store.keep(1, torch.ones(1 << 31, 0))
+    assert (len(store), store.notable) == (0, set())

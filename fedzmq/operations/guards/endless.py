@@ -52,9 +52,10 @@ def exponent(name: str, function: Operation) -> Guard:
 
 def bounded_rounds(name: str, function: Operation) -> Guard:
     """For the decompositions of low rank: they repeat as often as they are told to."""
+    place = 3 if name.endswith("pca_lowrank") else 2
 
     def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
-        rounds = whole(keywords.get("niter", arguments[-1] if len(arguments) > 2 else 2))
+        rounds = whole(pick(arguments, keywords, place, "niter"))
         if rounds is not None and rounds > _MOST_ROUNDS:
             raise OperationRefused(name, f"it repeats at most {_MOST_ROUNDS} times")
 

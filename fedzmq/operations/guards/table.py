@@ -81,7 +81,7 @@ _NAMES: dict[MakeGuard, str] = {
     kernels.rows: "nn.functional.multi_margin_loss",
     endless.counts: "torch.binomial",
     endless.exponent: "Tensor.matrix_power linalg.matrix_power torch.matrix_power",
-    endless.bounded_rounds: "torch.pca_lowrank torch.svd_lowrank",
+    each(endless.bounded_rounds, memory.enlarged_by_numbers): "torch.pca_lowrank torch.svd_lowrank",
     forms.without_out(3): "torch.tensordot",
     forms.without_out(4): "nn.functional.normalize torch.norm",
     forms.without_device_names: "Tensor.to",
