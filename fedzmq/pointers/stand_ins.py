@@ -76,6 +76,15 @@ def _of_packed(function: Callable[..., Any]) -> Callable[..., Any]:
     return stand_in
 
 
+def _in_order(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """Its kernel gives a tensor in C order, and its fake one in the order of the operand."""
+
+    def stand_in(*args: Any, **kwargs: Any) -> torch.Tensor:
+        return function(*args, **kwargs).contiguous()
+
+    return stand_in
+
+
 def _unforeseeable(*args: Any, **kwargs: Any) -> Any:
     raise Unforeseeable
 
@@ -83,6 +92,8 @@ def _unforeseeable(*args: Any, **kwargs: Any) -> Any:
 STAND_INS: dict[Callable[..., Any], Callable[..., Any]] = {
     F.ctc_loss: _ctc,
     F.multilabel_margin_loss: _multilabel_margin,
+    F.one_hot: _in_order(F.one_hot),
+    torch.poisson: _in_order(torch.poisson),
     torch._grouped_mm: _grouped,
     torch.ctc_loss: _ctc,
     **dict.fromkeys((torch.pow, torch.Tensor.pow, torch.Tensor.__pow__), _power),

@@ -85,6 +85,7 @@ def test_strides_are_those_of_the_kernel_where_a_fake_has_others(bob: Place) -> 
         places = torch.zeros_like(last, dtype=torch.int64)
         normed = F.batch_norm(x.transpose(1, 2), None, None, training=True)
         made = [F.max_unpool2d(last, places, 2), F.logsigmoid(last), normed, torch.channel_shuffle(last, 2)]
+        made.append(F.one_hot(places.transpose(1, 2), 2))
         strides.append([each.stride() for each in made])
     assert strides[0] == strides[1]
 
