@@ -11,6 +11,7 @@ import dis
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from importlib._bootstrap import _find_and_load  # type: ignore[attr-defined]  # where every import goes through
 from types import CodeType, FrameType
 from typing import Any
 
@@ -20,6 +21,7 @@ MOST = 24  # sizes that are tried
 MOST_WITHIN = 32  # things in a list or a map that is looked through
 DEEPEST = 3  # as self.settings.sizes[0]
 LARGEST = 1024  # so that a recording stays small
+_IMPORT: Any = _find_and_load.__code__
 _ARITHMETIC = frozenset({"mpmath", "networkx", "numpy", "sympy", "typing_extensions"})  # what torch itself calls
 
 
@@ -29,6 +31,7 @@ class Compared:
     def __init__(self) -> None:
         self._found: dict[int, None] = {}
         self._seen: dict[CodeType, bool | None] = {}
+        self._imports = 0  # that are under way: what they run compares much, and no size
 
     @property
     def sizes(self) -> list[int]:
@@ -44,17 +47,29 @@ class Compared:
         finally:
             sys.settrace(tracing)
 
-    def _look(self, frame: FrameType, event: str, argument: object) -> None:
+    def _look(self, frame: FrameType, event: str, argument: object) -> Any:
         code = frame.f_code
+        if code is _IMPORT:
+            self._imports += 1
+            frame.f_trace_lines = False
+            return self._imported
+        if self._imports:
+            return None
         if code not in self._seen:
             self._seen[code] = _orders(code) if _is_the_users(frame) else None
         orders = self._seen[code]
         if orders is None:
-            return
+            return None
         for number in _numbers(frame):
             for size in (number, number - 1, number + 1) if orders else (number,):
                 if 1 <= size <= LARGEST:
                     self._found.setdefault(size)
+        return None
+
+    def _imported(self, frame: FrameType, event: str, argument: object) -> Any:
+        if event == "return":
+            self._imports -= 1
+        return self._imported
 
 
 def _is_the_users(frame: FrameType) -> bool:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -23,6 +26,25 @@ def test_what_is_long_is_not_looked_through(held: Collection[Any], sizes: list[i
         compares(held)
 
     assert compared.sizes == sizes
+
+
+def test_what_an_import_runs_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Finder:
+        def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+            if len(name) == 300:
+                return
+
+    def compares(held: object) -> bool:
+        return held == 70
+
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    compared = Compared()
+    with compared.watching():
+        with suppress(ImportError):
+            import_module("no_module_of_this_name")
+        compares("")
+
+    assert compared.sizes == [70]
 
 
 def test_nothing_is_called_to_find_them() -> None:
