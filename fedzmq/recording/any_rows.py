@@ -7,6 +7,7 @@ function tells it apart.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -114,7 +115,8 @@ def _recorded(
         """Those that the function takes: one of a single example it may refuse, and rightly."""
         found: list[Sized] = []
         for rows in sizes:
-            with suppress(Exception):
+            with suppress(Exception), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # nobody asked for so many
                 found.append(at(rows, watched[0].again(), mood))
         return found
 

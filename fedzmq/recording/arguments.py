@@ -71,7 +71,7 @@ class Signature:
 
     def __init__(self, plan: str, function: Callable[..., Any], *, without: int = 0) -> None:
         """The last `without` parameters are none of the caller's."""
-        signature = inspect.signature(function)
+        signature = signature_of(function)
         parameters = list(signature.parameters.values())
         self._plan = plan
         self._takes_values = True
@@ -132,6 +132,17 @@ class Signature:
 
     def __str__(self) -> str:
         return str(self._signature)
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """Raises PlanError where a function has none, as many that are written in C."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        raise PlanError(
+            f"{function!r:.60} does not tell its parameters, which a plan takes by their names: wrap it, as in "
+            "lambda x: torch.relu(x)"
+        ) from None
 
 
 def expected_like(names: Sequence[str], tensors: Sequence[torch.Tensor]) -> tuple[Expected, ...]:

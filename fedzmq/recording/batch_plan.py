@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 from torch.func import functional_call
-from torch.nn.parameter import is_lazy
 
 from fedzmq.data.forms import Form
 from fedzmq.errors import PlanError
@@ -23,7 +22,7 @@ from fedzmq.plans.plan import Output, Plan, Slot
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import CONSTANT, LEAF, Meta
 from fedzmq.recording.any_rows import ROWS
-from fedzmq.recording.steady import record_steady, write_back
+from fedzmq.recording.steady import check_recordable, check_unhooked, record_steady, standing_in, write_back
 from fedzmq.tensors.dtypes import name_of
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
@@ -58,9 +57,7 @@ def batch_plan(
     def step(*tensors: Tensor) -> list[Tensor]:
         held = {f"module.{name}": each for name, each in zip(state, tensors, strict=False)}
         own = dict(held)
-        for tensor, each in zip(tensors, state.values(), strict=False):
-            for hook in (each._backward_hooks or {}).values():
-                tensor.register_hook(hook)  # type: ignore[no-untyped-call]
+        standing_in(tensors, state.values())
         with torch.enable_grad():  # whatever the caller is in: a plan is there to be trained
             found = functional_call(whole, own, tensors[len(state) :])
             for name, each in held.items():
@@ -112,18 +109,9 @@ class _Whole(torch.nn.Module):
 
 
 def _check(module: torch.nn.Module) -> None:
-    """Raises PlanError for a module of which no plan can be made, whatever it does."""
-    if isinstance(module, torch.jit.ScriptModule):
-        raise PlanError("a module that torch.jit compiled cannot be recorded: give the module that it was made from")
-    for name, each in (*module.named_parameters(), *module.named_buffers()):
-        if is_lazy(each):
-            raise PlanError(f"{name!r} has no shape yet: call the module once, on an example, before it is recorded")
-    for name, part in module.named_modules():
-        if part._backward_hooks or part._backward_pre_hooks:
-            raise PlanError(
-                f"{f'the part {name!r} of the model' if name else 'the model'} has a backward hook, and a plan has no "
-                "place for one: an autograd function of your own, applied in forward, says what its gradients become"
-            )
+    """Raises PlanError for a module that no plan trains, whatever it does."""
+    check_recordable(module)
+    check_unhooked(dict(module.named_modules()))
     for name, each in module.named_parameters():
         # A worker runs no function of the user's, and to leave one out would train another model.
         if getattr(each, "_post_accumulate_grad_hooks", None):

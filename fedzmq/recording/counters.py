@@ -123,4 +123,18 @@ def _difference(one: Recording | type, other: Recording | type) -> str | None:
     line = next((line for a, b, line in pairs if a != b), None)
     if line is None and len(one.records) != len(other.records):
         line = longer.origins[min(len(one.records), len(other.records))]
-    return "" if line is None and one.constants != other.constants else line
+    if line is None and one.constants != other.constants:
+        return next((line for a, line in zip(one.records, one.origins, strict=True) if _holds(a, one, other)), "")
+    return line
+
+
+def _holds(value: Any, one: Recording, other: Recording) -> bool:
+    """It names a constant that is another one in the other recording."""
+    if isinstance(value, dict):
+        number = value["x"][2] if "x" in value else None
+        return (
+            any(_holds(each, one, other) for each in value.values())
+            if number is None
+            else one.constants[number : number + 1] != other.constants[number : number + 1]
+        )
+    return isinstance(value, list | tuple) and any(_holds(each, one, other) for each in value)

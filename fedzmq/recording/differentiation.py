@@ -10,6 +10,7 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from fedzmq.operations.catalog import CATALOG
+from fedzmq.pointers.metadata import LEAF
 from fedzmq.pointers.modes import INITIAL
 from fedzmq.pointers.origins import Origin
 from fedzmq.pointers.outbox import Record
@@ -30,13 +31,14 @@ class Differentiation:
         self.differentiable: set[int] = set()
         self._journal = journal
         self._backwards = backwards
-        self._hooked: set[int] = set()
+        self._hooked: dict[int, int] = {}  # and the leaf that each was, whose gradient has passed the hook; or 0
         self._gradients: set[int] = set()  # that leaves hold
 
     def take(self, command: Gradients, origin: Origin | None) -> None:
-        if not self._hooked.isdisjoint(command.inputs):
+        inputs = [self._hooked.get(id, id) for id in command.inputs]
+        if 0 in inputs:
             raise refused("the gradient of a tensor that has a hook", origin, "take it before the hook is registered")
-        wanted = [(id, result) for id, result in zip(command.inputs, command.results, strict=True) if result]
+        wanted = [(id, result) for id, result in zip(inputs, command.results, strict=True) if result]
         if not wanted:
             return
         arguments = [
@@ -66,20 +68,23 @@ class Differentiation:
         if pointer._ref.node is None:
             return None
         if pointer._ref.id in self._hooked:
-            raise refused("a second hook on one gradient", None, "let one do what both do")
+            if not self._backwards.hooked_again(pointer, hook):
+                raise refused("a second hook on one gradient", None, "register it right after the first one")
+            return _Lasting(OrderedDict())
         if any(_reads(record, pointer._ref.id) for record in self._journal.records):
             raise refused(
                 "a hook on the gradient of what was used before", None, "register it where the tensor is made"
             )
+        leaf = pointer._ref.id if pointer._ref.meta.kind == LEAF else 0
         self._backwards.hooked(pointer, hook)
-        self._hooked.add(pointer._ref.id)
+        self._hooked[pointer._ref.id] = leaf
         return _Lasting(OrderedDict())
 
     def _is_its_own(self, leaves: Sequence[int], grads: Sequence[int]) -> bool:
         """None of the leaves is trained or held a gradient before, so that nothing is added up."""
         is_new = self._gradients.isdisjoint(grads)
         self._gradients.update(grads)
-        return is_new and all(id > self.last_input for id in leaves)
+        return is_new and all(self._hooked.get(id, id) > self.last_input for id in leaves)
 
 
 def _reads(record: Record, id: int) -> bool:

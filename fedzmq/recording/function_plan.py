@@ -6,6 +6,7 @@ Where the function takes batches of any size, it is recorded for two sizes and m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +22,11 @@ from fedzmq.pointers.metadata import CONSTANT, LEAF, Meta, contiguous_stride, me
 from fedzmq.pointers.nesting import mapped
 from fedzmq.recording.any_rows import ROWS
 from fedzmq.recording.counters import Parts
-from fedzmq.recording.steady import record_steady
+from fedzmq.recording.steady import check_unhooked, record_steady
 from fedzmq.recording.tracing import at_line
 from fedzmq.tensors.dtypes import name_of
+
+_GRAD = CATALOG.number(torch.autograd.grad)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,19 +95,16 @@ def function_plan(
     """Record `function(arguments, state)`, for which the `parts` keep what lasts. Raises what it raises, and PlanError,
     which names the user's line.
 
-    State that requires grad does so in the plan only where the function takes a gradient.
+    State that requires grad does so in the plan, or where the function writes to it as to any other, does not.
     """
-    plain = [(name, of.of_kind(CONSTANT)) for name, of in state]
     try:
-        return _recorded(function, arguments, plain, effects, parts)
-    except _GradientTaken:
-        if all(of.kind == CONSTANT for _, of in state):
-            raise
         return _recorded(function, arguments, state, effects, parts)
-
-
-class _GradientTaken(PlanError):
-    """Nothing in the plan requires grad."""
+    except Exception:
+        plain = [(name, of.of_kind(CONSTANT)) for name, of in state]
+        if plain != list(state):
+            with suppress(Exception):
+                return _recorded(function, arguments, plain, effects, parts)
+        raise
 
 
 def _recorded(
@@ -129,7 +129,7 @@ def _recorded(
             except RuntimeError as error:
                 if "does not require grad" not in str(error):
                     raise
-                raise _GradientTaken(
+                raise PlanError(
                     f"a gradient{at_line(error)} cannot be part of a plan: nothing in it requires grad; take it for "
                     "parameters of the plan's module or state that requires grad, or for x.detach().requires_grad_()"
                 ) from error
@@ -146,6 +146,8 @@ def _recorded(
 
     # For two sizes even where nothing is free: what differs then is up to chance, and cannot be in a plan.
     recorded = record_steady(called, inputs, effects, parts)
+    if any(record[0] == _GRAD for record in recorded.records):
+        check_unhooked(parts)
     first, second, registers = recorded.first, recorded.second, recorded.registers
     outputs = tuple(Output(path, registers.register(id)) for path, id in zip(paths, first.outputs, strict=True))
     plan = Plan(

@@ -32,6 +32,7 @@ class OwnBackwards:
     def __init__(self, journal: Journal) -> None:
         self.found: list[BackwardBody] = []
         self._journal = journal
+        self._hooks: dict[int, int] = {}  # the places of hooks, by the tensors that have them
         self._current: dict[int, dict[int, Any]] = {}  # outputs of those calls whose backward is being recorded
 
     def linked(self, call: OwnCall) -> dict[int, Any]:
@@ -59,10 +60,23 @@ class OwnBackwards:
         record = (CATALOG.number(linked), [output, gradient._ref.id], 0, [itself, itself])
         place = self._journal.note(record, INITIAL, origin())
         self._record(place, lambda: [self._there(hook(gradient), gradient)])
+        self._hooks[output] = place
         self._journal.shares(output, reference.id)
         node = reference.node
         reference.id = output
         reference.become_inner(Node(() if node is None else (node,)))
+
+    def hooked_again(self, pointer: Remote, hook: Callable[..., Any]) -> bool:
+        """Have what the first hook made of the gradient pass this one; not if anything was recorded since."""
+        place = self._hooks[pointer._ref.id]
+        (first,) = [each for each in self.found if each.place == place]
+        if place + 1 + first.count != len(self._journal.records):
+            return False
+        self.found.remove(first)
+        reference = Reference(self._journal, first.results[0], pointer._ref.meta.of_kind(CONSTANT))
+        gradient = Pointer.around(reference)
+        self._record(place, lambda: [self._there(hook(gradient), gradient)])
+        return True
 
     def _there(self, returned: Any, gradient: Pointer) -> Any:
         if returned is None:

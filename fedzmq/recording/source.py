@@ -5,7 +5,6 @@ Each knows the tensors that the plan brings along, its state, and runs with othe
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -18,9 +17,9 @@ from fedzmq.plans.compiled import compile_plan, constants
 from fedzmq.plans.plan import Plan as Recorded
 from fedzmq.plans.structure import assemble
 from fedzmq.pointers.remote import Remote
-from fedzmq.recording.arguments import Signature, expected_in
+from fedzmq.recording.arguments import Signature, expected_in, signature_of
 from fedzmq.recording.counters import Parts
-from fedzmq.recording.steady import write_back
+from fedzmq.recording.steady import check_recordable, standing_in, write_back
 
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
@@ -57,7 +56,7 @@ class OfFunction:
     def __init__(self, plan: str, function: Callable[..., Any], state: Sequence[Tensor]) -> None:
         self._function = function
         self._state = list(state)
-        last = list(inspect.signature(function).parameters)[-1:]
+        last = list(signature_of(function).parameters)[-1:]
         self._in_one = bool(state) and last == ["state"]
         self.signature = Signature(plan, function, without=1 if self._in_one else len(self._state))
 
@@ -78,6 +77,7 @@ class OfModule:
     """A module: its parameters and buffers are the state."""
 
     def __init__(self, plan: str, module: nn.Module) -> None:
+        check_recordable(module)
         self._module = module
         self.signature = Signature(plan, module.forward)
 
@@ -85,7 +85,9 @@ class OfModule:
         return {**dict(self._module.named_parameters()), **dict(self._module.named_buffers())}
 
     def run(self, args: Arguments, kwargs: Keywords, state: Sequence[Tensor]) -> Any:
-        held = dict(zip(self.state(), state, strict=True))
+        own = self.state()
+        standing_in(state, own.values())
+        held = dict(zip(own, state, strict=True))
         after = dict(held)
         found = functional_call(self._module, after, args, kwargs)
         for name, tensor in held.items():

@@ -5,16 +5,18 @@ What is assigned to a buffer is the buffer's next value. What counts elsewhere i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
+from torch.nn.parameter import is_lazy
 
 from fedzmq.errors import PlanError
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import Meta
+from fedzmq.pointers.remote import Remote
 from fedzmq.recording.any_rows import AnyRows, record_any_rows, record_once
 from fedzmq.recording.batch_norm import make_recordable
 from fedzmq.recording.counters import Attributes, Parts, check_counters, check_repeats, snapshot
@@ -37,6 +39,37 @@ def record_steady(
             return recorded
         finally:
             check_counters(parts, before, again)
+
+
+def standing_in(tensors: Sequence[Tensor], own: Iterable[Tensor]) -> None:
+    """Have pointers be parameters, as `layer.weight -= step` asks for, and pass the hooks of those they stand for."""
+    for tensor, each in zip(tensors, own, strict=False):
+        if not isinstance(tensor, Remote):
+            continue
+        if isinstance(each, torch.nn.Parameter):
+            tensor._is_param = True
+        if tensor.requires_grad:
+            for hook in (each._backward_hooks or {}).values():
+                tensor.register_hook(hook)  # type: ignore[no-untyped-call]
+
+
+def check_recordable(module: torch.nn.Module) -> None:
+    """Raises PlanError for a module of which no plan can be made, whatever it does."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise PlanError("a module that torch.jit compiled cannot be recorded: give the module that it was made from")
+    for name, each in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(each):
+            raise PlanError(f"{name!r} has no shape yet: call the module once, on an example, before it is recorded")
+
+
+def check_unhooked(parts: Parts) -> None:
+    """Raises PlanError for a module's backward hook, where gradients are taken."""
+    for name, part in parts.items():
+        if isinstance(part, torch.nn.Module) and (part._backward_hooks or part._backward_pre_hooks):
+            raise PlanError(
+                f"{f'the part {name!r} of the model' if name else 'the model'} has a backward hook, and a plan has no "
+                "place for one: an autograd function of your own, applied in forward, says what its gradients become"
+            )
 
 
 @torch.no_grad()

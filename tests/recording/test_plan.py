@@ -721,3 +721,67 @@ def test_a_seed_within_a_plan_is_refused_wherever_the_program_stands() -> None:
 
     with pytest.raises(PlanError, match=rf"at {__file__}:\d+.* and seed outside"):
         plan(seeded).build(torch.ones(3))
+
+
+class Step(Plan):
+    """Trains what is not frozen of a layer, with a momentum."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.layer = layer
+        self.momentum = torch.zeros_like(layer.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        loss = self.layer(x).square().sum()
+        (gradient,) = torch.autograd.grad(loss, [each for each in self.layer.parameters() if each.requires_grad])
+        self.momentum = self.momentum * 0.9 + gradient
+        with torch.no_grad():
+            self.layer.weight.sub_(self.momentum * 0.01)
+        return loss
+
+
+def layer_of(*hooks: Callable[[Tensor], Tensor]) -> nn.Linear:
+    layer = nn.Linear(3, 2)
+    nn.init.ones_(layer.weight)
+    nn.init.ones_(layer.bias).requires_grad_(False)
+    for hook in hooks:
+        layer.weight.register_hook(hook)
+    return layer
+
+
+@pytest.mark.parametrize("hooks", [(), (lambda g: g * 3,), (lambda g: g * 3, lambda g: g + 1)])
+def test_a_step_of_training_with_frozen_parameters_and_hooks_is_a_plan(
+    bob: Place, hooks: tuple[Callable[[Tensor], Tensor], ...]
+) -> None:
+    there, here = Step(layer_of(*hooks)).build(torch.ones(4, 3)), Step(layer_of(*hooks)).build(torch.ones(4, 3))
+    pointer = there.send(bob)
+    for _ in range(2):
+        x = torch.randn(4, 3)
+        close(pointer(x).get(), here(x).detach())
+    pointer.get()
+    for one, other in zip(there.parameters(), here.parameters(), strict=True):
+        close(one, other)
+
+
+def test_several_hooks_on_one_gradient_are_called_in_their_order(bob: Place) -> None:
+    def hooked(x: Tensor) -> Tensor:
+        x = x.detach().requires_grad_()
+        doubled = x * 2
+        doubled.register_hook(lambda gradient: gradient * 3)
+        doubled.register_hook(lambda gradient: gradient + 1)
+        return torch.autograd.grad(doubled.square().sum(), [x])[0]
+
+    x = torch.randn(2)
+    close(plan(hooked).build(x).send(bob)(x).get(), hooked(x))
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
+def test_what_no_plan_can_be_made_of_says_so_before_it_is_run() -> None:
+    with pytest.raises(PlanError, match=r"does not tell its parameters.*: wrap it, as in lambda x: torch.relu\(x\)"):
+        plan(torch.relu)
+    with pytest.raises(PlanError, match="'weight' has no shape yet"):
+        plan(nn.LazyLinear(2))
+    layer = layer_of()
+    layer.register_full_backward_hook(lambda *_: None)
+    with pytest.raises(PlanError, match="the part 'layer' of the model has a backward hook"):
+        Step(layer).build(torch.ones(4, 3))

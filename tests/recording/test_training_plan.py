@@ -81,10 +81,6 @@ def scales_by_numpys_chance(x: Tensor) -> Tensor:
     return x * float(numpy.random.rand() < 1e-9)
 
 
-def draws_a_gamma(x: Tensor) -> Tensor:
-    return x * (torch.distributions.Gamma(1.0, 1.0).sample() < -1)
-
-
 def calls_what_jit_compiled(x: Tensor) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -156,8 +152,7 @@ def plan_of(name: str) -> Plan:
         (adds_numpys_noise, "the model draws from numpy's random at"),
         (flips_by_chance, "the model draws from Python's random at"),
         (scales_by_numpys_chance, "the model draws from numpy's random at"),
-        (draws_a_gamma, "the model draws from torch's own random numbers, outside of the plan's operations at"),
-        (calls_what_jit_compiled, "a function that torch.jit compiled at"),
+        (calls_what_jit_compiled, "call the "),
         (writes_in_a_function_of_its_own, "give new tensors instead of mark_dirty"),
         (counts_classes_by_value, "such as the number of classes of one_hot"),
         (counts_its_rows, "is one that depends on the number of examples"),
@@ -298,12 +293,6 @@ def hooks_late(x: Tensor) -> Tensor:
     return x + y
 
 
-def hooks_twice(x: Tensor) -> Tensor:
-    for _ in range(2):
-        x.register_hook(lambda gradient: gradient * 2)
-    return x
-
-
 def hooks_for_a_while(x: Tensor) -> Tensor:
     x.register_hook(lambda gradient: gradient * 2).remove()
     return x
@@ -318,7 +307,6 @@ def keeps_its_gradient(x: Tensor) -> Tensor:
     ("then", "reason"),
     [
         (hooks_late, "register it where the tensor is made"),
-        (hooks_twice, "let one do what both do"),
         (hooks_for_a_while, "a hook on a gradient that is removed again"),
         (keeps_its_gradient, "take the gradient with torch.autograd.grad"),
     ],
