@@ -95,7 +95,11 @@ class Dealer:
         """Queue one message; False where there is no broker to queue it for."""
         if self._half_sent:  # an interrupt came between two frames: what is sent next would be taken for the rest
             self.close(0.0)
-            self._open()
+            try:
+                self._open()
+            except zmq.ZMQError:  # no descriptor is free: whoever sends next tries again
+                self.greeted = self.welcomed = False
+                return False
         send = self._send
         self.dry = False
         self._half_sent = True
@@ -148,7 +152,10 @@ class Dealer:
         return frames
 
     def close(self, linger: float) -> None:
-        self._poll.unregister(self.descriptor)
+        """Twice is fine."""
+        if self.descriptor >= 0:
+            self._poll.unregister(self.descriptor)
+            self.descriptor = -1
         self._socket.close(int(linger * 1000))
 
     def _open(self) -> None:

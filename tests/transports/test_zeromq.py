@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 
 from fedzmq.broker.broker import Broker
 from fedzmq.errors import AddressError, LimitExceeded
@@ -172,6 +174,24 @@ def test_an_interrupt_in_the_middle_of_a_message_costs_that_message_alone(
         settle(alice)
         alice.send("bob", [b"whole"])
         assert expect(bob) == Delivery("alice", None, [b"whole"])
+
+
+def test_a_channel_that_finds_no_descriptor_when_it_begins_anew_tries_again(
+    alice: ZeroMQConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(kind: int) -> None:
+        raise zmq.ZMQError(errno.EMFILE)
+
+    settle(alice)
+    alice._control._half_sent = True  # as an interrupt leaves it
+    with monkeypatch.context() as patch:
+        patch.setattr(alice._context, "socket", full)
+        alice.send("alice", [b"lost"])
+        alice.send("alice", [b"lost"])
+        assert alice.recv(0) is None
+    settle(alice)
+    alice.send("alice", [b"here"])
+    assert expect(alice).frames == [b"here"]
 
 
 def test_an_interrupt_in_the_middle_of_a_receipt_costs_that_message_alone(alice: ZeroMQConnection) -> None:
