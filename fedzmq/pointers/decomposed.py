@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from fedzmq.pointers.nesting import mapped
-from fedzmq.pointers.remote import ORDINARY, Handler
+from fedzmq.pointers.remote import ORDINARY, Handler, Remote
 
 
 def _triplet_margin_with_distance(
@@ -127,12 +127,27 @@ def _sized(function: Callable[..., Any]) -> Handler:
     return make
 
 
+def _by_shape(method: Callable[..., Any]) -> Handler:
+    """Of another tensor the shape alone counts, wherever that lives: what is given is a view, and stays where it is."""
+
+    def shaped(input: torch.Tensor, other: torch.Tensor) -> Any:
+        if not isinstance(input, Remote) or input._ref.stream.strict:
+            return ORDINARY
+        is_beside = isinstance(other, Remote) and other._ref.stream is input._ref.stream
+        return ORDINARY if is_beside else method(input, other.shape)
+
+    return shaped
+
+
 DECOMPOSED: dict[Callable[..., Any], Handler] = {
     F.triplet_margin_with_distance_loss: _triplet_margin_with_distance,
     F.gaussian_nll_loss: _gaussian_nll,
     F.linear_cross_entropy: _linear_cross_entropy,
     **{function: _sized(function) for function in (torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn)},
     torch._C._nn.pad_sequence: _pad_sequence,
+    torch.Tensor.expand_as: _by_shape(torch.Tensor.expand),
+    torch.Tensor.reshape_as: _by_shape(torch.Tensor.reshape),
+    torch.Tensor.view_as: _by_shape(torch.Tensor.view),
     **{
         function: _of_elements(function)
         for function in (torch.median, torch.nanmedian, torch.Tensor.median, torch.Tensor.nanmedian)

@@ -141,3 +141,10 @@ def test_a_local_operand_with_a_tangent_is_refused(bob: Place) -> None:
 def test_a_local_operand_inside_a_transform_is_refused(bob: Place) -> None:
     with pytest.raises(OperationRefused, match="vmap"):
         torch.func.vmap(lambda each: each * torch.ones(2).send(bob))(torch.ones(3, 2))
+
+
+def test_a_view_like_a_tensor_elsewhere_is_a_view_where_it_was(bob: Place, alice: Place) -> None:
+    x, like = torch.ones(2).send(bob), torch.zeros(2, 1)
+    views = [x.view_as(like.send(alice)), x.expand_as(torch.zeros(3, 2).send(alice)), x.reshape_as(like)]
+    x.mul_(5)
+    assert [each.get().unique().tolist() for each in views] == [[5.0]] * 3
