@@ -13,6 +13,7 @@ from fedzmq.plans.check import check
 from fedzmq.plans.compiled import compile_plan, constants
 from fedzmq.plans.plan import Plan, from_bytes
 from fedzmq.recording.training_plan import training_plan
+from fedzmq.wire.limits import MAX_RANK
 
 X = torch.randn(4, 6)
 Y = torch.tensor([0, 1, 2, 0])
@@ -177,7 +178,9 @@ def test_what_is_done_for_some_numbers_alone_is_refused(loss: Callable[[Tensor, 
         plan_of(loss)
 
 
-@pytest.mark.parametrize("content", [1, [1, 0], [0, 0, 1], [1, -1, 1], [1, 16, 1], [1, 0, 0], ["a", 0, 1], [1, 0, [1]]])
+@pytest.mark.parametrize(
+    "content", [1, [1, 0], [0, 0, 1], [1, -1, 1], [1, MAX_RANK, 1], [1, 0, 0], ["a", 0, 1], [1, 0, [1]]]
+)
 def test_an_extent_that_is_none_is_refused(content: Any) -> None:
     with pytest.raises(ProtocolError):
         unpack({"n": content}, Scope(lambda id: None, extent=lambda id, dimension, rule: 0))
