@@ -185,7 +185,12 @@ class Trainer:
 
     def _choose(self, number: int, present: Sequence[str]) -> Sequence[str]:
         asked = self._job.asked(len(present), self._needed)
-        return self._strategy.choose(present, asked, derive(self._job.seed, "cohort", number))
+        chosen = self._strategy.choose(present, asked, derive(self._job.seed, "cohort", number))
+        for name in chosen:
+            if name not in present:
+                who = f"the strategy {type(self._strategy).__name__} chooses {name!r} for round {number}"
+                raise UsageError(f"{who}, and one of those that are here is expected: {', '.join(present)}")
+        return list(dict.fromkeys(chosen))
 
     def _free(self) -> dict[str, WorkerHandle]:
         """The workers that are here and do not still stop what they were late with, once they are enough.

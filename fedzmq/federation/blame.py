@@ -45,4 +45,5 @@ def _failure(strategy: Strategy, error: Exception, number: int) -> StrategyFaile
 
 def _is_method_of(strategy: Strategy, frame: FrameType) -> bool:
     code = frame.f_code
-    return code.co_argcount > 0 and frame.f_locals.get(code.co_varnames[0]) is strategy
+    is_given = code.co_argcount > 0 and frame.f_locals.get(code.co_varnames[0]) is strategy
+    return is_given and code.co_filename != __file__  # `blaming` has it for its first argument, too

@@ -94,9 +94,13 @@ def _recorded(model: torch.nn.Module, loss: Loss, sample: Data) -> bytes:
 
 
 def sample_of(client: Client, dataset: str, workers: int, patience: float, say: Callable[[str], None]) -> Data:
-    """Two examples of zeros in the form that the workers' data has. Raises NotEnoughWorkers, DataError."""
+    """Two examples of zeros in the form that the workers' data has, and as many classes as the one with most of them
+    knows: another may have none of the last. Raises NotEnoughWorkers, DataError.
+    """
     cohort = Cohort(client, dataset, say)
-    info = cohort.info(next(iter(cohort.gather(workers, patience).values())))
+    infos = [cohort.info(handle) for handle in cohort.gather(workers, patience).values()]
+    alike = [each for each in infos if (each.shapes, each.dtypes) == (infos[0].shapes, infos[0].dtypes)]
+    info = max(alike, key=lambda each: each.classes or 0)
     if not 2 <= len(info.shapes) == len(info.dtypes) <= MOST_COLUMNS or (info.classes or 0) > MOST_CLASSES:
         raise DataError(dataset, "a worker describes it as something else than features and a target")
     for shape, dtype in zip(info.shapes, info.dtypes, strict=True):

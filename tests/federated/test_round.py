@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fedzmq.client.waiting import Waiting
-from fedzmq.errors import NotEnoughWorkers
+from fedzmq.errors import NotEnoughWorkers, UsageError
 from fedzmq.federated.report import RoundReport
 from fedzmq.federated.round import Ending, Round
 from fedzmq.federated.strategies import Strategy
@@ -104,6 +104,16 @@ def test_a_strategy_may_choose_for_itself(meeting: Meeting) -> None:
     run = Run(meeting, MODULES["linear"](), replace(JOB, rounds=2, workers=6, cohort=2), strategy=FirstOnes())
 
     assert [asked(report) for report in run.all()] == [["alice", "bob"]] * 2
+
+
+def test_a_strategy_that_chooses_somebody_who_is_not_here_is_told_who_is(meeting: Meeting) -> None:
+    class Wishful(Strategy):
+        def choose(self, present: Any, count: int, seed: int) -> Any:
+            return ["nobody"]
+
+    fake(meeting, "bob", answers)
+    with pytest.raises(UsageError, match="the strategy Wishful chooses 'nobody' for round 1, and "):
+        Run(meeting, MODULES["linear"](), replace(JOB, workers=1), strategy=Wishful()).all()
 
 
 def test_over_selection_goes_on_with_as_many_as_were_wanted(meeting: Meeting) -> None:
