@@ -64,7 +64,7 @@ class OperationCalls:
                     size = output.nbytes  # first, as what has no plain memory has none
                     store.tensors[result] = output
                     store.bytes += size
-                    if not 0 < size <= self._notable:
+                    if not 0 < size <= self._notable or output.numel() > size:
                         store.note(result)
                     if store.bytes > store.quota:
                         store.enforce_quota(result)

@@ -96,7 +96,7 @@ class Store:
         size = tensor.nbytes
         self.tensors[id] = tensor
         self.bytes += size
-        if not 0 < size <= self.products.notable:
+        if not 0 < size <= self.products.notable or tensor.numel() > size:
             self.note(id)
         if self.bytes > self.quota:
             self.enforce_quota(id)
@@ -104,13 +104,14 @@ class Store:
     def note(self, id: int) -> None:
         """Of a tensor that is large or has no elements: what is made of it is looked at closer, where it must be.
 
-        Raises LimitExceeded for one without elements that by its extent is larger than any may be, and forgets it.
+        Raises LimitExceeded for one without elements that by its extent is larger than any may be, and for one of which
+        there are more than its number of bytes tells, as torch counts them in 64 bits; and forgets it.
         """
         tensor = self.tensors[id]
         size = extent(tensor) * tensor.element_size()
         if size > self.products.notable:
             self.notable.add(id)
-        if size > self.quota and not tensor.nbytes:
+        if size > self.quota and tensor.nbytes != size:
             self.drop(id)
             raise LimitExceeded("the bytes of a tensor, were its empty dimensions 1", size, self.quota)
 

@@ -98,6 +98,14 @@ def test_ids_are_bound_together_or_not_at_all() -> None:
     assert (len(store), store.bytes) == (0, 0)
 
 
+@pytest.mark.parametrize("count", [1 << 62, (1 << 62) + 1, (1 << 63) - 1])
+def test_more_elements_than_bytes_are_counted_in_64_bits_are_too_many(count: int) -> None:
+    store = Store(1 << 30)
+    with pytest.raises(LimitExceeded):
+        store.keep(1, torch.ones(1).expand(count))
+    assert (len(store), store.bytes, store.notable) == (0, 0, set())
+
+
 def test_a_tensor_without_elements_is_no_larger_by_its_extent_than_another() -> None:
     store = Store(quota=100)
     with pytest.raises(LimitExceeded):
