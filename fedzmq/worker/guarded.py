@@ -91,10 +91,7 @@ def guarded_plan(store: Store, given: Sequence[int], touched: Sequence[int], res
 
 def withheld(store: Store, failure: Failure, used: Iterable[Tensor | None]) -> Failure:
     """A failure without what torch said, which may hold values, where an operand may not be read by this client."""
-    users = store.privacy.common(used)
-    if users is None or store.client in users:
-        return failure
-    return replace(failure, message=_WITHHELD, traceback="")
+    return replace(failure, message=_WITHHELD, traceback="") if store.privacy.hides(used, store.client) else failure
 
 
 @contextmanager

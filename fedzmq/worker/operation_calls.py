@@ -8,6 +8,7 @@ it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import Tensor
@@ -75,7 +76,7 @@ class OperationCalls:
 
     def apply_guarded(self, record: list[Any]) -> None:
         """Run a record where something private may be among its operands."""
-        with guarded_record(self._store, record, results_of(record), self._catalog):
+        with guarded_record(self._store, record, results_of(record), self._catalog), self._drawing(record):
             self.apply(record)
 
     def probe(self, command: Probe) -> Answer:
@@ -110,6 +111,13 @@ class OperationCalls:
         if self._store.notable and (mask & (mask - 1) or not mask or keywords or record[0] in self._indexing):
             self._check_product(record[0], values, keywords)
         return function(*values, **keywords)
+
+    def _drawing(self, record: list[Any]) -> AbstractContextManager[None]:
+        store = self._store
+        if record[0] not in self._catalog.random:
+            return nullcontext()
+        used = [store.tensors.get(id) for id in operands(record)]
+        return self._randomness.apart() if store.privacy.hides(used, store.client) else nullcontext()
 
     def _check_product(self, number: int, arguments: Sequence[Any], keywords: dict[str, Any] | None = None) -> None:
         """Raises LimitExceeded. What is written into the first argument is no larger than that."""

@@ -71,7 +71,12 @@ class PlanCalls:
         stored = store.plans.get(command.plan)
         given = command.arguments if stored is None else stored.ids(command.arguments)
         touched = () if stored is None else [id for at, id in enumerate(given, 1) if at in stored.touches]
-        with guarded_plan(store, given, touched, command.results):
+        is_hidden = store.privacy.hides([store.tensors.get(id) for id in given], store.client)
+        is_apart = is_hidden and stored is not None and stored.is_random
+        with (
+            guarded_plan(store, given, touched, command.results),
+            self._randomness.apart() if is_apart else nullcontext(),
+        ):
             self._run(command)
 
     def _run(self, command: RunPlan) -> None:
@@ -152,9 +157,7 @@ class PlanCalls:
         count = len(plan.state)
         check_state(plan, given[:count])
         rows = check_columns(plan, given[count:])
-        if stored.is_random:
-            self._randomness.enter()
-        with _recorded_modes():
+        with _recorded_modes(), self._randomness.undone_by(Cancelled) if stored.is_random else nullcontext():
             return stored.step(rows, *given, *stored.fresh_constants(), look=look)
 
     def _look(self, touched: Callable[[], list[int]]) -> Look:

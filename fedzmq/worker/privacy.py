@@ -59,6 +59,11 @@ class Privacy:
         if lent is not None and lent[1] != client:
             raise GetNotPermittedError(f"this tensor is {lent[1]}'s, who alone can make it private")
 
+    def hides(self, tensors: Iterable[Tensor | None], client: str) -> bool:
+        """Whether the client may not take the value of one of these."""
+        users = self.common(tensors)
+        return users is not None and client not in users
+
     def check(self, tensor: Tensor, client: str) -> None:
         """Raises GetNotPermittedError where the client may not take the value."""
         users = self.users(tensor)

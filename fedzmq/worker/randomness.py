@@ -6,13 +6,15 @@ that do draw.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 
 import torch
 from torch import default_generator  # itself, because a client in this process may follow torch.get_rng_state
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from fedzmq.errors import ProtocolError
+from fedzmq.wire.limits import MAX_INT
 
 
 class Randomness:
@@ -60,6 +62,32 @@ class Randomness:
             raise ProtocolError("this tensor is no state of random numbers that was saved here")
         self._begin_anew()
         default_generator.set_state(saved)
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """What is drawn in it is drawn from a seed of its own, which is all that is taken from the client's numbers.
+
+        For operands that are hidden from the client: of some, the values tell how many numbers a kernel takes.
+        """
+        self.enter()
+        seed = int(torch.randint(MAX_INT, ()))
+        state = default_generator.get_state()
+        default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            default_generator.set_state(state)
+
+    @contextmanager
+    def undone_by(self, error: type[Exception]) -> Iterator[None]:
+        """Where this error ends it, nothing was drawn."""
+        self.enter()
+        state = default_generator.get_state()
+        try:
+            yield
+        except error:
+            default_generator.set_state(state)
+            raise
 
     def _begin_anew(self) -> None:
         if self._outside is None:  # what was drawn before does not count any more: there is no state to bring back

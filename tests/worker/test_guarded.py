@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from fedzmq.operations.catalog import CATALOG
-from fedzmq.wire.messages import Call, Failed, Probe, Restrict
+from fedzmq.wire.messages import Call, Failed, Probe, Restrict, SaveRandomState, Seed
 from fedzmq.worker.executor import Executor
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.privacy import Privacy
 from fedzmq.worker.store import Store
-from tests.worker.bench import Bench
+from tests.worker.bench import Bench, at
 
 ALLOWED = frozenset({"anna", "mallory"})
 
@@ -46,3 +46,20 @@ def test_nobody_is_told_how_large_what_comes_of_values_is_that_they_may_not_take
 def test_what_comes_of_a_private_value_is_private(command: Call | Probe) -> None:
     error, store = answered(command, 1 << 20, ALLOWED)
     assert (error, store.privacy.users(store.tensors[101])) == ("", ALLOWED)
+
+
+def state_after_leaking(negatives: int, users: frozenset[str]) -> torch.Tensor:
+    """Mallory's random numbers after a kernel that draws one for each number below zero of a private tensor."""
+    bench = Bench(Executor(Store(client="mallory", privacy=Privacy())))
+    private = bench.put(torch.tensor([-1.0] * negatives + [1.0] * (9 - negatives)))
+    bench.batch += [Restrict(private, tuple(users)), Seed(1)]
+    bench.apply(torch.rrelu, at(private), 0.1, 0.3, True)
+    state = bench.new_id()
+    bench.batch.append(SaveRandomState(state))
+    return bench.get(state)
+
+
+def test_random_numbers_do_not_tell_of_values_how_many_were_drawn_for_them() -> None:
+    hidden = frozenset({"anna"})
+    assert torch.equal(state_after_leaking(2, hidden), state_after_leaking(7, hidden))
+    assert not torch.equal(state_after_leaking(2, ALLOWED), state_after_leaking(7, ALLOWED))

@@ -18,7 +18,9 @@ from fedzmq.wire.messages import (
     PlanMissing,
     Put,
     PutPlan,
+    Restrict,
     RunPlan,
+    Seed,
     SharePlan,
     Sync,
     Synced,
@@ -262,6 +264,24 @@ def test_a_run_that_is_taken_back_ends_unless_it_has_begun_to_write(
         assert stay.failure(11) == stay.failure(10)
     else:
         stay.value(10)
+
+
+def drawn_after(*commands: Any, cancellation: Cancellation | None = None, x: float = 1.0) -> list[float]:
+    """What the client draws after these, where it is told neither the value of tensor 1 nor what comes of it."""
+    stay = Stay(None, torch.full((2,), x), torch.ones(2), cancellation=cancellation)
+    leaky = op("torch.rrelu", 67, 0b1, 1, 0.1, 0.3, True)  # draws for each number below zero
+    stay.put(9, replace(long_plan(40), records=(leaky, *long_plan(40).records)))
+    stay.run(Seed(1), *commands, op("torch.rand", 90, 0, [3]))
+    return stay.value(90)
+
+
+def test_a_run_that_is_taken_back_has_drawn_nothing() -> None:
+    assert drawn_after(RunPlan(9, (1, 2), (10,)), cancellation=Soon(2), x=-1.0) == drawn_after()
+
+
+def test_what_a_plan_drew_for_private_values_tells_nothing_of_them() -> None:
+    commands = (Restrict(1, ("anna",)), RunPlan(9, (1, 2), (10,)))
+    assert drawn_after(*commands, x=-1.0) == drawn_after(*commands)
 
 
 def test_runs_are_taken_back_up_to_a_command_before_they_begin() -> None:
