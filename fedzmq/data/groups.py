@@ -32,7 +32,7 @@ def read_groups(source: str, column: str) -> torch.Tensor:
     else:
         raise DataError(source, f"it has no column {column!r}: only .csv, .parquet and .npz files can be split by one")
     if values.ndim != 1 or values.dtype.kind not in _KINDS:
-        raise DataError(source, f"the column {column!r} has no whole numbers and no text that rows could be told by")
+        raise _tells_nothing(source, column)
     return torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64))
 
 
@@ -52,6 +52,8 @@ def _parquet(source: str, path: Path, column: str) -> Values:
     try:
         with arrow.parquet.ParquetFile(path) as file:
             column_called(source, column, file.schema_arrow.names)
+            if arrow.types.is_nested(file.schema_arrow.field(column).type):
+                raise _tells_nothing(source, column)
         # A text is decoded once, and not again for each row that has it.
         with arrow.parquet.ParquetFile(path, read_dictionary=[column]) as file:
             encoded = file.read(columns=[column]).column(0).dictionary_encode().combine_chunks()
@@ -80,3 +82,7 @@ def _npz(source: str, path: Path, column: str) -> Values:
                 return values
     except (zipfile.BadZipFile, ValueError, EOFError, MemoryError) as error:  # its head claims what does not follow
         raise DataError(source, f"{column!r} is not an array of plain numbers or text") from error
+
+
+def _tells_nothing(source: str, column: str) -> DataError:
+    return DataError(source, f"the column {column!r} has no whole numbers and no text that rows could be told by")

@@ -65,6 +65,14 @@ def test_a_column_of_measurements_tells_no_rows_apart(tmp_path: Path) -> None:
         read_groups(parquet(tmp_path), "a")
 
 
+def test_a_column_of_lists_tells_no_rows_apart(tmp_path: Path) -> None:
+    table = pytest.importorskip("pyarrow").table({"site": [[1], [2]], "y": [0, 1]})
+    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "set.parquet")
+
+    with pytest.raises(DataError, match="no whole numbers and no text"):
+        read_groups(str(tmp_path / "set.parquet"), "site")
+
+
 def test_a_function_has_no_columns() -> None:
     with pytest.raises(DataError, match=r"only \.csv, \.parquet and \.npz"):
         read_groups("digits", "site")
