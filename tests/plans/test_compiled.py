@@ -162,6 +162,8 @@ def test_an_argument_that_a_worker_would_refuse_does_not_compile(record: list[An
         op("torch.zeros", 3, 0, [1 << 20]),
         op("torch.full", 3, 0, [{"b": 1 << 20}], 1.0),
         op("Tensor.repeat", 3, 0b1, 2, 1 << 20),
+        op("Tensor.expand", 3, 0b1, 2, (1 << 62) + 1, -1),
+        op("torch.broadcast_to", 3, 0b1, 2, [1 << 20, 1]),
         op("torch.outer", 3, 0b11, 2, 1),
     ],
 )

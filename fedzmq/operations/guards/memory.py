@@ -64,6 +64,23 @@ def enlarged_by_numbers(name: str, function: Operation) -> Guard:
     return guard
 
 
+def expanded(name: str, function: Operation) -> Guard:
+    """For expand and broadcast_to: their result is a view of little, and takes as long to read as if it were not."""
+
+    def guard(limit: int, arguments: Arguments, keywords: Keywords) -> None:
+        value = pick(arguments, keywords, 0, "input")
+        if not isinstance(value, Tensor):
+            return
+        given = pick(arguments, keywords, 1, "size")
+        given = given if isinstance(given, (list, tuple)) else arguments[1:]
+        sizes = [size for each in given if (size := whole(each)) is not None]
+        kept = [1] * (len(sizes) - value.dim()) + list(value.shape)
+        lengths = [size if size >= 0 else length for size, length in zip(sizes, kept, strict=False)]
+        check_bytes(name, product(max(1, length) for length in lengths) * value.element_size(), limit)
+
+    return guard
+
+
 def drawn(name: str, function: Operation) -> Guard:
     """For normal, which is told the size where neither the mean nor the deviation is a tensor."""
     by_size, by_tensors = made_from_numbers(name, function), enlarged_by_numbers(name, function)

@@ -15,6 +15,7 @@ _NAMES: dict[MakeGuard, str] = {
         signal.windows.hann signal.windows.kaiser signal.windows.nuttall torch.bartlett_window torch.blackman_window
         torch.kaiser_window
     """,
+    memory.expanded: "Tensor.broadcast_to Tensor.expand torch.broadcast_to",
     memory.as_many_as(2, "steps"): "torch.linspace torch.logspace",
     memory.enlarged_by_numbers: """
         Tensor.new_full Tensor.new_ones Tensor.new_zeros Tensor.repeat Tensor.stft Tensor.tile
