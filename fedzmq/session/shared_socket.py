@@ -16,6 +16,7 @@ from fedzmq.errors import TransportClosed
 from fedzmq.transports.connection import Buffer, Connection, Delivery
 
 MOST_BYTES = 32 * 1024  # of a packet that goes this way
+_BACKLOG = 8  # others may come before the one that was told
 _CREDENTIALS = Struct("3i")  # process, user and group
 
 
@@ -28,23 +29,25 @@ class SocketWriter:
         self._listener = _socket()
         try:
             self._listener.bind(_address(secret))
-            self._listener.listen(1)
+            self._listener.listen(_BACKLOG)
         except OSError:
             self.close()
             raise
 
     def accept(self) -> bool:
         """Whether the other side is there, which said that it is."""
-        try:
-            accepted = self._listener.accept()[0]
-        except OSError:
-            return False
+        while self._socket is None:
+            try:
+                accepted = self._listener.accept()[0]
+            except OSError:
+                return False
+            if _is_of_this_user(accepted):
+                accepted.setblocking(False)
+                self._socket = accepted
+            else:
+                accepted.close()
         self._listener.close()
-        accepted.setblocking(False)
-        self._socket = accepted
-        if not _is_of_this_user(accepted):
-            self.close()
-        return self._socket is not None
+        return True
 
     def send(self, packet: Buffer) -> bool:
         """False where it cannot go this way, now or at all."""

@@ -27,8 +27,9 @@ class Watched:
 
     def forget(self, descriptor: int) -> None:
         """Fine where it was never watched."""
-        if self._reads.pop(descriptor, None) is not None:
-            self._poll.unregister(descriptor)
+        if descriptor in self._reads:
+            self._poll.unregister(descriptor)  # first: an interrupt in between must leave none that fires for ever
+            del self._reads[descriptor]
 
     def fired(self, descriptor: int) -> bool:
         """It can be read; False where it is none of these."""

@@ -135,6 +135,21 @@ def test_a_process_of_another_user_is_not_written_to(
     assert not writer.send(b"secret")
 
 
+def test_a_process_of_another_user_that_came_first_keeps_nobody_out(
+    writer: SocketWriter, connection: Watching, secret: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = iter([12345, os.geteuid()])
+    readers = [SocketReader(connection, SENDER, secret) for _ in range(2)]
+    monkeypatch.setattr(os, "geteuid", lambda: next(users))
+    assert writer.accept()
+    assert writer.send(b"secret")
+    with pytest.raises(EOFError):
+        readers[0].read()
+    assert readers[1].read() == Delivery(SENDER, None, [b"secret"])
+    for reader in readers:
+        reader.close()
+
+
 def test_a_process_of_another_user_is_not_listened_to(
     writer: SocketWriter, connection: Watching, secret: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
