@@ -32,6 +32,7 @@ def secret_in(folder: Path) -> bytes:
             os.fchmod(whole.file.fileno(), 0o600)
             whole.file.write(os.urandom(BYTES))
             whole.file.flush()
+            os.fsync(whole.file.fileno())  # else a power cut may leave the name, with nothing or zeros behind it
             with suppress(FileExistsError):  # another process was faster, and has it read already
                 os.link(whole.file.name, path)
     return path.read_bytes()
