@@ -125,7 +125,10 @@ class PlanCalls:
         found = self._shelf.shared(command.name)
         if found is None:
             return Answer(PlanMissing(command.request, command.name))
-        values = [found.tensor(id) for id in found.state]
+        try:
+            values = [found.tensor(id) for id in found.state]
+        except Inherited:  # what its owner may be told of that failure is not for everybody
+            raise PlanError(f"the state of plan {command.name!r} has failed where it was computed") from None
         for value in values:
             self._store.privacy.check(value, self._store.client)
         state, buffers = export_all(values, copy=True)

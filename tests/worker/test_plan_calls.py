@@ -216,6 +216,17 @@ def test_a_plan_is_fetched_by_other_clients_only_once_it_is_shared() -> None:
     assert other.run(FetchPlan(1, "#tag")) == [PlanMissing(1, "#tag")]
 
 
+def test_whoever_fetches_a_plan_is_not_told_what_its_state_failed_of() -> None:
+    shelf = PlanShelf()
+    owner, other = Stay(shelf, torch.ones(2), torch.tensor([37])), Stay(shelf)
+    owner.put(9, replace(ADDED, parameters=(X,), buffers=(replace(X, name="state[0]"),)), 5)
+    owner.run(op("Tensor.take", 5, 0b11, 1, 2), SharePlan(9, "key", ()))
+    assert "access index 37" in owner.failure(5)
+    (reply,) = other.run(FetchPlan(1, "key"))
+    assert "37" not in repr(reply)
+    assert reply.failure.message == "the state of plan 'key' has failed where it was computed"
+
+
 def test_nobody_takes_the_key_of_another_plan() -> None:
     shelf = PlanShelf()
     owner, other = Stay(shelf), Stay(shelf)
