@@ -55,13 +55,20 @@ def _learn(stream: Stream, call: OperationCall) -> Effect:
     written = [operand for operand, is_written in enumerate(marks) if is_written]
     metas = call.metas
     check(call.func, call.tried_on, metas)
+
+    def of_all() -> Effect:
+        from_kernel = can_tell(call.func, args, metas)
+        return stream.effects.learn(call.number, metas, on_fakes, written, call.func in BLIND, from_kernel)
+
     few = two_of(call.func, metas)
-    if few is not None:
+    if few is None:
+        return of_all()
+    try:
         effect = stream.effects.learn(call.number, few, on_fakes, written, from_kernel=True)
-        return grown(effect, metas[0].shape[0])
-    return stream.effects.learn(
-        call.number, metas, on_fakes, written, call.func in BLIND, can_tell(call.func, args, metas)
-    )
+    except Exception:
+        of_all()  # which names the shapes as they are, if it raises too
+        raise
+    return grown(effect, metas[0].shape[0])
 
 
 def _in_place_unseen(call: OperationCall, modes: Modes) -> Effect | None:

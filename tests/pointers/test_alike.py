@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from fedzmq.pointers.alike import grown, two_of
 from fedzmq.pointers.effects import Effects
 from fedzmq.pointers.metadata import CONSTANT, INNER, LEAF, Kind, Meta, contiguous_stride, meta
+from tests.pointers.loopback import Place
 
 
 def of(*shape: int, kind: Kind = CONSTANT, stride: tuple[int, ...] | None = None) -> Meta:
@@ -74,3 +75,9 @@ def test_examples_that_do_not_lie_side_by_side_and_large_ones_are_left_to_fakes(
     assert two_of(F.conv2d, [of(5, 6, 999, 999), small]) is None
     assert two_of(F.relu, [of(5, 6), of(5)]) is None
     assert two_of(F.linear, [of(5, 6), of(3, 6)]) is None
+
+
+def test_what_is_wrong_with_a_large_batch_is_said_of_all_of_it(bob: Place) -> None:
+    batch = torch.zeros(64, 3, 32, 32).send(bob)
+    with pytest.raises(RuntimeError, match=r"input of shape \[64, 3, 32, 32\]"):
+        F.group_norm(batch, 2)
