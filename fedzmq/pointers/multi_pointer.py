@@ -167,7 +167,9 @@ def _check_plain(
     everything = [*plain, *several.children.values()]
     number = CATALOG.numbers.get(func)
     written = () if number is None else CATALOG.writes_now(number, args, kwargs)
-    if any(isinstance(args[position], Remote) for position in written):
+    # What is not there by its position is there by a name.
+    into = [args[position : position + 1] or tuple(kwargs.values()) for position in written]
+    if any(isinstance(each, Remote) for each in leaves(into)):
         raise apart(name, everything, "one tensor cannot take in what is on several workers")
     if any(each._ref.stream.strict for each in everything):
         raise apart(name, everything, "the hook is strict")

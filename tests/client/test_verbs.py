@@ -231,6 +231,10 @@ def test_what_would_write_a_multi_pointer_into_one_pointer_is_refused(bob: Virtu
     at_bob, both = torch.ones(2).send(bob), torch.ones(2).send(bob, alice)
     with pytest.raises(TensorsNotCollocatedException, match="one tensor cannot take in"):
         at_bob[0] = both[0]
+    with pytest.raises(TensorsNotCollocatedException, match="one tensor cannot take in"):
+        torch.fill_(input=at_bob, value=both[0])  # type: ignore[call-overload]  # by name, as torch takes it
+    with pytest.raises(TensorsNotCollocatedException, match="one tensor cannot take in"):
+        torch._foreach_add_([at_bob], [both])
 
 
 def test_a_gradient_is_not_lost_where_a_local_operand_is_sent_by_a_call_over_there(bob: VirtualWorker) -> None:
