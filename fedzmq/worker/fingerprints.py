@@ -15,7 +15,7 @@ from hashlib import sha256
 from fedzmq.data.examples import Examples
 from fedzmq.tensors.row import digest_of
 
-KEY = 8  # hexadecimal digits that tell which key it was, without which no two can be compared
+KEY = 8  # hexadecimal digits that tell which key and which sample of a set it was: only then can two be compared
 DIGITS = 16
 
 
@@ -38,7 +38,8 @@ class Fingerprints:
             sample = data.sample()
             self._digests[data.name] = "" if sample is None else f"{data.columns}{digest_of(sample)}"
         digest = self._digests[data.name]
-        return self._mark(run, "")[:KEY] + self._mark(run, digest)[:DIGITS] if digest else ""
+        sampled = type(data).__name__  # the same file gives another sample once it is too large for memory
+        return self._mark(run, sampled)[:KEY] + self._mark(run, digest)[:DIGITS] if digest else ""
 
     def _mark(self, run: str, what: str) -> str:
         return hmac.new(self._secret, repr((self._worker, run, what)).encode(), sha256).hexdigest()

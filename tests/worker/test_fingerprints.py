@@ -48,6 +48,18 @@ def test_a_set_in_a_file_is_known_again(tmp_path: Path, write: object) -> None:
     assert first == second != ""
 
 
+@pytest.mark.parametrize("write", MAPPED.values(), ids=MAPPED)
+def test_a_set_is_not_told_from_itself_where_it_is_read_by_another_bound_of_memory(
+    tmp_path: Path, write: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedzmq.data.lazy.READ_BYTES", 1)  # a sample of one example
+    source = write(tmp_path)  # type: ignore[operator]
+    in_memory, in_the_file = (Fingerprints("bob", SECRET).of("run", load(source, memory)) for memory in (1 << 20, 0))
+
+    assert "" not in (in_memory, in_the_file)
+    assert not are_others(in_memory, in_the_file)
+
+
 def test_what_its_owners_code_may_draw_has_none() -> None:
     dataset = TensorDataset(DATA.features, DATA.targets)
 
