@@ -116,8 +116,13 @@ def _restrict(store: Store, ids: Iterable[int], users: Users) -> None:
 
 
 def _leaves(roots: Iterable[Tensor | None]) -> Iterator[Tensor]:
-    """Where the gradients of these gather."""
-    stack: list[Any] = [root.grad_fn for root in roots if root is not None]
+    """Where the gradients of these gather; a root may be such a place itself."""
+    stack: list[Any] = []
+    for root in roots:
+        if root is not None and root.grad_fn is not None:
+            stack.append(root.grad_fn)
+        elif root is not None:
+            yield root
     seen: set[Any] = set()
     while stack:
         node = stack.pop()

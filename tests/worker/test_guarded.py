@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fedzmq.operations.catalog import CATALOG
-from fedzmq.wire.messages import Call, Failed, Probe, Restrict, SaveRandomState, Seed
+from fedzmq.wire.messages import Backward, Call, Failed, Probe, Restrict, SaveRandomState, Seed, SetGrad
 from fedzmq.worker.executor import Executor
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.privacy import Privacy
@@ -63,3 +63,14 @@ def test_random_numbers_do_not_tell_of_values_how_many_were_drawn_for_them() -> 
     hidden = frozenset({"anna"})
     assert torch.equal(state_after_leaking(2, hidden), state_after_leaking(7, hidden))
     assert not torch.equal(state_after_leaking(2, ALLOWED), state_after_leaking(7, ALLOWED))
+
+
+@pytest.mark.filterwarnings("ignore:Using backward")
+def test_what_a_gradient_that_is_private_becomes_is_private_where_the_root_itself_holds_it() -> None:
+    store = Store(client="mallory", privacy=Privacy())
+    bench = Bench(Executor(store))
+    private, root = bench.put(torch.tensor(37.0)), bench.put(torch.tensor(1.0), requires_grad=True)
+    grad = bench.new_id()
+    bench.batch += [Restrict(private, ("anna",)), SetGrad(root, private)]
+    bench.batch.append(Backward((root,), (), False, True, (root,), (grad,)))  # with a graph, the sum is a new tensor
+    assert bench.failure(grad).error == "GetNotPermittedError"
