@@ -43,11 +43,11 @@ _IPC_MOST = 90  # characters of a path that every system's sockets take
 class LocalCluster:
     """`with LocalCluster(workers=["bob", "alice"]) as cluster, cluster.connect() as client: ...`
 
-    With `data`, which is what `fedzmq worker --data` takes, the workers split it between them by label skew: `alpha`,
-    and `split_seed` for who gets what; or in another way, as `split` says. `listen` is the broker's address, port 0 for
-    any; the default is a socket in a folder that only this user can enter. `threads` is what torch may use in each
-    worker. With `keeps`, what rounds leave with a worker outlives it; see `keep_in`. Of a number of workers the first
-    is bob, the second alice.
+    With `data`, which is what `fedzmq worker --data` takes, the workers split it between them: classes by label skew,
+    `alpha`, and measurements at random, with `split_seed` for who gets what; or in another way, as `split` says.
+    `listen` is the broker's address, port 0 for any; the default is a socket in a folder that only this user can enter.
+    `threads` is what torch may use in each worker. With `keeps`, what rounds leave with a worker outlives it; see
+    `keep_in`. Of a number of workers the first is bob, the second alice.
     """
 
     def __init__(
