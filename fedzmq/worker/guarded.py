@@ -59,9 +59,14 @@ def guarded_gradients(store: Store, command: Backward | Gradients) -> Iterator[N
     else:
         roots, given, results = list(command.outputs), list(command.grad_outputs), command.results
     given += [each.gradient for each in command.replaced]
-    leaves = list(_leaves([store.tensors.get(id) for id in roots]))
+    tops = [store.tensors.get(id) for id in roots]
+    nodes = list(_graph(tops))
+    # Where gradients gather: a root may be such a place itself.
+    leaves = [top for top in tops if top is not None and top.is_leaf]
+    leaves += [leaf for node in nodes if isinstance(leaf := getattr(node, "variable", None), Tensor)]
+    saved = [each for node in nodes for each in _saved(node)]
     used = [store.tensors.get(id) for id in (*roots, *given, *results)]  # what results hold may be added to
-    users = store.privacy.common([*used, *leaves, *(leaf.grad for leaf in leaves)])
+    users = store.privacy.common([*used, *saved, *leaves, *(leaf.grad for leaf in leaves)])
     try:
         yield
     finally:
@@ -115,21 +120,27 @@ def _restrict(store: Store, ids: Iterable[int], users: Users) -> None:
             store.privacy.restrict(tensor, users)
 
 
-def _leaves(roots: Iterable[Tensor | None]) -> Iterator[Tensor]:
-    """Where the gradients of these gather; a root may be such a place itself."""
-    stack: list[Any] = []
-    for root in roots:
-        if root is not None and root.grad_fn is not None:
-            stack.append(root.grad_fn)
-        elif root is not None:
-            yield root
+def _graph(roots: Iterable[Tensor | None]) -> Iterator[Any]:
+    """The nodes that led to these."""
+    stack: list[Any] = [root.grad_fn for root in roots if root is not None]
     seen: set[Any] = set()
     while stack:
         node = stack.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
-        leaf = getattr(node, "variable", None)
-        if isinstance(leaf, Tensor):
-            yield leaf
+        yield node
         stack.extend(parent for parent, _ in node.next_functions)
+
+
+def _saved(node: Any) -> Iterator[Tensor]:
+    """What it keeps for a backward. What was written there since, past torch's count of writes, is in gradients too."""
+    for name in vars(type(node)):
+        if name.startswith("_saved_"):
+            try:
+                found = getattr(node, name)
+            except RuntimeError:  # freed, or counted as written to: then the backward raises, too
+                continue
+            for each in found if isinstance(found, (list, tuple)) else (found,):
+                if isinstance(each, Tensor):
+                    yield each

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fedzmq.operations.catalog import CATALOG
-from fedzmq.wire.messages import Backward, Call, Failed, Probe, Restrict, SaveRandomState, Seed, SetGrad
+from fedzmq.wire.messages import Backward, Call, Failed, Probe, Restrict, SaveRandomState, Seed, SetData, SetGrad
 from fedzmq.worker.executor import Executor
 from fedzmq.worker.functions import Functions
 from fedzmq.worker.privacy import Privacy
@@ -73,4 +73,19 @@ def test_what_a_gradient_that_is_private_becomes_is_private_where_the_root_itsel
     grad = bench.new_id()
     bench.batch += [Restrict(private, ("anna",)), SetGrad(root, private)]
     bench.batch.append(Backward((root,), (), False, True, (root,), (grad,)))  # with a graph, the sum is a new tensor
+    assert bench.failure(grad).error == "GetNotPermittedError"
+
+
+@pytest.mark.parametrize("by_writing", [True, False])
+def test_gradients_are_as_private_as_what_was_put_into_the_graph_past_the_count_of_writes(by_writing: bool) -> None:
+    bench = Bench(Executor(Store(client="mallory", privacy=Privacy())))
+    private, kept, alias = bench.put(torch.tensor(37.0)), bench.put(torch.tensor(1.0)), bench.put(torch.zeros(0))
+    weight, grad = bench.put(torch.tensor(1.0), requires_grad=True), bench.new_id()
+    bench.batch += [Restrict(private, ("anna",)), SetData(alias, kept)]
+    root = bench.apply(torch.mul, at(kept), at(weight))
+    if by_writing:
+        bench.apply(torch.Tensor.copy_, at(alias), at(private), results=0)
+    else:
+        bench.batch.append(SetData(kept, private))
+    bench.batch.append(Backward((root,), (), False, False, (weight,), (grad,)))
     assert bench.failure(grad).error == "GetNotPermittedError"
