@@ -17,7 +17,7 @@ import click
 import tomli_w
 from click.core import ParameterSource
 
-from fedzmq.cli.values import of_what
+from fedzmq.cli.values import WordOrOwn, of_what
 from fedzmq.errors import JobFileError, UsageError
 from fedzmq.suggestion import nearest
 
@@ -167,7 +167,7 @@ def _of_type(option: click.Option, value: Any) -> Any:
 
 def _is_blank(option: click.Option, value: Any) -> bool:
     """Nothing is written where a text is to be; what is no text says so by itself."""
-    is_text = isinstance(option.type, click.types.StringParamType | click.Path)
+    is_text = isinstance(option.type, click.types.StringParamType | click.Path | WordOrOwn)
     return is_text and isinstance(value, str) and not value.strip()
 
 

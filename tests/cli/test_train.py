@@ -480,8 +480,6 @@ def test_a_job_file_may_hold_what_another_site_has_a_use_for(call: Call, tmp_pat
 @pytest.mark.parametrize(
     "options",
     [
-        ("--strategy", "foo"),
-        ("--metric", "foo"),
         ("--optimizer-option", "foo=1"),
         ("--model", "mpl"),
         ("--out", "."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from fedzmq.client.client import Client, connect
 from fedzmq.client.worker_handle import WorkerHandle
 from fedzmq.cluster.local_cluster import BROKER, LocalCluster
 from fedzmq.errors import WorkerLost
+from fedzmq.transports.connection import Delivery
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no such memory")
 
@@ -75,14 +77,26 @@ def test_a_client_that_wants_none_shares_none(site: LocalCluster) -> None:
 
 
 def agreed(client: Client) -> WorkerHandle:
-    """Bob, once each side took what it was offered."""
+    """Bob, once both sides send past the broker."""
     bob = client.worker("bob")
+    connection: Any = client.endpoint.connection
+    interpret, senders = connection._interpret, []
+
+    def interpreted(*message: Any) -> Delivery | None:
+        delivery: Delivery | None = interpret(*message)
+        if delivery is not None and delivery.topic is None:
+            senders.append(delivery.sender)
+        return delivery
+
+    connection._interpret = interpreted
     end = time.monotonic() + 10.0
-    session = client.endpoint._sessions.get(bob.line.peer)
-    while session is None or session.socket is None or session._inbound.reader is None:
+    session = None
+    while session is None or session.socket is None or "bob" in senders:
         assert time.monotonic() < end
+        senders.clear()
         torch.ones(1).send(bob).get()
         session = client.endpoint._sessions.get(bob.line.peer)
+    del connection._interpret
     return bob
 
 
