@@ -18,6 +18,7 @@ from fedzmq.worker.privacy import Users
 from fedzmq.worker.record import operands, written
 from fedzmq.worker.store import Store
 
+_OPAQUE = frozenset({"CopySlices"})  # nodes that keep another one, which nobody can look into
 _WITHHELD = "what it said is withheld, because an operand is private"
 
 
@@ -43,9 +44,10 @@ def guarded_record(
 def guarded_data(store: Store, tensor: Tensor, source: Tensor) -> Iterator[None]:
     """Around giving a tensor other data. A graph that led to it has kept what it was made of, for a backward."""
     users = store.privacy.common([source] if tensor.is_leaf else [source, tensor])
+    before = store.privacy.users(tensor)
     yield
     if users is not None:
-        store.privacy.restrict(tensor, users)
+        store.privacy.overwrite(tensor, before, users)
 
 
 @contextmanager
@@ -67,6 +69,9 @@ def guarded_gradients(store: Store, command: Backward | Gradients) -> Iterator[N
     saved = [each for node in nodes for each in _saved(node)]
     used = [store.tensors.get(id) for id in (*roots, *given, *results)]  # what results hold may be added to
     users = store.privacy.common([*used, *saved, *leaves, *(leaf.grad for leaf in leaves)])
+    hidden = store.privacy.overwritten
+    if hidden is not None and any(type(node).__name__ in _OPAQUE for node in nodes):
+        users = hidden if users is None else users & hidden
     try:
         yield
     finally:
@@ -110,7 +115,7 @@ def _guarded(store: Store, used: Sequence[Tensor | None]) -> Iterator[None]:
         if users is not None:
             for each, version in zip(used, versions, strict=True):
                 if each is not None and each._version != version:
-                    store.privacy.restrict(each, users)
+                    store.privacy.overwrite(each, store.privacy.users(each), users)
 
 
 def _restrict(store: Store, ids: Iterable[int], users: Users) -> None:

@@ -22,6 +22,7 @@ class Privacy:
 
     def __init__(self) -> None:
         self._rules: dict[int, tuple[StorageWeakRef, Users]] = {}
+        self.overwritten: Users | None = None
         self._lent: dict[int, tuple[StorageWeakRef, str]] = {}  # memory that others found, and whose it is
 
     def users(self, tensor: Tensor) -> Users | None:
@@ -45,6 +46,15 @@ class Privacy:
         self._rules[storage._cdata] = (_weak(storage), users if before is None else users & before)
         if len(self._rules) > _FEW and not len(self._rules) & len(self._rules) - 1:  # at every power of two
             self._forget()
+
+    def overwrite(self, tensor: Tensor, before: Users | None, users: Users) -> None:
+        """As `restrict`, of a tensor whose value was for those of `before`: a graph may have kept it as it was then.
+
+        What some nodes of a graph have kept cannot be seen: `overwritten` is who may take it, None where all may.
+        """
+        if before is None or not before <= users:
+            self.overwritten = users if self.overwritten is None else self.overwritten & users
+        self.restrict(tensor, users)
 
     def lend(self, tensor: Tensor, owner: str) -> None:
         """Another client than its owner has found this memory."""

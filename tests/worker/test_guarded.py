@@ -76,13 +76,20 @@ def test_what_a_gradient_that_is_private_becomes_is_private_where_the_root_itsel
     assert bench.failure(grad).error == "GetNotPermittedError"
 
 
+@pytest.mark.parametrize("in_place", [True, False])
 @pytest.mark.parametrize("by_writing", [True, False])
-def test_gradients_are_as_private_as_what_was_put_into_the_graph_past_the_count_of_writes(by_writing: bool) -> None:
+def test_gradients_are_as_private_as_what_was_put_into_the_graph_past_the_count_of_writes(
+    by_writing: bool, in_place: bool
+) -> None:
     bench = Bench(Executor(Store(client="mallory", privacy=Privacy())))
     private, kept, alias = bench.put(torch.tensor(37.0)), bench.put(torch.tensor(1.0)), bench.put(torch.zeros(0))
     weight, grad = bench.put(torch.tensor(1.0), requires_grad=True), bench.new_id()
     bench.batch += [Restrict(private, ("anna",)), SetData(alias, kept)]
-    root = bench.apply(torch.mul, at(kept), at(weight))
+    if in_place:  # the node of the product lies within another, where nobody sees it
+        root = bench.apply(torch.mul, at(weight), 1.0)
+        bench.apply(torch.Tensor.mul_, at(bench.apply(torch.Tensor.view, at(root), [1])), at(kept), results=0)
+    else:
+        root = bench.apply(torch.mul, at(kept), at(weight))
     if by_writing:
         bench.apply(torch.Tensor.copy_, at(alias), at(private), results=0)
     else:
