@@ -472,7 +472,7 @@ class NameTaken(UnavailableError):
     def __init__(self, name: str, address: str) -> None:
         super().__init__(
             f"the name {name!r} is taken: a living party at {address} already has it; "
-            "choose another with --id, or stop the first one"
+            "choose another (`--id`, or `name` of `connect`), or stop the first one"
         )
         self.name = name
         self.address = address

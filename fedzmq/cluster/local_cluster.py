@@ -116,15 +116,15 @@ class LocalCluster:
             raise
         return self
 
-    def connect(self, *, timeout: float = START, direct: bool = True) -> Client:
-        """A client, once every worker is here, see `fedzmq.connect`. It is closed when the cluster is, as nothing is
-        left to wait for. Raises ClusterError with a dead process's last words.
+    def connect(self, *, name: str | None = None, timeout: float = START, direct: bool = True) -> Client:
+        """A client, of that name, once every worker is here, see `fedzmq.connect`. It is closed when the cluster is, as
+        nothing is left to wait for. Raises ClusterError with a dead process's last words.
         """
         from fedzmq.client.client import connect  # torch, which a cluster does without until here
 
         deadline = time.monotonic() + timeout
         self._wait_for_broker(timeout)
-        client = connect(self.address, silence=self._silence, timeout=timeout, direct=direct)
+        client = connect(self.address, name=name, silence=self._silence, timeout=timeout, direct=direct)
         try:
             self.wait(client, max(0.0, deadline - time.monotonic()))
         except BaseException:

@@ -14,7 +14,7 @@ from fedzmq.transports.connection import DEPARTURES, Connection, Delivery
 TOPICS = frozenset((WORKERS, CLIENTS, ROLL_CALL, DEPARTURES))
 SLOWEST_BEAT = 1.0  # seconds between heartbeats, at the most
 ROLL_REST = 0.1  # seconds in which one answer is enough to any number of roll calls
-AWAY = "does not answer; until it does, only processes of one machine reach each other"
+AWAY = "does not answer; until it does, only what need not pass it arrives"
 BACK = "answers again"
 HUSH = 4 * SLOWEST_BEAT  # seconds without any sign of life that are worth a word
 

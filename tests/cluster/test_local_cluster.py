@@ -66,7 +66,8 @@ def test_its_processes_end_though_a_client_cannot_be_closed(temporary: Path, mon
 
 def test_its_clients_wait_for_nothing_once_it_is_closed(temporary: Path) -> None:
     cluster = LocalCluster(1).start()
-    client = cluster.connect()
+    client = cluster.connect(name="anna")
+    assert client.endpoint.connection.name == "anna"
     pointer = torch.ones(3).send(client.worker("bob"))  # type: ignore[attr-defined]  # a client gave it `send`
     cluster.close()
 
