@@ -130,6 +130,7 @@ class Round:
         """Wait for whoever was asked, and take it back from those who are late."""
         began = time.monotonic()
         self._pace.begin()
+        self._tell_of_medium(client)  # a round may be over before anybody looks, and goes on without it
         try:
             self._wait(client, began)
         finally:
@@ -153,10 +154,13 @@ class Round:
             if time.monotonic() < look:  # each answer ends a wait, and there may be hundreds
                 continue
             look = time.monotonic() + LOOK
-            change = self._pace.change(client)
-            if change is not None:
-                self._say(change)
+            self._tell_of_medium(client)
             self._tell(client, left)
+
+    def _tell_of_medium(self, client: Client) -> None:
+        change = self._pace.change(client)
+        if change is not None:
+            self._say(change)
 
     def _tell(self, client: Client, left: float) -> None:
         """For whom and until when it waits, to whoever asks for the status, and now and then to all."""
