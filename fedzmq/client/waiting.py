@@ -28,6 +28,7 @@ class Waiting:
         self._began = self._due = self._look = 0.0
         self._hushed: set[str] = set()
         self._is_away = False
+        self._away_since = math.inf
         self.begin()
 
     @property
@@ -51,8 +52,15 @@ class Waiting:
         return True
 
     def change(self, client: Client) -> str | None:
-        """That the medium does not answer, or that it does again, in words, once for each time."""
-        was_away, self._is_away = self._is_away, client.endpoint.presence.away
+        """That the medium does not answer, or that it does again, in words, once for each time.
+
+        What is away for a moment alone is not worth a word: nobody may have looked, as this process was busy.
+        """
+        if not client.endpoint.presence.away:
+            self._away_since = math.inf
+        elif self._away_since == math.inf:
+            self._away_since = self._clock()
+        was_away, self._is_away = self._is_away, self._clock() - self._away_since >= LOOK
         return None if self._is_away is was_away else f"{client.address} {AWAY if self._is_away else BACK}"
 
     def remark(self, client: Client, names: Iterable[str]) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 
 from fedzmq.broker.broker import Broker
 from fedzmq.client.client import Client, WorkerStatus, connect
-from fedzmq.client.waiting import FIRST, RAREST, Waiting, doing, first_of, what_is_wrong
+from fedzmq.client.waiting import FIRST, LOOK, RAREST, Waiting, doing, first_of, what_is_wrong
 from fedzmq.session.presence import AWAY, BACK, HUSH, Presence
 from fedzmq.session.roster import Roster
 from fedzmq.transports.connection import Connection
@@ -165,11 +165,13 @@ def test_of_many_a_few_are_named() -> None:
 
 def test_that_the_medium_went_and_came_is_said_once_each_however_many_waits_there_are() -> None:
     here = Here()
-    client, waiting = cast(Client, here), Waiting()
+    clock = Clock()
+    client, waiting = cast(Client, here), Waiting(clock)
     said = []
-    for away in (False, True, True, False, False):
+    for away in (False, True, False, True, True, True, False, False):
         here.away = away
         waiting.begin()
         said.append(waiting.change(client))
+        clock.now += LOOK
 
-    assert said == [None, f"memory://here {AWAY}", None, f"memory://here {BACK}", None]
+    assert said == [None, None, None, None, f"memory://here {AWAY}", None, f"memory://here {BACK}", None]
